@@ -1,0 +1,172 @@
+//! The resolved settings, valid by construction.
+//!
+//! [`file`] reads the YAML as written; what comes out of it needs no further check: no number is
+//! zero by accident, no address is a string, every list that must hold something does.
+
+pub mod error;
+pub mod file;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::client::ClientRules;
+use crate::policy::route::{ResponseSettings, Site};
+
+/// Everything a guard needs to know to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients connect; at least one.
+    pub listen: Vec<ListenAddr>,
+    /// How many threads serve them.
+    pub workers: NonZeroUsize,
+    /// How clients are told apart.
+    pub clients: ClientRules,
+    /// What is guarded, and where it is; at least one.
+    pub sites: Vec<SiteSettings>,
+    /// What refused clients see where no site is to blame.
+    pub response: Arc<ResponseSettings>,
+    /// Where the counters are.
+    pub store: StoreSettings,
+    /// Where `/metrics`, `/livez` and `/readyz` are.
+    pub metrics: Option<SocketAddr>,
+    /// What is written to standard error.
+    pub log: LogSettings,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// How much there may be of things.
+    pub bounds: Bounds,
+}
+
+/// A site and where its application is.
+#[derive(Clone, Debug)]
+pub struct SiteSettings {
+    /// What is guarded.
+    pub site: Arc<Site>,
+    /// The application.
+    pub upstream: UpstreamAddr,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddr {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// Where an application is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamAddr {
+    /// A host name or address, and a port.
+    Tcp {
+        /// A name or an address, IPv6 without brackets.
+        host: Box<str>,
+        /// The port.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// Where the counters are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// How many counters are remembered at most.
+    pub max_counters: u64,
+    /// How many lockouts are in force at most.
+    pub max_lockouts: u64,
+}
+
+/// What is written to standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least important lines that are written.
+    pub level: tracing::Level,
+    /// Whether each request has a line.
+    pub access: AccessLog,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object.
+    Json,
+    /// logfmt.
+    Text,
+}
+
+/// Whether each request has a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// No.
+    Off,
+    /// Yes.
+    On,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the first byte of a request's head to its last.
+    pub head: Duration,
+    /// Between two requests of a connection.
+    pub idle: Duration,
+    /// For the whole body of an attempt.
+    pub login_body: Duration,
+    /// To connect to an upstream.
+    pub connect: Duration,
+    /// From the whole request to the head of the upstream's answer.
+    pub response_head: Duration,
+    /// From the head of the answer to an attempt until its outcome is decided.
+    pub verdict: Duration,
+    /// For the whole exchange of an attempt with the upstream, until its outcome is decided.
+    pub exchange: Duration,
+    /// An upstream connection that idles longer is closed.
+    pub upstream_idle: Duration,
+    /// One that idles longer does not get requests that may not be repeated.
+    pub upstream_idle_unsafe: Duration,
+    /// From SIGTERM until what is still running is cut.
+    pub shutdown: Duration,
+}
+
+/// How much there may be of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Header fields of a request.
+    pub headers: usize,
+    /// Bytes of a request's head.
+    pub head: usize,
+    /// Bytes of a request's target.
+    pub target: usize,
+    /// Connections from clients, in all.
+    pub connections: usize,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(15),
+            idle: Duration::from_secs(75),
+            login_body: Duration::from_secs(15),
+            connect: Duration::from_secs(5),
+            response_head: Duration::from_secs(60),
+            verdict: Duration::from_secs(5),
+            exchange: Duration::from_secs(75),
+            upstream_idle: Duration::from_secs(2),
+            upstream_idle_unsafe: Duration::from_secs(1),
+            shutdown: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { headers: 100, head: 32 * 1024, target: 8 * 1024, connections: 10_000 }
+    }
+}

@@ -1,0 +1,5 @@
+//! loginward: a reverse proxy that guards the logins of applications nobody wants to change.
+
+pub mod clock;
+pub mod config;
+pub mod policy;

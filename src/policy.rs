@@ -1,0 +1,14 @@
+//! What the guard decides: pure functions of a request, an answer, a history and the time.
+//!
+//! Invariant: nothing below this module performs I/O, waits, logs, or asks for the time of day.
+//! Decisions return values; [`crate::guard`] carries them out and reports them.
+
+pub mod account;
+pub mod client;
+pub mod credentials;
+pub mod glob;
+pub mod key;
+pub mod lockout;
+pub mod outcome;
+pub mod path;
+pub mod route;

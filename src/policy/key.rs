@@ -1,0 +1,1 @@
+//! What an attempt is charged to: tagged, length-prefixed, keyed hashes.

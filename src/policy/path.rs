@@ -1,0 +1,1 @@
+//! The normal form of a path, and every form an upstream may take it for.
