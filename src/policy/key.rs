@@ -1,1 +1,290 @@
 //! What an attempt is charged to: tagged, length-prefixed, keyed hashes.
+//!
+//! The key dies with the process, so nothing that is kept can be turned back into what was typed.
+
+use std::fmt;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use siphasher::sip128::{Hasher128, SipHasher24};
+
+use crate::policy::account::Account;
+use crate::policy::client::{ClientAddr, ClientRules};
+use crate::policy::lockout::{Limit, Parameter};
+
+/// Identifies a counter. Two different combinations of values never share one but by an accident
+/// of 1 in 2^64 that nobody outside can steer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub u128);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:032x}", self.0)
+    }
+}
+
+/// An account without its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(u128);
+
+/// A value that must be recognised and never read: a cookie, credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub u128);
+
+/// Where a limit stands in the store's register; the same across reloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LimitId(pub u32);
+
+/// What keeps hashes of one kind apart from those of another.
+#[derive(Clone, Copy, Debug)]
+enum Tag {
+    Account = 1,
+    Counter,
+    Fingerprint,
+    Scope,
+    Spelling,
+}
+
+/// Hashes under a secret key.
+#[derive(Clone, Copy)]
+pub struct Keyer([u8; 16]);
+
+impl fmt::Debug for Keyer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Keyer(…)")
+    }
+}
+
+impl Keyer {
+    /// Hashes under `secret`, which must be random.
+    #[must_use]
+    pub const fn new(secret: [u8; 16]) -> Self {
+        Self(secret)
+    }
+
+    /// What stands for an account wherever its name need not be read.
+    #[must_use]
+    pub fn account(&self, account: &Account) -> AccountId {
+        AccountId(self.hash(Tag::Account, &[account.as_bytes()]))
+    }
+
+    /// What stands for a spelling of a username.
+    #[must_use]
+    pub fn spelling(&self, raw: &[u8]) -> u64 {
+        self.hash(Tag::Spelling, &[raw]) as u64
+    }
+
+    /// What stands for `fields`, for one `purpose`.
+    #[must_use]
+    pub fn fingerprint(&self, purpose: &str, fields: &[&[u8]]) -> Fingerprint {
+        let all: Vec<&[u8]> = std::iter::once(purpose.as_bytes()).chain(fields.to_vec()).collect();
+        Fingerprint(self.hash(Tag::Fingerprint, &all))
+    }
+
+    /// What the counters of one limit have in common.
+    #[must_use]
+    pub fn scope(&self, names: ScopeNames<'_>) -> u128 {
+        let (login, own) =
+            names.login.map_or((&b""[..], &[0][..]), |login| (login.as_bytes(), &[1]));
+        let kind = [names.kind as u8];
+        let site = names.site.as_bytes();
+        self.hash(Tag::Scope, &[site, own, login, &kind, names.limit.as_bytes()])
+    }
+
+    fn hash(&self, tag: Tag, fields: &[&[u8]]) -> u128 {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write_u8(tag as u8);
+        for field in fields {
+            hasher.write_u64(field.len() as u64);
+            hasher.write(field);
+        }
+        hasher.finish128().as_u128()
+    }
+}
+
+/// What names the counters of one limit across reloads.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeNames<'a> {
+    /// The site's name.
+    pub site: &'a str,
+    /// The login's, where the counters are its own.
+    pub login: Option<&'a str>,
+    /// The limit's.
+    pub limit: &'a str,
+    /// Whether it is the limit itself.
+    pub kind: ScopeKind,
+}
+
+/// Which counters of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ScopeKind {
+    /// Those of the limit itself.
+    Limit = 1,
+    /// Those that take in attempts which no limit counts.
+    Uncounted,
+}
+
+/// A limit with the name of its counters.
+#[derive(Clone, Debug)]
+pub struct CountedLimit {
+    /// In the store's register.
+    pub id: LimitId,
+    /// See [`Keyer::scope`].
+    pub scope: u128,
+    /// Its numbers.
+    pub limit: Arc<Limit>,
+}
+
+/// A username that an attempt offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// What it is counted as.
+    pub account: AccountId,
+    /// As it was typed, cut for display; `None` where only the session tells the account.
+    pub shown: Option<Box<str>>,
+    /// A hash of the very spelling.
+    pub spelling: u64,
+}
+
+/// Whom an attempt is charged to, readable for lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The site's name.
+    pub site: Arc<str>,
+    /// The usernames offered.
+    pub candidates: Vec<Candidate>,
+    /// The client, as far as its address is counted.
+    pub address: IpNet,
+    /// The coarser network it is in.
+    pub network: IpNet,
+    /// What it calls itself; only where a limit counts that.
+    pub user_agent: Option<Box<str>>,
+}
+
+/// One counter of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The counter.
+    pub key: Key,
+    /// The limit it belongs to.
+    pub limit: LimitId,
+    /// Which of the subject's candidates it is for.
+    pub candidate: Option<u8>,
+}
+
+/// Everything an attempt asks of the counters.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Whom it is charged to.
+    pub subject: Arc<Subject>,
+    /// Each counter once.
+    pub charges: Vec<Charge>,
+    /// How many guesses it brings, at least one.
+    pub guesses: u32,
+    /// Whether a limit of the configuration counts it.
+    pub counted: Counted,
+}
+
+/// Whether a limit of the configuration counts an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// At least one does, or its clients are excepted.
+    Limits,
+    /// None does, so that it is counted by address.
+    Fallback,
+}
+
+/// The limits an attempt is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting<'a> {
+    /// Those of its login.
+    pub limits: &'a [CountedLimit],
+    /// The one for attempts that none of them counts.
+    pub fallback: &'a CountedLimit,
+}
+
+/// The subject of an attempt by `client` on `site`.
+#[must_use]
+pub fn subject(site: &Arc<str>, client: ClientAddr, rules: &ClientRules) -> Subject {
+    Subject {
+        site: Arc::clone(site),
+        candidates: Vec::new(),
+        address: client.network(rules.address),
+        network: client.network(rules.network),
+        user_agent: None,
+    }
+}
+
+/// What an attempt of `subject` with `guesses` is charged to.
+#[must_use]
+pub fn claim(keyer: &Keyer, counting: Counting<'_>, subject: Arc<Subject>, guesses: u32) -> Claim {
+    let mut charges: Vec<Charge> = Vec::with_capacity(counting.limits.len());
+    let mut excepted = false;
+    for counted in counting.limits {
+        if counted.limit.except.contains(subject.address.addr()) {
+            excepted = true;
+            continue;
+        }
+        let by = &counted.limit.by;
+        if by.contains(&Parameter::UserAgent) && subject.user_agent.is_none() {
+            continue;
+        }
+        if !by.contains(&Parameter::Username) {
+            charges.push(charge(keyer, counted, &subject, None));
+            continue;
+        }
+        for (index, _) in (0u8..).zip(&subject.candidates) {
+            charges.push(charge(keyer, counted, &subject, Some(index)));
+        }
+    }
+    let counted = if charges.is_empty() && !excepted {
+        charges.push(charge(keyer, counting.fallback, &subject, None));
+        Counted::Fallback
+    } else {
+        Counted::Limits
+    };
+    Claim { subject, charges, guesses: guesses.max(1), counted }
+}
+
+fn charge(
+    keyer: &Keyer,
+    counted: &CountedLimit,
+    subject: &Subject,
+    candidate: Option<u8>,
+) -> Charge {
+    let mut hasher = SipHasher24::new_with_key(&keyer.0);
+    hasher.write_u8(Tag::Counter as u8);
+    hasher.write_u128(counted.scope);
+    for parameter in &counted.limit.by {
+        hasher.write_u8(*parameter as u8);
+        match parameter {
+            Parameter::Username => {
+                let named = candidate.and_then(|at| subject.candidates.get(usize::from(at)));
+                hasher.write_u128(named.map_or(0, |named| named.account.0));
+            }
+            Parameter::IpAddress => write_network(&mut hasher, subject.address),
+            Parameter::IpNetwork => write_network(&mut hasher, subject.network),
+            Parameter::UserAgent => {
+                let agent = subject.user_agent.as_deref().unwrap_or_default();
+                hasher.write_u64(agent.len() as u64);
+                hasher.write(agent.as_bytes());
+            }
+        }
+    }
+    Charge { key: Key(hasher.finish128().as_u128()), limit: counted.id, candidate }
+}
+
+fn write_network(hasher: &mut SipHasher24, network: IpNet) {
+    match network {
+        IpNet::V4(v4) => {
+            hasher.write_u8(4);
+            hasher.write_u32(v4.addr().to_bits());
+        }
+        IpNet::V6(v6) => {
+            hasher.write_u8(6);
+            hasher.write_u128(v6.addr().to_bits());
+        }
+    }
+    hasher.write_u8(network.prefix_len());
+}

@@ -165,7 +165,6 @@ pub enum Room {
 
 /// What a failure did to a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 pub struct Failed {
     /// How many failures count now.
     pub failures: u32,
@@ -305,6 +304,18 @@ impl History {
         self.spelling
     }
 
+    /// Whether a lockout was in force when it was last aged.
+    #[must_use]
+    pub const fn is_locked(&self) -> bool {
+        self.locked_until.is_some()
+    }
+
+    /// Whether lockouts that came before still lengthen the next one.
+    #[must_use]
+    pub const fn has_tally(&self) -> bool {
+        self.tally > 0
+    }
+
     /// Nothing of it counts any more: it need not be kept.
     #[must_use]
     pub const fn is_blank(&self) -> bool {
@@ -396,3 +407,6 @@ pub struct Failure {
     /// How the username was spelled.
     pub spelling: Spelling,
 }
+
+#[cfg(test)]
+mod tests;

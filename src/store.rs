@@ -1,0 +1,287 @@
+//! The counters: admit (a permit or a refusal), settle, list, reset.
+//!
+//! One lock guards all of them, since an attempt takes places in several counters at once or in
+//! none. It is held for a microsecond or two and never across an await.
+
+pub mod counters;
+pub mod detached;
+pub mod hand;
+pub mod ledger;
+pub mod memory;
+pub mod operate;
+pub mod queue;
+pub mod register;
+pub mod select;
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::clock::{Clock, Moment};
+use crate::config::StoreSettings;
+use crate::policy::client::ClientRules;
+use crate::policy::key::{Claim, CountedLimit, Fingerprint, Key, Keyer, ScopeNames, Subject};
+use crate::policy::lockout::{Limit, Proof};
+use counters::{Counters, Evicted};
+use hand::{HandLock, TooMany};
+use ledger::{Admission, Ledger, Refusal, Settled, Settlement, Terms};
+use memory::{Recent, lock};
+use operate::{Removed, Reset, Sizes};
+use queue::Answer;
+use register::LimitName;
+use select::{Row, Selector};
+
+/// How many references are remembered, and for how long.
+const REFERENCES: u64 = 10_000;
+const REFERENCE_LIFE: Duration = Duration::from_hours(24);
+
+/// All counters of this process, shared by its threads.
+#[derive(Debug)]
+pub struct Store {
+    ledger: Mutex<Ledger>,
+    clock: Clock,
+    keyer: Keyer,
+    references: Recent<Arc<[Key]>>,
+}
+
+/// Leave to forward an attempt. Dropped unsettled it charges a failure without a verdict, since
+/// nobody can tell what the upstream did with it.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit {
+    store: Arc<Store>,
+    claim: Option<Arc<Claim>>,
+}
+
+impl Store {
+    /// An empty store that hashes under `keyer`.
+    #[must_use]
+    pub fn new(settings: StoreSettings, clock: Clock, keyer: Keyer) -> Arc<Self> {
+        let counters = Counters::new(settings.max_counters, settings.max_lockouts);
+        Arc::new(Self {
+            ledger: Mutex::new(Ledger::new(counters)),
+            clock,
+            keyer,
+            references: Recent::new(REFERENCES),
+        })
+    }
+
+    /// What hashes are made under.
+    #[must_use]
+    pub const fn keyer(&self) -> &Keyer {
+        &self.keyer
+    }
+
+    /// What time it is for the counters.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The counters of the limit of that name; their numbers are `limit`'s from now on. Follow a
+    /// change of several with one [`Store::reload`].
+    #[must_use]
+    pub fn register(&self, name: LimitName, limit: Arc<Limit>) -> CountedLimit {
+        let scope = self.keyer.scope(ScopeNames {
+            site: &name.site,
+            login: name.login.as_deref(),
+            limit: &name.limit,
+            kind: name.kind,
+        });
+        let id = lock(&self.ledger).register.register(name, Arc::clone(&limit));
+        CountedLimit { id, scope, limit }
+    }
+
+    /// Holds every counter against the limits as they are registered now.
+    pub fn reload(&self) {
+        lock(&self.ledger).reload(self.clock.now());
+    }
+
+    /// The lock by hand that refuses an attempt, if there is one.
+    #[must_use]
+    pub fn hand_lock(&self, subject: &Subject, claim: Option<&Claim>) -> Option<HandLock> {
+        let ledger = lock(&self.ledger);
+        if ledger.hand.is_empty() {
+            return None;
+        }
+        let charges = claim.map_or(&[][..], |claim| &claim.charges);
+        let keys: Vec<Key> = charges.iter().map(|charge| charge.key).collect();
+        ledger.hand.find(subject, &keys, self.clock.now()).cloned()
+    }
+
+    /// Leave to forward an attempt; waits for places, in order of arrival, for `wait` at most.
+    ///
+    /// Dropping the future before it is done leaves the queue and charges nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why the attempt must not go on.
+    pub async fn admit(
+        self: &Arc<Self>,
+        claim: Arc<Claim>,
+        terms: Terms,
+        wait: Duration,
+    ) -> Result<Permit, Refusal> {
+        let now = self.clock.now();
+        let admission = lock(&self.ledger).admit(&claim, terms, now);
+        match admission {
+            Admission::Admitted => {}
+            Admission::Refused(refusal) => return Err(refusal),
+            Admission::Waits(arrival) => {
+                let place = InQueue { store: self, arrival };
+                match place.wait(now.after(wait)).await {
+                    Answer::Granted => {}
+                    Answer::Refused(refusal) => return Err(refusal),
+                }
+            }
+        }
+        Ok(Permit { store: Arc::clone(self), claim: Some(claim) })
+    }
+
+    /// Whether an attempt would be refused now; changes nothing.
+    #[must_use]
+    pub fn would_refuse(&self, claim: &Claim) -> Option<Refusal> {
+        lock(&self.ledger).would_refuse(claim, self.clock.now())
+    }
+
+    /// Settles an attempt that holds no places, as `monitor` mode does.
+    ///
+    /// # Errors
+    ///
+    /// The refusal that a failure would have met; then nothing is charged.
+    pub fn settle_unheld(&self, claim: &Claim, what: Settlement) -> Result<Vec<Settled>, Refusal> {
+        lock(&self.ledger).charge_unheld(claim, what, self.clock.now())
+    }
+
+    /// The counters that `selector` means and that hold something.
+    #[must_use]
+    pub fn list(&self, selector: &Selector) -> Vec<Row> {
+        lock(&self.ledger).list(selector, self.clock.now())
+    }
+
+    /// Takes away what `selector` means; places stay.
+    #[must_use]
+    pub fn reset(&self, selector: &Selector, what: Reset) -> Removed {
+        lock(&self.ledger).reset(selector, what, self.clock.now())
+    }
+
+    /// Takes away the counters that refused with this reference.
+    #[must_use]
+    pub fn reset_reference(&self, reference: &str) -> Removed {
+        let mut removed = Removed::default();
+        for key in self
+            .references
+            .get(self.reference(reference), self.clock.now())
+            .iter()
+            .flat_map(|keys| keys.iter())
+        {
+            let selector = Selector { counter: Some(*key), ..Selector::default() };
+            removed.counters += self.reset(&selector, Reset::Everything).counters;
+        }
+        removed
+    }
+
+    /// Remembers which counters refused with this reference.
+    pub fn remember(&self, reference: &str, keys: &[Key]) {
+        let until = self.clock.now().after(REFERENCE_LIFE);
+        self.references.remember(self.reference(reference), keys.into(), until);
+    }
+
+    fn reference(&self, reference: &str) -> Fingerprint {
+        self.keyer.fingerprint("reference", &[reference.as_bytes()])
+    }
+
+    /// Refuses what `selector` means from the next admission on, until then. Clients whose
+    /// addresses are counted together are locked together.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many locks by hand already.
+    pub fn lock_by_hand(
+        &self,
+        mut selector: Selector,
+        hand: HandLock,
+        rules: &ClientRules,
+    ) -> Result<(), TooMany> {
+        selector.network = selector.network.map(|network| {
+            let counted =
+                crate::policy::client::ClientAddr::new(network.addr()).network(rules.address);
+            if counted.contains(&network) { counted } else { network }
+        });
+        lock(&self.ledger).hand.lock(selector, hand)
+    }
+
+    /// Counters that still counted and had to make room since this was last asked.
+    #[must_use]
+    pub fn take_evicted(&self) -> Vec<Evicted> {
+        lock(&self.ledger).take_evicted(self.clock.now())
+    }
+
+    /// How much there is of everything.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        lock(&self.ledger).sizes()
+    }
+}
+
+impl Permit {
+    /// What it is leave for.
+    #[must_use]
+    pub fn claim(&self) -> Option<&Arc<Claim>> {
+        self.claim.as_ref()
+    }
+
+    /// Ends it: its places are free again, and what the attempt came to is charged or cleared.
+    #[must_use]
+    pub fn settle(mut self, what: Settlement) -> Vec<Settled> {
+        self.end(what)
+    }
+
+    fn end(&mut self, what: Settlement) -> Vec<Settled> {
+        let Some(claim) = self.claim.take() else { return Vec::new() };
+        let now = self.store.clock.now();
+        lock(&self.store.ledger).settle(&claim, what, now)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.end(Settlement::Failure(Proof::NoVerdict));
+    }
+}
+
+/// A place in a queue, left when this is dropped.
+struct InQueue<'a> {
+    store: &'a Store,
+    arrival: u64,
+}
+
+impl InQueue<'_> {
+    async fn wait(self, deadline: Moment) -> Answer {
+        loop {
+            let now = self.store.clock.now();
+            if now >= deadline {
+                return Answer::Refused(Refusal::Busy);
+            }
+            let next = {
+                let mut ledger = lock(&self.store.ledger);
+                ledger.look_after(self.arrival, now);
+                ledger.next_chance(self.arrival, now).min(deadline)
+            };
+            let answered = poll_fn(|context| {
+                lock(&self.store.ledger).waiting().poll(self.arrival, context.waker())
+            });
+            tokio::select! {
+                biased;
+                answer = answered => if let Some(answer) = answer { return answer },
+                () = self.store.clock.sleep_until(next) => {}
+            }
+        }
+    }
+}
+
+impl Drop for InQueue<'_> {
+    fn drop(&mut self) {
+        lock(&self.store.ledger).leave(self.arrival, self.store.clock.now());
+    }
+}

@@ -1,0 +1,74 @@
+//! Login exchanges whose client has gone: not too many of them for one address or one site.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
+
+use ipnet::IpNet;
+
+use crate::store::memory::lock;
+
+/// How many exchanges of one address may go on without a client.
+pub const MOST_PER_ADDRESS: u32 = 32;
+/// How many of one site may.
+pub const MOST_PER_SITE: u32 = 1024;
+
+/// The exchanges that go on without a client.
+#[derive(Debug, Default)]
+pub struct Detached(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    by_address: HashMap<IpNet, u32>,
+    by_site: HashMap<Arc<str>, u32>,
+}
+
+/// One exchange that goes on without its client; dropped when it is over.
+#[derive(Debug)]
+pub struct WithoutClient {
+    of: Arc<Detached>,
+    address: IpNet,
+    site: Arc<str>,
+}
+
+impl Detached {
+    /// Whether another attempt of `address` on `site` may begin.
+    #[must_use]
+    pub fn has_room(&self, address: IpNet, site: &Arc<str>) -> bool {
+        let counts = lock(&self.0);
+        counts.by_address.get(&address).is_none_or(|count| *count < MOST_PER_ADDRESS)
+            && counts.by_site.get(site).is_none_or(|count| *count < MOST_PER_SITE)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        lock(&self.0).by_site.values().sum()
+    }
+
+    /// An exchange of `address` on `site` has lost its client.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>, address: IpNet, site: Arc<str>) -> WithoutClient {
+        let mut counts = lock(&self.0);
+        *counts.by_address.entry(address).or_default() += 1;
+        *counts.by_site.entry(Arc::clone(&site)).or_default() += 1;
+        drop(counts);
+        WithoutClient { of: Arc::clone(self), address, site }
+    }
+}
+
+impl Drop for WithoutClient {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.of.0);
+        one_less(&mut counts.by_address, &self.address);
+        one_less(&mut counts.by_site, &self.site);
+    }
+}
+
+fn one_less<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
+    let Some(count) = counts.get_mut(key) else { return };
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        counts.remove(key);
+    }
+}

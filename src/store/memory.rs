@@ -1,0 +1,176 @@
+//! The only user of moka: tables of bounded size in which old entries make room for new ones.
+//!
+//! moka's traps and how they are kept out of the way: its default admission policy refuses
+//! newcomers when the table is full, so recency alone decides here; its clock cannot be driven, so
+//! deadlines are part of the values; what must not be evicted is not kept in it at all.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use crate::clock::Moment;
+use crate::policy::key::{Fingerprint, Key};
+use crate::store::counters::Counter;
+
+/// Keys are keyed hashes already; hashing them once more would only cost.
+#[derive(Debug, Default)]
+pub struct HashedAlready(u64);
+
+impl Hasher for HashedAlready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.0 = (value >> 64) as u64 ^ value as u64;
+    }
+}
+
+/// Builds [`HashedAlready`].
+pub type BuildHashedAlready = BuildHasherDefault<HashedAlready>;
+
+/// A counter in its place in a table, changed there without asking the table again.
+#[derive(Debug)]
+pub struct Slot {
+    counter: Mutex<Counter>,
+    resident: AtomicBool,
+}
+
+impl Slot {
+    /// A slot for `counter` that stands in no table yet.
+    #[must_use]
+    pub fn new(counter: Counter) -> Arc<Self> {
+        Arc::new(Self { counter: Mutex::new(counter), resident: AtomicBool::new(false) })
+    }
+
+    /// The counter as it is.
+    #[must_use]
+    pub fn read(&self) -> Counter {
+        lock(&self.counter).clone()
+    }
+
+    /// Replaces the counter.
+    pub fn write(&self, counter: Counter) {
+        *lock(&self.counter) = counter;
+    }
+
+    /// Whether the slot still stands in its table.
+    #[must_use]
+    pub fn is_resident(&self) -> bool {
+        self.resident.load(Ordering::Acquire)
+    }
+}
+
+/// A poisoned lock means a bug of ours; the counters behind it are still the best there are.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A table of counters of which the one unused for longest makes room.
+#[derive(Debug)]
+pub struct Table {
+    slots: Cache<Key, Arc<Slot>, BuildHashedAlready>,
+    evicted: Arc<Mutex<Vec<(Key, Counter)>>>,
+}
+
+impl Table {
+    /// A table for `capacity` counters.
+    #[must_use]
+    pub fn new(capacity: u64) -> Self {
+        let evicted = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&evicted);
+        let slots = Cache::builder()
+            .max_capacity(capacity)
+            .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(move |key, slot: Arc<Slot>, cause| {
+                slot.resident.store(false, Ordering::Release);
+                if cause.was_evicted() {
+                    lock(&sink).push((*key, slot.read()));
+                }
+            })
+            .build_with_hasher(BuildHashedAlready::default());
+        Self { slots, evicted }
+    }
+
+    /// The slot of `key`.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<Arc<Slot>> {
+        self.slots.get(&key)
+    }
+
+    /// Puts a slot into the table; an older one makes room if need be.
+    pub fn insert(&self, key: Key, slot: Arc<Slot>) {
+        slot.resident.store(true, Ordering::Release);
+        self.slots.insert(key, slot);
+    }
+
+    /// Takes a slot out.
+    pub fn remove(&self, key: Key) {
+        self.slots.invalidate(&key);
+    }
+
+    /// The counters that had to make room since this was last asked.
+    #[must_use]
+    pub fn take_evicted(&self) -> Vec<(Key, Counter)> {
+        std::mem::take(&mut lock(&self.evicted))
+    }
+
+    /// Every counter in the table, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, Arc<Slot>)> + '_ {
+        self.slots.iter().map(|(key, slot)| (*key, slot))
+    }
+
+    /// How many counters there are, about.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.slots.entry_count()
+    }
+
+    /// Does now what moka would do by and by.
+    pub fn settle_down(&self) {
+        self.slots.run_pending_tasks();
+    }
+}
+
+/// Things that were seen lately and may be forgotten at any time.
+#[derive(Debug)]
+pub struct Recent<V: Clone + Send + Sync + 'static> {
+    seen: Cache<Fingerprint, (Moment, V), BuildHashedAlready>,
+}
+
+impl<V: Clone + Send + Sync + 'static> Recent<V> {
+    /// Remembers at most `capacity` things, the latest.
+    #[must_use]
+    pub fn new(capacity: u64) -> Self {
+        let seen = Cache::builder()
+            .max_capacity(capacity)
+            .eviction_policy(EvictionPolicy::lru())
+            .build_with_hasher(BuildHashedAlready::default());
+        Self { seen }
+    }
+
+    /// What is remembered of `what` at `now`.
+    #[must_use]
+    pub fn get(&self, what: Fingerprint, now: Moment) -> Option<V> {
+        self.seen.get(&what).filter(|(until, _)| now < *until).map(|(_, value)| value)
+    }
+
+    /// Remembers `value` of `what` until then.
+    pub fn remember(&self, what: Fingerprint, value: V, until: Moment) {
+        self.seen.insert(what, (until, value));
+    }
+
+    /// Forgets `what`.
+    pub fn forget(&self, what: Fingerprint) {
+        self.seen.invalidate(&what);
+    }
+}

@@ -1,0 +1,151 @@
+//! Which counters an operator means, and what a list shows of each.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::clock::Moment;
+use crate::policy::key::{AccountId, Key, Subject};
+use crate::policy::lockout::{Parameter, Standing};
+use crate::store::counters::Counter;
+use crate::store::register::Registered;
+
+/// Which counters an operator means: all that fit everything given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Selector {
+    /// Those of this site.
+    pub site: Option<Arc<str>>,
+    /// Those of clients in this network, whichever way their address is counted.
+    pub network: Option<IpNet>,
+    /// Those of this account.
+    pub account: Option<AccountId>,
+    /// This one.
+    pub counter: Option<Key>,
+}
+
+impl Selector {
+    /// Whether `counter` of `key` under `limit` is meant.
+    #[must_use]
+    pub fn fits(&self, key: Key, counter: &Counter, limit: &Registered) -> bool {
+        let by = &limit.limit.by;
+        let subject = &counter.subject;
+        self.counter.is_none_or(|wanted| wanted == key)
+            && self.site.as_ref().is_none_or(|site| *site == subject.site)
+            && self.account.is_none_or(|account| names(counter, by) == Some(account))
+            && self.network.is_none_or(|network| {
+                let address = by.contains(&Parameter::IpAddress).then_some(subject.address);
+                let coarser = by.contains(&Parameter::IpNetwork).then_some(subject.network);
+                [address, coarser].into_iter().flatten().any(|counted| overlap(counted, network))
+            })
+    }
+
+    /// Whether an attempt of `subject` is meant; a counter is never an attempt.
+    #[must_use]
+    pub fn covers(&self, subject: &Subject) -> bool {
+        self.counter.is_none()
+            && self.site.as_ref().is_none_or(|site| *site == subject.site)
+            && self.network.is_none_or(|network| overlap(network, subject.address))
+            && self.account.is_none_or(|account| {
+                subject.candidates.iter().any(|candidate| candidate.account == account)
+            })
+    }
+
+    /// Whether everything that `self` means is meant by `other` too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let network_within = match (self.network, other.network) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(mine), Some(theirs)) => theirs.contains(&mine),
+        };
+        network_within
+            && (other.site.is_none() || other.site == self.site)
+            && (other.account.is_none() || other.account == self.account)
+            && (other.counter.is_none() || other.counter == self.counter)
+    }
+}
+
+fn names(counter: &Counter, by: &[Parameter]) -> Option<AccountId> {
+    let at = counter.candidate.filter(|_| by.contains(&Parameter::Username))?;
+    counter.subject.candidates.get(usize::from(at)).map(|candidate| candidate.account)
+}
+
+fn overlap(a: IpNet, b: IpNet) -> bool {
+    a.contains(&b) || b.contains(&a)
+}
+
+/// What a list shows of one counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The counter.
+    pub id: Key,
+    /// Its site.
+    pub site: Arc<str>,
+    /// Its login, where the counters are the login's own.
+    pub login: Option<Arc<str>>,
+    /// Its limit.
+    pub limit: Arc<str>,
+    /// The values it counts, by the parameters' names.
+    pub parameters: Vec<(&'static str, String)>,
+    /// Failures that count.
+    pub failures: u32,
+    /// Of them, those the upstream gave no verdict on.
+    pub without_verdict: u32,
+    /// How many lock.
+    pub of: u32,
+    /// The end of its lockout, [`Moment::NEVER`] if it has none.
+    pub locked_until: Option<Moment>,
+    /// Attempts that are with the upstream.
+    pub places: u32,
+    /// Attempts that wait for a place.
+    pub waiting: usize,
+}
+
+/// The row of `counter`, whose history is aged.
+#[must_use]
+pub fn row(id: Key, counter: &Counter, registered: &Registered) -> Row {
+    let subject = &counter.subject;
+    let value = |parameter: &Parameter| {
+        let text = match parameter {
+            Parameter::Username => shown_name(counter),
+            Parameter::IpAddress => shown_network(subject.address),
+            Parameter::IpNetwork => shown_network(subject.network),
+            Parameter::UserAgent => subject.user_agent.as_deref().unwrap_or_default().to_owned(),
+        };
+        (parameter.name(), text)
+    };
+    let locked_until = match counter.history.standing() {
+        Standing::Locked(until) => Some(until),
+        Standing::Open(_) => None,
+    };
+    Row {
+        id,
+        site: Arc::clone(&subject.site),
+        login: registered.name.login.clone(),
+        limit: Arc::clone(&registered.name.limit),
+        parameters: registered.limit.by.iter().map(value).collect(),
+        failures: counter.history.shown(),
+        without_verdict: counter.history.without_verdict(),
+        of: registered.limit.failures.get(),
+        locked_until,
+        places: 0,
+        waiting: 0,
+    }
+}
+
+fn shown_name(counter: &Counter) -> String {
+    let candidate =
+        counter.candidate.and_then(|at| counter.subject.candidates.get(usize::from(at)));
+    let shown = candidate.and_then(|candidate| candidate.shown.as_deref());
+    shown.unwrap_or("(known by its session)").to_owned()
+}
+
+/// A network as people write it: a single address without its length.
+#[must_use]
+pub fn shown_network(network: IpNet) -> String {
+    if network.prefix_len() == network.max_prefix_len() {
+        network.addr().to_string()
+    } else {
+        network.to_string()
+    }
+}
