@@ -1,19 +1,30 @@
 //! Upstream response (head, bounded body) -> outcome.
+//!
+//! Only what a rule calls a success is one; whatever no rule knows is a failure.
+
+pub mod cookies;
+pub mod location;
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use http::header::HeaderName;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, LOCATION};
 use regex::bytes::Regex;
+use serde_json::Value;
 
-use crate::policy::glob::Glob;
+use crate::policy::glob::{Glob, find};
+use crate::policy::lockout::Proof;
+use cookies::{SetCookie, set_cookies};
+use location::{Location, LocationPattern};
 
 /// What an attempt came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Neither: the attempt is as if it had not been.
-    Ignored,
     /// The login failed.
     Failure,
+    /// Neither: the attempt is as if it had not been.
+    Ignored,
     /// The login succeeded.
     Success,
 }
@@ -21,12 +32,12 @@ pub enum Outcome {
 /// How the answers to a login rule's attempts are read.
 #[derive(Clone, Debug)]
 pub enum OutcomeRules {
-    /// The first rule that fits decides; where none does, it is a failure.
-    Listed(Vec<OutcomeRule>),
-    /// By what most applications do (`run --upstream --login` without `--success`).
-    Inferred,
     /// As for HTTP Basic authentication: 401 is a failure.
     Basic,
+    /// By what most applications do (`run --upstream --login` without `--success`).
+    Inferred,
+    /// The first rule that fits decides; where none does, it is a failure.
+    Listed(Vec<OutcomeRule>),
 }
 
 /// An outcome and the conditions that all have to hold for it.
@@ -36,9 +47,8 @@ pub struct OutcomeRule {
     pub outcome: Outcome,
     /// Status codes, any of them; empty: every one.
     pub status: Vec<RangeInclusive<u16>>,
-    /// Where the answer redirects to, any of these patterns; empty: anywhere or nowhere. One that
-    /// begins with `/` is held against path and query on the same host, others against the whole.
-    pub location: Vec<Glob>,
+    /// Where the answer redirects to, any of these; empty: anywhere or nowhere.
+    pub location: Vec<LocationPattern>,
     /// Header fields that must be there with a value that fits.
     pub header: Vec<(HeaderName, Glob)>,
     /// Cookies that must all be set, and not deleted.
@@ -54,10 +64,10 @@ pub struct OutcomeRule {
 /// What a body must contain.
 #[derive(Clone, Debug)]
 pub enum BodyPattern {
-    /// This text.
-    Text(Box<[u8]>),
     /// A match of this.
     Regex(Regex),
+    /// This text.
+    Text(Box<[u8]>),
 }
 
 /// What must stand at a JSON pointer.
@@ -66,7 +76,7 @@ pub enum JsonPattern {
     /// Anything but nothing.
     Present,
     /// This.
-    Value(serde_json::Value),
+    Value(Value),
 }
 
 /// Why there is no answer to read.
@@ -77,3 +87,270 @@ pub enum NoAnswer {
     /// It took too long.
     Timeout,
 }
+
+/// The head of an answer, and what of its request it has to be held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub headers: &'a HeaderMap,
+    /// The request.
+    pub asked: Asked<'a>,
+    /// Wall-clock time since 1970.
+    pub now: Duration,
+}
+
+/// What a request asked for, as far as its answer is read by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The host.
+    pub host: &'a str,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The `Referer` it carried.
+    pub referer: Option<&'a [u8]>,
+    /// What its body was.
+    pub format: Format,
+    /// Whether the same was answered 401 lately without these credentials.
+    pub challenged: Challenged,
+}
+
+/// What the body of an attempt was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A form, or nothing.
+    Form,
+    /// JSON.
+    Json,
+}
+
+/// Whether a method and target are known to want credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenged {
+    /// Not known.
+    Unknown,
+    /// They answered 401 within the last hour.
+    Within,
+}
+
+/// An outcome and what it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why.
+    pub basis: Basis,
+}
+
+/// What an outcome rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// The upstream gave no verdict: 5xx, cut off, or too slow.
+    NoVerdict,
+    /// A rule fits.
+    Rule,
+    /// No rule does.
+    Unmatched,
+}
+
+impl Judgement {
+    /// Whether the upstream said that the credentials were wrong.
+    #[must_use]
+    pub const fn proof(self) -> Proof {
+        match self.basis {
+            Basis::NoVerdict => Proof::NoVerdict,
+            Basis::Rule | Basis::Unmatched => Proof::Verdict,
+        }
+    }
+
+    const fn by_rule(outcome: Outcome) -> Self {
+        Self { outcome, basis: Basis::Rule }
+    }
+}
+
+impl OutcomeRules {
+    /// What an answer's head says by itself; `None` where the body decides.
+    #[must_use]
+    pub fn read_head(&self, head: Head<'_>) -> Option<Judgement> {
+        match self {
+            Self::Basic => Some(read_basic(head)),
+            Self::Inferred if wants_json(head) => None,
+            Self::Inferred => Some(infer_from_form(head)),
+            Self::Listed(rules) => {
+                let facts = Facts::of(head, rules);
+                match rules.iter().find(|rule| rule.fits_head(&facts)) {
+                    None => Some(unmatched(head.status)),
+                    Some(rule) if rule.needs_body() => None,
+                    Some(rule) => Some(Judgement::by_rule(rule.outcome)),
+                }
+            }
+        }
+    }
+
+    /// What an answer says whose body decides. `body` is decoded; it may be the beginning of a
+    /// longer one, or nothing where it could not be read.
+    #[must_use]
+    pub fn read_body(&self, head: Head<'_>, body: &[u8]) -> Judgement {
+        match self {
+            Self::Basic => read_basic(head),
+            Self::Inferred => infer_from_json(head, body),
+            Self::Listed(rules) => {
+                let facts = Facts::of(head, rules);
+                let needs_json = rules.iter().any(|rule| !rule.json.is_empty());
+                let json = if needs_json { serde_json::from_slice(body).ok() } else { None };
+                let fits = |rule: &&OutcomeRule| {
+                    rule.fits_head(&facts) && rule.fits_body(body, json.as_ref())
+                };
+                let found = rules.iter().find(fits);
+                found.map_or_else(|| unmatched(head.status), |r| Judgement::by_rule(r.outcome))
+            }
+        }
+    }
+
+    /// What it means that there is no answer.
+    #[must_use]
+    pub fn read_nothing(&self, why: NoAnswer) -> Judgement {
+        let rules = match self {
+            Self::Listed(rules) => rules.as_slice(),
+            Self::Basic | Self::Inferred => &[],
+        };
+        let found = rules.iter().find(|rule| rule.answer.contains(&why));
+        found.map_or(Judgement { outcome: Outcome::Failure, basis: Basis::NoVerdict }, |rule| {
+            Judgement::by_rule(rule.outcome)
+        })
+    }
+}
+
+const fn unmatched(status: StatusCode) -> Judgement {
+    let basis = if status.as_u16() >= 500 { Basis::NoVerdict } else { Basis::Unmatched };
+    Judgement { outcome: Outcome::Failure, basis }
+}
+
+/// What the rules ask of a head, worked out once.
+struct Facts<'a> {
+    head: Head<'a>,
+    location: Option<Location>,
+    cookies: Vec<SetCookie<'a>>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(head: Head<'a>, rules: &[OutcomeRule]) -> Self {
+        let asks_cookies = rules.iter().any(|rule| !rule.set_cookie.is_empty());
+        let asks_location = rules.iter().any(|rule| !rule.location.is_empty());
+        Self {
+            location: if asks_location { location_of(head) } else { None },
+            cookies: if asks_cookies { set_cookies(head.headers, head.now) } else { Vec::new() },
+            head,
+        }
+    }
+}
+
+fn location_of(head: Head<'_>) -> Option<Location> {
+    let value = head.headers.get(LOCATION)?;
+    Some(Location::resolve(value.as_bytes(), head.asked.host, head.asked.path))
+}
+
+impl OutcomeRule {
+    const fn needs_body(&self) -> bool {
+        !self.body.is_empty() || !self.json.is_empty()
+    }
+
+    fn fits_head(&self, facts: &Facts<'_>) -> bool {
+        let status = facts.head.status.as_u16();
+        let location = |pattern| facts.location.as_ref().is_some_and(|at| at.fits(pattern));
+        let header = |(name, pattern): &(HeaderName, Glob)| {
+            facts.head.headers.get_all(name).iter().any(|value| pattern.matches(value.as_bytes()))
+        };
+        let cookie = |pattern: &Glob| {
+            facts.cookies.iter().any(|c| c.value.is_some() && pattern.matches(c.name))
+        };
+        self.answer.is_empty()
+            && (self.status.is_empty() || self.status.iter().any(|range| range.contains(&status)))
+            && (self.location.is_empty() || self.location.iter().any(location))
+            && self.header.iter().all(header)
+            && self.set_cookie.iter().all(cookie)
+    }
+
+    fn fits_body(&self, body: &[u8], json: Option<&Value>) -> bool {
+        let text = |pattern: &BodyPattern| match pattern {
+            BodyPattern::Regex(regex) => regex.is_match(body),
+            BodyPattern::Text(text) => find(body, text).is_some(),
+        };
+        let member = |(pointer, pattern): &(String, JsonPattern)| {
+            let found = json.and_then(|json| json.pointer(pointer));
+            match pattern {
+                JsonPattern::Present => found.is_some_and(|value| !value.is_null()),
+                JsonPattern::Value(value) => found == Some(value),
+            }
+        };
+        (self.body.is_empty() || self.body.iter().any(text)) && self.json.iter().all(member)
+    }
+}
+
+/// A 401 is a failure; a success is what was refused to other credentials, or to none.
+fn read_basic(head: Head<'_>) -> Judgement {
+    if head.status == StatusCode::UNAUTHORIZED {
+        return Judgement::by_rule(Outcome::Failure);
+    }
+    let granted = head.status.is_success() || head.status.is_redirection();
+    let proven = granted && head.asked.challenged == Challenged::Within;
+    Judgement::by_rule(if proven { Outcome::Success } else { Outcome::Ignored })
+}
+
+fn wants_json(head: Head<'_>) -> bool {
+    head.asked.format == Format::Json && head.status.is_success()
+}
+
+fn infer_from_form(head: Head<'_>) -> Judgement {
+    const TELLING: [&str; 9] =
+        ["login", "signin", "auth", "error", "fail", "denied", "lock", "2fa", "otp"];
+    let redirects = matches!(head.status, StatusCode::FOUND | StatusCode::SEE_OTHER);
+    let elsewhere = |location: Location| {
+        let Some(path) = location.path() else { return false };
+        let folded = path.to_ascii_lowercase();
+        let referer = head
+            .asked
+            .referer
+            .map(|value| Location::resolve(value, head.asked.host, head.asked.path).on_same_host);
+        !TELLING.iter().any(|word| folded.contains(word))
+            && folded.trim_end_matches('/')
+                != head.asked.path.to_ascii_lowercase().trim_end_matches('/')
+            && referer.is_none_or(|referer| referer != location.on_same_host)
+    };
+    let sets_cookie = || set_cookies(head.headers, head.now).iter().any(|c| c.value.is_some());
+    if redirects && location_of(head).is_some_and(elsewhere) && sets_cookie() {
+        Judgement::by_rule(Outcome::Success)
+    } else {
+        unmatched(head.status)
+    }
+}
+
+fn infer_from_json(head: Head<'_>, body: &[u8]) -> Judgement {
+    if !wants_json(head) {
+        return unmatched(head.status);
+    }
+    let json = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let sets_cookie = set_cookies(head.headers, head.now).iter().any(|c| c.value.is_some());
+    let has_token = has_member(&json, &|name| name.to_ascii_lowercase().contains("token"));
+    let has_error = has_member(&json, &|name| matches!(name, "error" | "errors"));
+    if (sets_cookie || has_token) && !has_error {
+        Judgement::by_rule(Outcome::Success)
+    } else {
+        unmatched(head.status)
+    }
+}
+
+/// Whether a member whose name fits stands anywhere in `json`, which the parser keeps shallow.
+fn has_member(json: &Value, fits: &dyn Fn(&str) -> bool) -> bool {
+    match json {
+        Value::Array(items) => items.iter().any(|item| has_member(item, fits)),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| fits(name) || has_member(value, fits))
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
