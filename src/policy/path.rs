@@ -5,6 +5,7 @@
 
 mod index;
 mod normal;
+pub(in crate::policy) mod percent;
 mod readings;
 
 use std::fmt;

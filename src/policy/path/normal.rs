@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::percent::{Escape, escape};
+
 /// The normal form of a path in the configuration, where every oddity is a slip of the pen.
 pub(super) fn of_pattern(written: &str) -> String {
     let mut text = format!("/{}", written.replace('\\', "/"));
@@ -188,39 +190,28 @@ pub(super) enum Slashes {
     Leave,
 }
 
-/// The bytes that one decoding makes of `text`; `%u006c` is what IIS takes for an `l`.
+/// The bytes that one decoding makes of `text`.
 pub(super) fn percent_decode(text: &str, slashes: Slashes) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, tail)) = rest.split_first() {
         rest = tail;
-        if *byte != b'%' {
-            decoded.push(*byte);
-        } else if let Some((value, tail)) = hex(tail, 2)
-            && (slashes == Slashes::Decode || value != u32::from(b'/') && value != u32::from(b'\\'))
-        {
-            decoded.extend(u8::try_from(value));
-            rest = tail;
-        } else if let Some(digits) = tail.strip_prefix(b"u").or_else(|| tail.strip_prefix(b"U"))
-            && let Some((value, tail)) = hex(digits, 4)
-        {
-            let c = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
-            decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            rest = tail;
-        } else {
-            decoded.push(b'%');
+        match if *byte == b'%' { escape(tail) } else { None } {
+            Some((Escape::Byte(b'/' | b'\\'), _)) if slashes == Slashes::Leave => {
+                decoded.push(b'%');
+            }
+            Some((Escape::Byte(byte), tail)) => {
+                decoded.push(byte);
+                rest = tail;
+            }
+            Some((Escape::Wide(c), tail)) => {
+                decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                rest = tail;
+            }
+            None => decoded.push(*byte),
         }
     }
     (decoded != text.as_bytes()).then_some(decoded)
-}
-
-/// The value of the first `count` bytes as hexadecimal digits, and what follows them.
-fn hex(bytes: &[u8], count: usize) -> Option<(u32, &[u8])> {
-    let (digits, rest) = bytes.split_at_checked(count)?;
-    let value = digits.iter().try_fold(0, |value, digit| {
-        char::from(*digit).to_digit(16).map(|digit| value * 16 + digit)
-    })?;
-    Some((value, rest))
 }
 
 /// What an overlong UTF-8 sequence is.
