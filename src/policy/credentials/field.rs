@@ -90,10 +90,15 @@ impl FoundName {
         }
     }
 
-    /// The name of a form's field, decoded.
-    pub(super) fn set(&mut self, name: &[u8]) {
+    /// No name: above all the keys of a document.
+    pub(super) fn clear(&mut self) {
         self.folded.clear();
         self.levels.clear();
+    }
+
+    /// The name of a form's field, decoded.
+    pub(super) fn set(&mut self, name: &[u8]) {
+        self.clear();
         match std::str::from_utf8(name) {
             Ok(name) => self.enter(name),
             Err(_) => self.enter(&String::from_utf8_lossy(name)),

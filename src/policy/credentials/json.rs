@@ -22,7 +22,7 @@ pub(super) fn read(
     sink: &mut dyn Sink,
 ) -> Result<(), Unreadable> {
     let mut json = serde_json::Deserializer::from_slice(without_mark(text));
-    Node { name, sink, depth: 0 }
+    Node::top(name, sink)
         .deserialize(&mut json)
         .and_then(|()| json.end())
         .map_err(|_| Unreadable::Malformed("the body is not JSON, or nested too deeply"))
@@ -33,7 +33,7 @@ pub(super) fn read(
 pub(super) fn read_leading(text: &[u8], name: &mut FoundName, sink: &mut dyn Sink) -> bool {
     let mut json = serde_json::Deserializer::from_slice(without_mark(text));
     let mut any = false;
-    while (Node { name: &mut *name, sink: &mut *sink, depth: 0 }).deserialize(&mut json).is_ok() {
+    while Node::top(name, sink).deserialize(&mut json).is_ok() {
         any = true;
     }
     any
@@ -78,7 +78,12 @@ struct Node<'a> {
     depth: u8,
 }
 
-impl Node<'_> {
+impl<'a> Node<'a> {
+    fn top(name: &'a mut FoundName, sink: &'a mut dyn Sink) -> Self {
+        name.clear();
+        Self { name, sink, depth: 0 }
+    }
+
     fn value(&mut self, text: &[u8]) {
         self.sink.field(Field { place: Place::Json, name: self.name, value: Value::Plain(text) });
     }

@@ -21,6 +21,9 @@ pub struct LateField {
 /// Blanks, raw or encoded, that upstreams drop from around a name.
 const PAD: &str = r"(?:[ +\t\r\n\x0b\x0c]|%(?:20|09|0[abcd]))";
 
+/// What may close a name.
+const END: &str = r"(?:[ +\]']|%(?:20|5d)){0,8}";
+
 impl LateField {
     /// The fields that make a request an attempt under `with_credentials`; none if the body
     /// has none of them.
@@ -44,9 +47,9 @@ impl LateField {
         let (whole, last) = (either(FieldName::as_str), either(FieldName::last_level));
         // `password=`, `password[x]=`; `name="password"`; `"password":`
         let field = format!(
-            "[&;\\r\\n]{PAD}*(?:{whole}){PAD}{{0,8}}(?:[=\\[\\x00]|%5b|%00)\
-             |{MULTIPART}{PAD}*(?:{whole}){PAD}{{0,8}}[\"'\\[;\\s\\x00]\
-             |\"(?:{whole}|{last})\"[ \\t\\r\\n]{{0,63}}(?::|[ \\t\\r\\n])"
+            "[&;\\r\\n]{PAD}*(?:{whole}){END}(?:[=\\[\\x00]|%5b|%00)\
+             |{MULTIPART}{PAD}*(?:{whole}){END}[\"'\\[;\\s\\x00]\
+             |\"(?:{whole}|{last}){END}\"(?:[ \\t\\r\\n]{{0,63}}:|[ \\t\\r\\n]{{64}})"
         );
         let opening = format!("(?:[&;\\r\\n]|({MULTIPART})){PAD}*\\z");
         Ok(Some(Self {
@@ -174,5 +177,124 @@ impl Scanner {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::{field, rule};
     use super::*;
+
+    fn late() -> LateField {
+        let rule = rule(vec![field("name")], vec![field("user[password]"), field("otp-code")]);
+        LateField::new(&rule).expect("small").expect("fields")
+    }
+
+    /// Whether a field is found before it is sent, if the body comes in chunks of `size`.
+    fn scan(late: &LateField, body: &[u8], size: usize) -> (Scan, usize) {
+        let mut scanner = late.scanner();
+        let mut sent = 0;
+        for chunk in body.chunks(size) {
+            match scanner.push(chunk) {
+                Scan::Pass(count) => sent += count,
+                Scan::Found => return (Scan::Found, sent),
+            }
+        }
+        match scanner.finish() {
+            Scan::Pass(count) => (Scan::Pass(count), sent + count),
+            Scan::Found => (Scan::Found, sent),
+        }
+    }
+
+    #[track_caller]
+    fn check_found(field: &str) {
+        let late = late();
+        let filler = "x".repeat(5000);
+        for start in [0, 1, 700, 2047, 5000] {
+            let start = filler.get(..start).expect("long enough");
+            let start = if field.starts_with(['&', '\n', ';', 'n', '"']) { start } else { "" };
+            let body = [start, field, "secret", &filler].concat();
+            for size in [1, 7, 1000, 10_000] {
+                let (scan, sent) = scan(&late, body.as_bytes(), size);
+                assert_eq!(scan, Scan::Found, "{field:?} behind {} in {size}s", start.len());
+                // all that may be sent before it is padding
+                assert!(sent <= start.len() + field.len(), "{field:?}: {sent}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_is_found_in_every_spelling() {
+        check_found("user[password]=");
+        check_found("+user.password=");
+        check_found("&user%5Bpassword%5D=");
+        check_found("&USER[0][%70assword][]=");
+        check_found(";user_password=");
+        check_found("\nuser[password]=");
+        check_found("&user[%u0070assword%00x=");
+        check_found("&otp-code=");
+        check_found("&%6ftp%2Dcode=");
+        check_found("name=\"user[password]\"");
+        check_found("name=user.password\r\n");
+        check_found("name*=utf-8''user.password;");
+        check_found("\"password\":");
+        check_found("\"pass\\u0077ord\" \n :");
+        check_found("\"user[password]\":");
+        check_found("\"otp-code\":");
+        check_found(&format!("&{}user[password]=", " ".repeat(9000)));
+        check_found(&format!("&{}user[password]=", "%20+".repeat(3000)));
+        check_found(&format!("name=\"{}user[password]\"", " ".repeat(9000)));
+        check_found(&format!("\"password\"{}:", " ".repeat(9000)));
+    }
+
+    #[test]
+    fn what_is_no_field_passes_whole() {
+        let late = late();
+        let random: Vec<u8> = (0..20_000u32).map(|n| ((n * n) >> 7) as u8).collect();
+        for body in [
+            "",
+            "x",
+            "&user[passwords]=1",
+            "password=x",
+            "&password=x",
+            "a user[password] here",
+            "\"passwords\":1",
+            "\"password\"",
+            "the \"password\" field: x",
+            "&user=1&name=2",
+            "if a &&\n      user {}",
+            "filename=\"user.password.txt\"",
+        ]
+        .map(str::as_bytes)
+        .into_iter()
+        .chain([random.as_slice()])
+        {
+            for size in [1, 100, 100_000] {
+                let (scan, sent) = scan(&late, body, size);
+                let shown = String::from_utf8_lossy(body.get(..40).unwrap_or(body));
+                assert!(matches!(scan, Scan::Pass(_)), "{shown}");
+                assert_eq!(sent, body.len(), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_without_fields_in_the_body_looks_for_none() {
+        let scans = |rule| LateField::new(&rule).expect("small").is_some();
+        assert!(!scans(rule(vec![Source::Basic], Vec::new())));
+        assert!(scans(rule(vec![field("user")], Vec::new())));
+        assert!(!scans(rule(vec![field("user")], vec![Source::Query(FieldName::new("p"))])));
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_make_no_difference(
+            body in "([&;=\"\\[\\] +%:x]|%20|user|password|name=|otp-code|\n){0,400}",
+            sizes in prop::collection::vec(1..900usize, 1..4),
+        ) {
+            let late = late();
+            let found = |size| matches!(scan(&late, body.as_bytes(), size).0, Scan::Found);
+            let whole = found(body.len().max(1));
+            for size in sizes {
+                prop_assert_eq!(found(size), whole);
+            }
+        }
+    }
 }

@@ -155,8 +155,8 @@ pub(super) fn params(mut rest: &[u8]) -> Option<Vec<Param<'_>>> {
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
     let (value, rest) = text.split_at_checked(end)?;
-    let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\'' | b'\\');
-    if value.iter().any(odd) { None } else { Some((value, rest)) }
+    let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\');
+    if value.starts_with(b"'") || value.iter().any(odd) { None } else { Some((value, rest)) }
 }
 
 /// What stands before the closing quote, and what follows it.
