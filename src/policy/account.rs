@@ -128,41 +128,67 @@ const MAX_REWRITTEN: usize = 128 * 1024;
 /// cannot be seen dropped, blanks collapsed, the domain of `CORP\user` and the dot of `user@corp.`
 /// cut off. Folding twice changes nothing.
 fn fold(username: &str) -> String {
-    let letters = if username.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        username.to_ascii_lowercase()
-    } else {
-        fold_letters(username)
-    };
-    let name = letters.trim_end_matches(['\\', ' ']);
-    let name = name.rsplit('\\').next().unwrap_or_default();
-    let name = if name.contains('@') { name.trim_end_matches(['.', ' ']) } else { name.trim_end() };
-    collapse_blanks(name.trim_start())
+    // the last part that is not empty; a name may have a backslash behind it
+    let mut parts = username.rsplit(BACKSLASHES).take(MAX_PARTS).map(fold_letters);
+    let mut name = parts.find(|name| !name.is_empty()).unwrap_or_else(|| {
+        let joined: String = username.split(BACKSLASHES).collect();
+        fold_letters(&joined)
+    });
+    name.truncate(name.floor_char_boundary(LONGEST));
+    let ends: &[char] = if name.contains('@') { &['.', ' '] } else { &[' '] };
+    name.truncate(name.trim_end_matches(ends).len());
+    name
 }
 
-fn collapse_blanks(text: &str) -> String {
-    let mut collapsed = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c != ' ' || !collapsed.ends_with(' ') {
-            collapsed.push(c);
-        }
-    }
-    collapsed
-}
+/// What becomes a backslash when letters are folded.
+const BACKSLASHES: [char; 3] = ['\\', '\u{ff3c}', '\u{fe68}'];
+
+const MAX_PARTS: usize = 8;
+
+/// Names that are alike so far share a counter: nobody's name is longer, and a letter may become
+/// eighteen.
+const LONGEST: usize = 1024;
 
 fn fold_letters(text: &str) -> String {
-    let blanks = |c: char| if c.is_whitespace() { ' ' } else { c };
-    let decomposed: String = text.nfkd().map(blanks).collect();
-    let visible = INVISIBLE.replace_all(&decomposed, "");
+    let mut folded = String::with_capacity(text.len().min(LONGEST));
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        push_collapsed(&mut folded, text.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+        return folded;
+    }
+    let visible = visible_letters(text);
     // there and back, as capital sharp s and dotless i need it
-    let folded = visible.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase);
-    let mut plain = String::with_capacity(visible.len());
-    for c in folded.flat_map(char::to_lowercase) {
-        match transliterate(c) {
-            Some(letters) => plain.push_str(letters),
-            None => plain.push(c),
+    let letters = visible.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase);
+    for letter in letters.flat_map(char::to_lowercase) {
+        match transliterate(letter) {
+            Some(letters) => folded.push_str(letters),
+            None => folded.push(letter),
         }
     }
-    plain.nfc().collect()
+    folded.nfc().collect()
+}
+
+/// Decomposed, without what cannot be seen; far more than [`LONGEST`] is cut.
+fn visible_letters(text: &str) -> String {
+    let blank = |c: char| if c.is_whitespace() { ' ' } else { c };
+    let mut decomposed = text.nfkd().map(blank);
+    let mut visible = String::new();
+    while visible.len() < 4 * LONGEST {
+        let piece: String = decomposed.by_ref().take(LONGEST).collect();
+        if piece.is_empty() {
+            break;
+        }
+        push_collapsed(&mut visible, INVISIBLE.replace_all(&piece, "").chars());
+    }
+    visible
+}
+
+/// Appends letters, of several blanks one, and none at the beginning.
+fn push_collapsed(text: &mut String, letters: impl Iterator<Item = char>) {
+    for letter in letters {
+        if letter != ' ' || !(text.is_empty() || text.ends_with(' ')) {
+            text.push(letter);
+        }
+    }
 }
 
 /// Accents and other marks, control and format characters, and what is ignored by default.

@@ -112,8 +112,9 @@ pub enum Unreadable {
     Coding,
     /// Too long when decoded.
     TooLarge,
-    /// More usernames than [`MAX_USERNAMES`].
-    TooManyUsernames,
+    /// More usernames than [`MAX_USERNAMES`], or one in very many spellings. A request that is no
+    /// attempt, by what it carries, may have them.
+    TooManyUsernames(Carries),
 }
 
 impl fmt::Display for Unreadable {
@@ -123,7 +124,7 @@ impl fmt::Display for Unreadable {
             Self::Charset => "the charset is none that is read here",
             Self::Coding => "the content coding is none that is read here",
             Self::TooLarge => "the decoded body is too large",
-            Self::TooManyUsernames => "the request offers too many usernames",
+            Self::TooManyUsernames(_) => "the request offers too many usernames",
         })
     }
 }

@@ -16,12 +16,17 @@ pub(super) struct Collector<'r> {
     charset: Charset,
     /// With the place of its source in the rule.
     usernames: Vec<(usize, Username)>,
+    /// How many names were folded, also of one account.
+    spellings: usize,
     /// Whether a username's field was there, be it empty.
     named: bool,
     passwords: Vec<Guess>,
     reading: usize,
     hasher: RandomState,
 }
+
+/// How many spellings are folded before a request is refused; folding takes its time.
+const MAX_SPELLINGS: usize = 16;
 
 /// A password that was offered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +43,7 @@ impl<'r> Collector<'r> {
             rule,
             charset,
             usernames: Vec::new(),
+            spellings: 0,
             named: false,
             passwords: Vec::new(),
             reading: 0,
@@ -65,15 +71,24 @@ impl<'r> Collector<'r> {
 
     /// Adds what `raw` names, found by the source at `source` of the rule.
     pub(super) fn username(&mut self, source: usize, raw: &[u8]) {
+        if let Some((known, _)) = self.usernames.iter_mut().find(|(_, name)| *name.raw == *raw) {
+            *known = source.min(*known);
+            return;
+        }
+        self.spellings += 1;
+        if self.has_too_many() {
+            return; // one too many is enough to know
+        }
         for account in accounts(raw, self.charset, &self.rule.rewrites) {
-            if self.usernames.len() > MAX_USERNAMES {
-                return; // one too many is enough to know
-            }
             match self.usernames.iter_mut().find(|(_, known)| known.account == account) {
                 Some((known, _)) => *known = source.min(*known),
                 None => self.usernames.push((source, Username { raw: raw.into(), account })),
             }
         }
+    }
+
+    const fn has_too_many(&self) -> bool {
+        self.usernames.len() > MAX_USERNAMES || self.spellings > MAX_SPELLINGS
     }
 
     /// Counts a guess, once for each value.
@@ -88,15 +103,15 @@ impl<'r> Collector<'r> {
     }
 
     pub(super) fn finish(mut self) -> Result<Credentials, Unreadable> {
-        if self.usernames.len() > MAX_USERNAMES {
-            return Err(Unreadable::TooManyUsernames);
-        }
-        self.usernames.sort_by_key(|(source, _)| *source);
         let carries = match (self.passwords.is_empty(), self.named) {
             (false, _) => Carries::Password,
             (true, true) => Carries::UsernameOnly,
             (true, false) => Carries::Nothing,
         };
+        if self.has_too_many() {
+            return Err(Unreadable::TooManyUsernames(carries));
+        }
+        self.usernames.sort_by_key(|(source, _)| *source);
         Ok(Credentials {
             guesses: self.guesses(),
             usernames: self.usernames.into_iter().map(|(_, username)| username).collect(),

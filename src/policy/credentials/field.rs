@@ -66,7 +66,7 @@ impl Hash for FieldName {
 #[derive(Debug, Default)]
 pub(super) struct FoundName {
     folded: String,
-    /// Where levels below the first end: at `[` of a form, at each key of JSON.
+    /// Where levels with others below them end, ascending: at `[` of a form, at keys of JSON.
     levels: Vec<usize>,
 }
 
@@ -85,7 +85,7 @@ impl FoundName {
         match self.folded.strip_prefix(rule) {
             _ if rule.is_empty() => false,
             Some("") => true,
-            Some(_) => self.levels.contains(&rule.len()),
+            Some(_) => self.levels.binary_search(&rule.len()).is_ok(),
             None => false,
         }
     }

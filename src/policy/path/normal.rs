@@ -53,17 +53,12 @@ pub(super) fn fold_case(text: &str) -> Cow<'_, str> {
 /// Without the scripts that serve a whole application (`/index.php/login`) or a folder
 /// (`/shop/index.html`). `None` if there is none, as for all the following.
 pub(super) fn drop_front_controllers(text: &str) -> Option<String> {
-    let mut kept = String::new();
-    let mut dropped = false;
-    for segment in text.split('/').filter(|segment| !segment.is_empty()) {
-        if is_front_controller(segment) {
-            dropped = true;
-        } else {
-            kept.push('/');
-            kept.push_str(segment);
-        }
+    if !text.split('/').any(is_front_controller) {
+        return None;
     }
-    dropped.then(|| if kept.is_empty() { "/".to_owned() } else { kept })
+    let segments = text.split('/').filter(|s| !s.is_empty() && !is_front_controller(s));
+    let kept = segments.fold(String::new(), |path, segment| path + "/" + segment);
+    Some(if kept.is_empty() { "/".to_owned() } else { kept })
 }
 
 fn is_front_controller(segment: &str) -> bool {

@@ -1,3 +1,5 @@
+//! Spellings of paths, as tables and properties.
+
 use proptest::prelude::*;
 
 use super::MatchKind::{Exact, Extended, Prefix, Respelled, Template};
