@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod client;
+pub mod coding;
 pub mod credentials;
 pub mod glob;
 pub mod key;

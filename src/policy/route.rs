@@ -8,6 +8,7 @@ use crate::policy::credentials::{FieldName, Rewrite, Source};
 use crate::policy::glob::Glob;
 use crate::policy::lockout::Limit;
 use crate::policy::outcome::OutcomeRules;
+use crate::policy::path::PathPattern;
 
 /// Host names, an upstream, and what is guarded there.
 #[derive(Clone, Debug)]
@@ -33,35 +34,6 @@ pub enum HostPattern {
     Exact(Box<str>),
     /// Every name that ends with a dot and this.
     Below(Box<str>),
-}
-
-/// A path as a rule names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathPattern {
-    /// As the operator wrote it.
-    pub written: Box<str>,
-    /// How it is compared.
-    pub kind: PathKind,
-}
-
-/// How a path is compared; every part is in normal form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathKind {
-    /// `/login`
-    Exact(Box<str>),
-    /// `/u/{name}/login`
-    Template(Vec<Segment>),
-    /// `/api/*`: what stands before the star
-    Prefix(Box<str>),
-}
-
-/// A part of a template between two slashes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Segment {
-    /// This text.
-    Text(Box<str>),
-    /// Anything but nothing, under this name.
-    Name(Box<str>),
 }
 
 /// Which requests are attempts, where the username stands, how the answer is read.
