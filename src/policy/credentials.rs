@@ -25,6 +25,20 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FieldName(Box<str>);
 
+impl FieldName {
+    /// The name of a field of a form or a query.
+    #[must_use]
+    pub fn new(written: &str) -> Self {
+        Self(written.into())
+    }
+
+    /// The field that a JSON pointer leads to.
+    #[must_use]
+    pub fn pointer(written: &str) -> Self {
+        Self(written.into())
+    }
+}
+
 /// A change to a username before it is folded.
 #[derive(Clone, Debug)]
 pub struct Rewrite {

@@ -1,0 +1,185 @@
+//! Login rules.
+
+use std::sync::Arc;
+
+use crate::policy::credentials::Source;
+use crate::policy::outcome::OutcomeRules;
+use crate::policy::route::{Attempts, CounterScope, LoginRule, PathKind, PathPattern, Segment};
+
+use super::access::access;
+use super::fields::Fields;
+use super::keys;
+use super::lockout::{Level, Use, Username};
+use super::node::Node;
+use super::outcome::outcome;
+use super::reader::Reader;
+use super::scalar::{choice, name, size};
+use super::source::{cookie, method, password, path, rewrite, username, when};
+
+const MAX_BODY: usize = 64 * 1024;
+/// What all waiting bodies together may have.
+const MOST_BODY: usize = 64 * 1024 * 1024;
+
+/// What to paste where a rule has no outcome.
+const OUTCOME: &str = "\
+say how the upstream's answer is read, for example
+        outcome:
+          - success: { status: [302, 303], set_cookie: NAME_OF_THE_SESSION_COOKIE }
+          - ignore: { status: 429 }";
+
+/// The rule that `node` describes, where `above` is how its site counts.
+pub(super) fn login<'a>(
+    node: &'a Node,
+    above: &Level<'a>,
+    reader: &mut Reader<'_>,
+) -> (Option<LoginRule>, Use<'a>) {
+    let fields = Fields::of(node, &keys::LOGIN, reader);
+    let paths = paths(&fields, reader);
+    let usernames = fields.each("username", username, reader);
+    let passwords = fields.each("password", password, reader);
+    let rewrites = fields.each("username_rewrite", rewrite, reader);
+    let own_name = fields.read("name", name, reader);
+    let methods = fields.each("methods", method, reader);
+    let when = fields.read("when", when, reader).unwrap_or_default();
+    let session_cookie = fields.read("session_cookie", cookie, reader);
+    let max_body = fields.read("max_body", max_body, reader).unwrap_or(MAX_BODY);
+    let access = fields.read("access", access, reader);
+    let outcome = outcome_of(&fields, &usernames, reader);
+    let level = above.under(fields.get("lockout"), reader);
+    check_sources(&fields, (&paths, &usernames, &passwords), reader);
+    let name = own_name.or_else(|| paths.first().map(|(path, _)| path.written.as_ref()));
+    let username = match (fields.has("username"), fields.has("session_cookie")) {
+        (true, _) => Username::Named,
+        (false, true) => Username::Session,
+        (false, false) => Username::Unknown,
+    };
+    let rule = name.zip(outcome).map(|(name, outcome)| LoginRule {
+        name: name.into(),
+        methods: if methods.is_empty() { vec!["POST".into()] } else { methods },
+        when,
+        usernames,
+        rewrites,
+        passwords,
+        session_cookie,
+        outcome,
+        max_body,
+        access,
+        lockout: Arc::clone(&level.lockout),
+        counters: scope(&level, above),
+        paths: paths.clone(),
+    });
+    (rule, Use { limits: level.limits, username })
+}
+
+/// A login has counters of its own where it has limits of its own.
+fn scope(own: &Level<'_>, above: &Level<'_>) -> CounterScope {
+    match (own.limits, above.limits) {
+        (Some(own), Some(above)) if std::ptr::eq(own, above) => CounterScope::Site,
+        (Some(_), _) => CounterScope::Login,
+        (None, _) => CounterScope::Site,
+    }
+}
+
+fn max_body(node: &Node, reader: &mut Reader<'_>) -> Option<usize> {
+    size(node, 1..=MOST_BODY, reader)
+}
+
+fn paths(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Vec<(PathPattern, Attempts)> {
+    let words = [("all", Attempts::All), ("with_credentials", Attempts::WithCredentials)];
+    let attempts = fields.read("attempts", |node, r| choice(node, &words, r), reader);
+    let Some(list) = fields.get("path") else {
+        if fields.lacks("path") {
+            reader.error(fields.node, "needs `path`", "such as `path: /login`");
+        }
+        return Vec::new();
+    };
+    if list.items().is_empty() {
+        reader.error(list, "is empty", "name at least one path");
+    }
+    let mut paths = Vec::new();
+    for node in list.items() {
+        let Some(pattern) = path(node, reader) else { continue };
+        let attempts = attempts.unwrap_or_else(|| usual_attempts(&pattern));
+        if attempts == Attempts::All && is_script(&pattern) {
+            let wrong = format!("`{}` probably serves other things too", node.shown());
+            let right = "take `attempts: with_credentials` and name the `password`, \
+                         or every request to it counts as a guess";
+            reader.warn(node, wrong, right);
+        }
+        paths.push((pattern, attempts));
+    }
+    paths
+}
+
+fn usual_attempts(pattern: &PathPattern) -> Attempts {
+    match &pattern.kind {
+        PathKind::Exact(path) if **path == *"/" => Attempts::WithCredentials,
+        PathKind::Exact(_) | PathKind::Template(_) => Attempts::All,
+        PathKind::Prefix(_) => Attempts::WithCredentials,
+    }
+}
+
+/// One script often answers for many pages of an application.
+fn is_script(pattern: &PathPattern) -> bool {
+    const ENDINGS: &[&str] = &[
+        ".php", ".cgi", ".pl", ".asp", ".aspx", ".ashx", ".jsp", ".jspx", ".do", ".action", ".cfm",
+    ];
+    let path = pattern.written.to_ascii_lowercase();
+    matches!(pattern.kind, PathKind::Exact(_)) && ENDINGS.iter().any(|end| path.ends_with(end))
+}
+
+fn outcome_of(
+    fields: &Fields<'_>,
+    usernames: &[Source],
+    reader: &mut Reader<'_>,
+) -> Option<OutcomeRules> {
+    if let Some(node) = fields.get("outcome") {
+        return outcome(node, reader);
+    }
+    let basic = !usernames.is_empty() && usernames.iter().all(|source| *source == Source::Basic);
+    if basic && !fields.has("outcome") {
+        return Some(OutcomeRules::Basic);
+    }
+    if fields.lacks("outcome") {
+        reader.error(fields.node, "needs `outcome`", OUTCOME);
+    }
+    None
+}
+
+type Sources<'a> = (&'a [(PathPattern, Attempts)], &'a [Source], &'a [Source]);
+
+/// Reports sources that do not fit the rest of the rule.
+fn check_sources(
+    fields: &Fields<'_>,
+    (paths, usernames, passwords): Sources<'_>,
+    reader: &mut Reader<'_>,
+) {
+    if let Some(node) = fields.get("username") {
+        for source in usernames {
+            let Source::Path(name) = source else { continue };
+            if !paths.is_empty() && !paths.iter().any(|(path, _)| has_name(path, name)) {
+                let right = format!("write it into the path, such as \"/u/{{{name}}}/login\"");
+                reader.error(node, format!("no path of the rule has `{{{name}}}`"), &right);
+            }
+        }
+    }
+    if let Some(node) = fields.get("username_rewrite").filter(|_| !fields.has("username")) {
+        reader.error(node, "there is no `username` to rewrite", "name one or remove this");
+    }
+    let blind = passwords.is_empty() && usernames.is_empty();
+    let needs = |(_, attempts): &&(PathPattern, Attempts)| *attempts == Attempts::WithCredentials;
+    let named = fields.has("password") || fields.has("username");
+    if let Some((path, _)) = paths.iter().find(needs).filter(|_| blind && !named) {
+        let wrong = format!("on `{}` only requests with credentials are attempts", path.written);
+        reader.error(fields.node, wrong, "name the `password` or the `username`");
+    }
+}
+
+fn has_name(path: &PathPattern, name: &str) -> bool {
+    match &path.kind {
+        PathKind::Template(segments) => {
+            segments.iter().any(|segment| matches!(segment, Segment::Name(own) if **own == *name))
+        }
+        PathKind::Exact(_) | PathKind::Prefix(_) => false,
+    }
+}
