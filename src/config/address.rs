@@ -9,7 +9,7 @@ use crate::policy::route::HostPattern;
 
 use super::node::Node;
 use super::reader::Reader;
-use super::scalar::text;
+use super::scalar::{measure, text};
 use super::{ListenAddr, UpstreamAddr};
 
 /// The kernel's room for the path of a unix socket, without the final NUL.
@@ -17,20 +17,22 @@ const LONGEST_SOCKET: usize = 107;
 
 /// Where to listen.
 pub(super) fn listen(node: &Node, reader: &mut Reader<'_>) -> Option<ListenAddr> {
-    if let Some(path) = text(node, reader)?.strip_prefix("unix:") {
-        return socket(node, path, reader).map(ListenAddr::Unix);
+    match node.text().and_then(|text| text.strip_prefix("unix:")) {
+        Some(path) => socket(node, path, reader).map(ListenAddr::Unix),
+        None => tcp(node, reader).map(ListenAddr::Tcp),
     }
-    tcp(node, reader).map(ListenAddr::Tcp)
 }
 
 /// An IP address and a port.
 pub(super) fn tcp(node: &Node, reader: &mut Reader<'_>) -> Option<SocketAddr> {
-    let written = text(node, reader)?;
+    let written = measure(node, "an address with a port", reader)?;
     let address = written.parse().ok();
     if address.is_none() {
-        let right = match written.rsplit_once(':') {
-            Some(("" | "*", port)) => format!("for every address write \"[::]:{port}\""),
-            Some(("localhost", port)) => format!("write \"127.0.0.1:{port}\""),
+        let right = match written.rsplit_once(':').unwrap_or(("", &written)) {
+            ("" | "*", port) if port.parse::<u16>().is_ok() => {
+                format!("for every address write \"[::]:{port}\"")
+            }
+            ("localhost", port) => format!("write \"127.0.0.1:{port}\""),
             _ => "write one such as \"127.0.0.1:8080\" or \"[::1]:8080\"".to_owned(),
         };
         reader.error(node, format!("`{}` is no address with a port", node.shown()), &right);
@@ -54,7 +56,10 @@ pub(super) fn upstream(node: &Node, reader: &mut Reader<'_>) -> Option<UpstreamA
     };
     if let Err(wrong) = read {
         let right = "write one such as \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\"";
-        reader.error(node, format!("`{}` {wrong}", node.shown()), right);
+        // what stands before an `@` is secret
+        let secret = written.contains('@');
+        let shown = if secret { "this URL".to_owned() } else { format!("`{}`", node.shown()) };
+        reader.error(node, format!("{shown} {wrong}"), right);
     }
     read.ok()
 }

@@ -45,11 +45,12 @@ fn ignored(rule: &OutcomeRule, node: &Node, reader: &mut Reader<'_>) {
     if !doubtful || !rule.answer.is_empty() {
         return;
     }
-    let wrong = "2xx, 3xx or 401 can be a login's own answer, and whoever gets it guesses for free";
+    let wrong = "may be what a wrong password is answered with, and then guesses are free";
     if rule.body.is_empty() {
         reader.warn(node, wrong, "limit it to a `status` such as 429");
     } else {
-        reader.warn(node, format!("{wrong}; a text in it can be forged"), "limit it by `status`");
+        let wrong = format!("{wrong}, also where the text in it is forged");
+        reader.warn(node, wrong, "limit it to a `status` such as 503");
     }
 }
 

@@ -77,14 +77,20 @@ const FOREIGN: &[(&str, &str)] = &[
     ("bind", "listen"),
     ("blacklist", "deny"),
     ("capacity", "failures"),
+    ("cooloff_time", "cool_off"),
     ("failure_limit", "failures"),
     ("find_time", "forget_after"),
     ("findtime", "forget_after"),
     ("ignoreip", "never_lock"),
+    ("ip_blacklist", "deny"),
+    ("ip_whitelist", "never_lock"),
     ("lock_out_at_failure", "mode"),
     ("lockout_parameters", "by"),
+    ("lockout_template", "html"),
+    ("lockout_url", "redirect"),
     ("max_retries", "failures"),
     ("maxretry", "failures"),
+    ("only_whitelist", "only_allow"),
     ("parameters", "by"),
     ("proxy_pass", "upstream"),
     ("reverse_proxy", "upstream"),
@@ -97,16 +103,16 @@ impl Keys {
     /// What to do about a key that is not known here.
     pub(super) fn advice(&self, unknown: &str) -> String {
         let folded = unknown.to_ascii_lowercase().replace('-', "_");
-        let foreign = FOREIGN.iter().find(|(theirs, ours)| {
-            *theirs == folded.trim_start_matches("axes_") && self.known.contains(ours)
-        });
-        if let Some(near) = foreign.map(|(_, ours)| *ours).or_else(|| nearest(&folded, self.known))
-        {
+        let theirs = folded.trim_start_matches("axes_");
+        let ours = FOREIGN.iter().find(|(foreign, _)| *foreign == theirs).map(|(_, ours)| *ours);
+        let meant = ours.filter(|ours| self.known.contains(ours));
+        if let Some(near) = meant.or_else(|| nearest(theirs, self.known)) {
             return format!("did you mean `{near}`?");
         }
-        let home = |keys: &&&Self| keys.known.contains(&unknown) && keys.of != self.of;
-        match ALL.iter().find(home) {
-            Some(keys) => format!("it belongs to {}", keys.of),
+        let wanted = ours.unwrap_or(unknown);
+        match ALL.iter().find(|keys| keys.known.contains(&wanted)) {
+            Some(home) if ours.is_some() => format!("here that is `{wanted}` of {}", home.of),
+            Some(home) => format!("it belongs to {}", home.of),
             None => format!("{} may have {}", self.of, listed(self.known)),
         }
     }
@@ -132,21 +138,28 @@ pub(super) fn listed(words: &[&str]) -> String {
     }
 }
 
-/// How many characters have to be added, dropped or changed to get from `from` to `to`.
+/// How many characters have to be added, dropped or changed to get from `from` to `to`; one, where
+/// they only stand in another order.
 fn distance(from: &str, to: &str) -> usize {
+    if from != to && ordered(from) == ordered(to) {
+        return 1;
+    }
     let mut row: Vec<usize> = (0..=to.chars().count()).collect();
     for (dropped, a) in from.chars().enumerate() {
         let mut left = dropped + 1;
-        let mut diagonal = dropped;
+        let mut diagonal = std::mem::replace(row.first_mut().unwrap_or(&mut 0), left);
         for (b, above) in to.chars().zip(row.iter_mut().skip(1)) {
             let changed = diagonal + usize::from(a != b);
             diagonal = *above;
             left = changed.min(left + 1).min(*above + 1);
             *above = left;
         }
-        if let Some(first) = row.first_mut() {
-            *first = dropped + 1;
-        }
     }
     row.last().copied().unwrap_or_default()
+}
+
+fn ordered(word: &str) -> Vec<char> {
+    let mut letters: Vec<char> = word.chars().collect();
+    letters.sort_unstable();
+    letters
 }

@@ -151,8 +151,8 @@ fn forget(node: &Node, reader: &mut Reader<'_>) -> Option<Forget> {
 
 fn cool_off(node: &Node, reader: &mut Reader<'_>) -> Option<CoolOff> {
     if node.is_text("never") {
-        let wrong = "`never` locks until an operator resets it";
-        reader.warn(node, wrong, "anybody can lock an account so; rather take `[5m, 1h, 1d]`");
+        let wrong = "anybody can lock an account, and `never` waits for an operator to reset it";
+        reader.warn(node, wrong, "rather escalate, such as `[5m, 1h, 1d]`");
         return Some(CoolOff::Never);
     }
     if node.items().is_empty() {

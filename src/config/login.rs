@@ -21,11 +21,12 @@ const MAX_BODY: usize = 64 * 1024;
 const MOST_BODY: usize = 64 * 1024 * 1024;
 
 /// What to paste where a rule has no outcome.
-const OUTCOME: &str = "\
-say how the upstream's answer is read, for example
-        outcome:
-          - success: { status: [302, 303], set_cookie: NAME_OF_THE_SESSION_COOKIE }
-          - ignore: { status: 429 }";
+const OUTCOME: &[&str] = &[
+    "say how the upstream's answer is read, for example",
+    "outcome:",
+    "  - success: { status: [302, 303], set_cookie: NAME_OF_THE_SESSION_COOKIE }",
+    "  - ignore: { status: 429 }",
+];
 
 /// The rule that `node` describes, where `above` is how its site counts.
 pub(super) fn login<'a>(
@@ -141,7 +142,8 @@ fn outcome_of(
         return Some(OutcomeRules::Basic);
     }
     if fields.lacks("outcome") {
-        reader.error(fields.node, "needs `outcome`", OUTCOME);
+        let indent = " ".repeat(fields.node.at.column.saturating_sub(1));
+        reader.error(fields.node, "needs `outcome`", &OUTCOME.join(&format!("\n{indent}")));
     }
     None
 }

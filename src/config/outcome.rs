@@ -30,8 +30,8 @@ pub(super) fn outcome(node: &Node, reader: &mut Reader<'_>) -> Option<OutcomeRul
     let rules: Vec<_> = node.items().iter().map(|item| rule(item, reader)).collect();
     let rules = rules.into_iter().collect::<Option<Vec<_>>>()?;
     if !rules.iter().any(|rule| rule.outcome == Outcome::Success) {
-        let right = "right passwords lock too; name a `success`";
-        reader.warn(node, "names no success, so every login counts as a failure", right);
+        let right = "name under `success` what they answer";
+        reader.warn(node, "names no success, so right passwords count as failures too", right);
     }
     Some(OutcomeRules::Listed(rules))
 }
@@ -57,6 +57,7 @@ fn rule(node: &Node, reader: &mut Reader<'_>) -> Option<OutcomeRule> {
 }
 
 fn conditions(node: &Node, outcome: Outcome, reader: &mut Reader<'_>) -> Option<OutcomeRule> {
+    let before = reader.count();
     let fields = Fields::of(node, &keys::CONDITIONS, reader);
     if fields.is_empty() {
         let right = format!("give it {}", listed(keys::CONDITIONS.known));
@@ -85,7 +86,9 @@ fn conditions(node: &Node, outcome: Outcome, reader: &mut Reader<'_>) -> Option<
             reader.error(answer, "means that there is no answer to look at", right);
         }
     }
-    doubt::doubts(&rule, node, reader);
+    if reader.count() == before {
+        doubt::doubts(&rule, node, reader);
+    }
     Some(rule)
 }
 

@@ -8,7 +8,7 @@ pub(super) fn path_pattern(written: &str) -> Result<PathPattern, String> {
         return Err(format!("begin it with `/`, such as \"/{written}\""));
     }
     if written.contains(['?', '#']) {
-        return Err("leave the query out; `when: { query: … }` asks for it".to_owned());
+        return Err("leave the query out, for which there is `when: { query: … }`".to_owned());
     }
     let kind = match written.strip_suffix('*') {
         Some(prefix) if prefix.contains(['*', '{', '}']) => {

@@ -62,6 +62,11 @@ impl<'a> Reader<'a> {
         self.add(Problem { severity, file, at: Some(node.at), key, wrong, right });
     }
 
+    /// How many problems there are so far.
+    pub(super) const fn count(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Anything else.
     pub(super) fn add(&mut self, problem: Problem) {
         if self.problems.len() < MOST_PROBLEMS {
@@ -105,16 +110,24 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         false => Ok(file),
     });
     let read = file.and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
-    match read.map_err(|error| error.kind()) {
+    match read {
         Ok(_) if bytes.len() as u64 > MOST_BYTES => Err("it is larger than 1 MiB".to_owned()),
         Ok(_) => String::from_utf8(bytes).map_err(|error| {
             let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
             let line = before.filter(|byte| **byte == b'\n').count() + 1;
             format!("line {line} is not UTF-8")
         }),
-        Err(io::ErrorKind::NotFound) => Err("there is no such file".to_owned()),
-        Err(io::ErrorKind::PermissionDenied) => Err("permission denied".to_owned()),
-        Err(io::ErrorKind::IsADirectory) => Err("it is a directory".to_owned()),
-        Err(kind) => Err(kind.to_string()),
+        Err(error) => Err(in_words(&error)),
     }
+}
+
+/// Why a file cannot be read.
+pub(super) fn in_words(error: &io::Error) -> String {
+    let words = [
+        (io::ErrorKind::NotFound, "there is no such file"),
+        (io::ErrorKind::PermissionDenied, "permission denied"),
+        (io::ErrorKind::IsADirectory, "it is a directory"),
+    ];
+    let known = words.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }

@@ -145,7 +145,10 @@ pub(super) fn size(
     let read = units::size(&measure(node, "a size such as 64KiB", reader)?);
     let right = match read {
         Ok(size) if range.contains(&size) => return Some(size),
-        Ok(_) => format!("write a size from {}B to {}B", range.start(), range.end()),
+        Ok(_) => {
+            let [least, most] = [range.start(), range.end()].map(|size| units::shown(*size));
+            format!("write a size from {least} to {most}")
+        }
         Err(right) => right.to_owned(),
     };
     reader.error(node, refused(node, "size"), &right);

@@ -135,7 +135,7 @@ pub(super) fn cookie(node: &Node, reader: &mut Reader<'_>) -> Option<Glob> {
     let written = text(node, reader)?;
     let legal = |b: u8| b.is_ascii_graphic() && !b"=;,\"()<>@:\\/[]?{}".contains(&b);
     if !written.bytes().all(legal) {
-        let right = "write the name alone; `*` in it stands for any text";
+        let right = "write the name alone, in which `*` stands for any text";
         reader.error(node, format!("`{}` is no name of a cookie", node.shown()), right);
         return None;
     }

@@ -65,6 +65,10 @@ pub(super) fn paths(logins: &[(&Node, LoginRule)], reader: &mut Reader<'_>) {
             continue;
         };
         let (line, path) = (first.at.line, shorten(&path.written));
+        if std::ptr::eq(*first, node) {
+            reader.error(node, format!("names `{path}` twice"), "name it once");
+            continue;
+        }
         let wrong = format!("`{path}` belongs to the login in line {line} already");
         reader.error(node, wrong, "make the two one, or tell them apart by `when`");
     }

@@ -45,6 +45,16 @@ pub(super) fn size(written: &str) -> Result<usize, &'static str> {
     usize::try_from(bytes).map_err(|_| "that is more than there is")
 }
 
+/// A number of bytes as operators write it.
+pub(super) fn shown(bytes: usize) -> String {
+    let units = [("MiB", 1024 * 1024), ("KiB", 1024)];
+    let whole = units.iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    match whole {
+        Some((name, unit)) => format!("{}{name}", bytes / unit),
+        None => format!("{bytes}B"),
+    }
+}
+
 /// Why a text is no measure.
 enum Unmeasured {
     /// It does not begin with a number.

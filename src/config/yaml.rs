@@ -20,6 +20,8 @@ const MOST_NODES: usize = 200_000;
 pub(super) struct SyntaxError {
     /// Where, if that is known.
     pub(super) at: Option<Position>,
+    /// Where that began which went wrong.
+    pub(super) begun: Option<Position>,
     /// What the YAML crate says.
     pub(super) message: String,
 }
@@ -30,6 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let root = Tree { at: Position::START, path: String::new(), left: &left };
     root.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| SyntaxError {
         at: error.location().map(|place| Position { line: place.line(), column: place.column() }),
+        begun: position_in(&error.to_string()),
         message: error.to_string(),
     })
 }
@@ -201,7 +204,8 @@ impl<'de> Visitor<'de> for Place {
     }
 }
 
-/// `recursion limit exceeded at line 3 column 10`; the beginning of the file is not mentioned.
+/// `recursion limit exceeded at line 3 column 10`; the beginning of the file is not mentioned, and
+/// where there are two places the second is where it began.
 fn position_in(error: &str) -> Option<Position> {
     let (_, place) = error.rsplit_once(" at line ")?;
     let (line, column) = place.split_once(" column ")?;
