@@ -76,6 +76,19 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// As [`Self::each`], where a list has to have members.
+    pub(super) fn some<T>(
+        &self,
+        key: &str,
+        parse: impl FnMut(&'a Node, &mut Reader<'_>) -> Option<T>,
+        reader: &mut Reader<'_>,
+    ) -> Vec<T> {
+        if let Some(list) = self.get(key).filter(|node| node.items().is_empty()) {
+            reader.error(list, "is empty", "name one or remove the key");
+        }
+        self.each(key, parse, reader)
+    }
+
     /// What `parse` makes of each member of the list under `key`.
     pub(super) fn each<T>(
         &self,

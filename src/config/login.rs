@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::policy::credentials::Source;
 use crate::policy::outcome::OutcomeRules;
-use crate::policy::route::{Attempts, CounterScope, LoginRule, PathKind, PathPattern, Segment};
+use crate::policy::route::{Attempts, CounterScope, LoginRule};
 
 use super::access::access;
 use super::fields::Fields;
@@ -12,6 +12,7 @@ use super::keys;
 use super::lockout::{Level, Use, Username};
 use super::node::Node;
 use super::outcome::outcome;
+use super::path::{PathKind, PathPattern, Segment};
 use super::reader::Reader;
 use super::scalar::{choice, name, size};
 use super::source::{cookie, method, password, path, rewrite, username, when};
@@ -29,46 +30,42 @@ const OUTCOME: &[&str] = &[
 ];
 
 /// The rule that `node` describes, where `above` is how its site counts.
+///
+/// What is missing from a rule with errors is made up; nobody will ask it.
 pub(super) fn login<'a>(
     node: &'a Node,
     above: &Level<'a>,
     reader: &mut Reader<'_>,
-) -> (Option<LoginRule>, Use<'a>) {
+) -> (LoginRule, Use<'a>) {
     let fields = Fields::of(node, &keys::LOGIN, reader);
     let paths = paths(&fields, reader);
-    let usernames = fields.each("username", username, reader);
-    let passwords = fields.each("password", password, reader);
-    let rewrites = fields.each("username_rewrite", rewrite, reader);
     let own_name = fields.read("name", name, reader);
-    let methods = fields.each("methods", method, reader);
-    let when = fields.read("when", when, reader).unwrap_or_default();
-    let session_cookie = fields.read("session_cookie", cookie, reader);
-    let max_body = fields.read("max_body", max_body, reader).unwrap_or(MAX_BODY);
-    let access = fields.read("access", access, reader);
-    let outcome = outcome_of(&fields, &usernames, reader);
+    let first_path = || paths.first().map(|(path, _)| path.written.as_ref());
+    let methods = fields.some("methods", method, reader);
+    let usernames = fields.some("username", username, reader);
     let level = above.under(fields.get("lockout"), reader);
-    check_sources(&fields, (&paths, &usernames, &passwords), reader);
-    let name = own_name.or_else(|| paths.first().map(|(path, _)| path.written.as_ref()));
+    let rule = LoginRule {
+        name: own_name.or_else(first_path).unwrap_or_default().into(),
+        methods: if methods.is_empty() { vec!["POST".into()] } else { methods },
+        when: fields.read("when", when, reader).unwrap_or_default(),
+        rewrites: fields.some("username_rewrite", rewrite, reader),
+        passwords: fields.some("password", password, reader),
+        session_cookie: fields.read("session_cookie", cookie, reader),
+        outcome: outcome_of(&fields, &usernames, reader),
+        max_body: fields.read("max_body", max_body, reader).unwrap_or(MAX_BODY),
+        access: fields.read("access", access, reader),
+        lockout: Arc::clone(&level.lockout),
+        counters: scope(&level, above),
+        usernames,
+        paths,
+    };
+    check_usernames(&rule, &fields, reader);
+    check_attempts(&rule, &fields, reader);
     let username = match (fields.has("username"), fields.has("session_cookie")) {
         (true, _) => Username::Named,
         (false, true) => Username::Session,
         (false, false) => Username::Unknown,
     };
-    let rule = name.zip(outcome).map(|(name, outcome)| LoginRule {
-        name: name.into(),
-        methods: if methods.is_empty() { vec!["POST".into()] } else { methods },
-        when,
-        usernames,
-        rewrites,
-        passwords,
-        session_cookie,
-        outcome,
-        max_body,
-        access,
-        lockout: Arc::clone(&level.lockout),
-        counters: scope(&level, above),
-        paths: paths.clone(),
-    });
     (rule, Use { limits: level.limits, username })
 }
 
@@ -86,20 +83,13 @@ fn max_body(node: &Node, reader: &mut Reader<'_>) -> Option<usize> {
 }
 
 fn paths(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Vec<(PathPattern, Attempts)> {
+    if fields.lacks("path") {
+        reader.error(fields.node, "needs `path`", "such as `path: /login`");
+    }
     let words = [("all", Attempts::All), ("with_credentials", Attempts::WithCredentials)];
     let attempts = fields.read("attempts", |node, r| choice(node, &words, r), reader);
-    let Some(list) = fields.get("path") else {
-        if fields.lacks("path") {
-            reader.error(fields.node, "needs `path`", "such as `path: /login`");
-        }
-        return Vec::new();
-    };
-    if list.items().is_empty() {
-        reader.error(list, "is empty", "name at least one path");
-    }
-    let mut paths = Vec::new();
-    for node in list.items() {
-        let Some(pattern) = path(node, reader) else { continue };
+    let one = |node: &Node, reader: &mut Reader<'_>| {
+        let pattern = path(node, reader)?;
         let attempts = attempts.unwrap_or_else(|| usual_attempts(&pattern));
         if attempts == Attempts::All && is_script(&pattern) {
             let wrong = format!("`{}` probably serves other things too", node.shown());
@@ -107,9 +97,9 @@ fn paths(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Vec<(PathPattern, Atte
                          or every request to it counts as a guess";
             reader.warn(node, wrong, right);
         }
-        paths.push((pattern, attempts));
-    }
-    paths
+        Some((pattern, attempts))
+    };
+    fields.some("path", one, reader)
 }
 
 fn usual_attempts(pattern: &PathPattern) -> Attempts {
@@ -129,49 +119,43 @@ fn is_script(pattern: &PathPattern) -> bool {
     matches!(pattern.kind, PathKind::Exact(_)) && ENDINGS.iter().any(|end| path.ends_with(end))
 }
 
-fn outcome_of(
-    fields: &Fields<'_>,
-    usernames: &[Source],
-    reader: &mut Reader<'_>,
-) -> Option<OutcomeRules> {
-    if let Some(node) = fields.get("outcome") {
-        return outcome(node, reader);
-    }
+fn outcome_of(fields: &Fields<'_>, usernames: &[Source], reader: &mut Reader<'_>) -> OutcomeRules {
     let basic = !usernames.is_empty() && usernames.iter().all(|source| *source == Source::Basic);
-    if basic && !fields.has("outcome") {
-        return Some(OutcomeRules::Basic);
+    if basic && fields.lacks("outcome") {
+        return OutcomeRules::Basic;
     }
     if fields.lacks("outcome") {
         let indent = " ".repeat(fields.node.at.column.saturating_sub(1));
         reader.error(fields.node, "needs `outcome`", &OUTCOME.join(&format!("\n{indent}")));
     }
-    None
+    let own = fields.read("outcome", outcome, reader);
+    own.unwrap_or_else(|| OutcomeRules::Listed(Vec::new()))
 }
 
-type Sources<'a> = (&'a [(PathPattern, Attempts)], &'a [Source], &'a [Source]);
-
-/// Reports sources that do not fit the rest of the rule.
-fn check_sources(
-    fields: &Fields<'_>,
-    (paths, usernames, passwords): Sources<'_>,
-    reader: &mut Reader<'_>,
-) {
-    if let Some(node) = fields.get("username") {
-        for source in usernames {
-            let Source::Path(name) = source else { continue };
-            if !paths.is_empty() && !paths.iter().any(|(path, _)| has_name(path, name)) {
-                let right = format!("write it into the path, such as \"/u/{{{name}}}/login\"");
-                reader.error(node, format!("no path of the rule has `{{{name}}}`"), &right);
-            }
+/// Reports names that no path has, and rewrites of nothing.
+fn check_usernames(rule: &LoginRule, fields: &Fields<'_>, reader: &mut Reader<'_>) {
+    let Some(node) = fields.get("username") else {
+        if let Some(node) = fields.get("username_rewrite") {
+            reader.error(node, "there is no `username` to rewrite", "name one or remove this");
+        }
+        return;
+    };
+    for source in &rule.usernames {
+        let Source::Path(name) = source else { continue };
+        if !rule.paths.is_empty() && !rule.paths.iter().any(|(path, _)| has_name(path, name)) {
+            let right = format!("write it into the path, such as \"/u/{{{name}}}/login\"");
+            reader.error(node, format!("no path of the rule has `{{{name}}}`"), &right);
         }
     }
-    if let Some(node) = fields.get("username_rewrite").filter(|_| !fields.has("username")) {
-        reader.error(node, "there is no `username` to rewrite", "name one or remove this");
+}
+
+/// Reports paths on which nothing could ever be an attempt.
+fn check_attempts(rule: &LoginRule, fields: &Fields<'_>, reader: &mut Reader<'_>) {
+    if fields.has("username") || fields.has("password") {
+        return;
     }
-    let blind = passwords.is_empty() && usernames.is_empty();
     let needs = |(_, attempts): &&(PathPattern, Attempts)| *attempts == Attempts::WithCredentials;
-    let named = fields.has("password") || fields.has("username");
-    if let Some((path, _)) = paths.iter().find(needs).filter(|_| blind && !named) {
+    if let Some((path, _)) = rule.paths.iter().find(needs) {
         let wrong = format!("on `{}` only requests with credentials are attempts", path.written);
         reader.error(fields.node, wrong, "name the `password` or the `username`");
     }

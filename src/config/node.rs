@@ -96,6 +96,11 @@ impl Node {
         shorten(&text)
     }
 
+    /// `advice` that repeats the value; none where that would show what `${…}` brought.
+    pub(super) fn unless_secret(&self, advice: String) -> String {
+        if self.written.is_none() { advice } else { String::new() }
+    }
+
     /// What kind of value it is, in words.
     pub(super) const fn what(&self) -> &'static str {
         match self.kind {

@@ -66,17 +66,18 @@ fn conditions(node: &Node, outcome: Outcome, reader: &mut Reader<'_>) -> Option<
     }
     let rule = OutcomeRule {
         outcome,
-        status: fields.each("status", status, reader),
-        location: fields.each("location", location, reader),
+        status: fields.some("status", status, reader),
+        location: fields.some("location", location, reader),
         header: fields.read("header", header_patterns, reader).unwrap_or_default(),
-        set_cookie: fields.each("set_cookie", cookie, reader),
-        body: fields.each("body", body, reader),
+        set_cookie: fields.some("set_cookie", cookie, reader),
+        body: fields.some("body", body, reader),
         json: fields.read("json", json_patterns, reader).unwrap_or_default(),
-        answer: fields.each("answer", no_answer, reader),
+        answer: fields.some("answer", no_answer, reader),
     };
-    for key in keys::CONDITIONS.known {
-        if let Some(list) = fields.get(key).filter(|node| is_empty(node)) {
-            reader.error(list, "is empty", "give it a value or remove it");
+    for key in ["header", "json"] {
+        let empty = |node: &&Node| node.entries().is_some_and(<[Entry]>::is_empty);
+        if let Some(node) = fields.get(key).filter(empty) {
+            reader.error(node, "is empty", "name one or remove the key");
         }
     }
     if let Some(answer) = fields.get("answer") {
@@ -90,10 +91,6 @@ fn conditions(node: &Node, outcome: Outcome, reader: &mut Reader<'_>) -> Option<
         doubt::doubts(&rule, node, reader);
     }
     Some(rule)
-}
-
-fn is_empty(node: &Node) -> bool {
-    node.items().is_empty() || node.entries().is_some_and(<[Entry]>::is_empty)
 }
 
 /// `302`, `4xx` or `200-299`.
@@ -121,9 +118,8 @@ fn location(node: &Node, reader: &mut Reader<'_>) -> Option<Glob> {
     let written = text(node, reader)?;
     if !written.starts_with(['/', '*']) && !written.starts_with("http") {
         let right = format!("begin it with `/`, `http` or `*`, such as \"/{written}\"");
-        let right =
-            if node.written.is_some() { "begin it with `/`, `http` or `*`" } else { &right };
-        reader.error(node, format!("`{}` matches no Location", node.shown()), right);
+        let right = node.unless_secret(right);
+        reader.error(node, format!("`{}` matches no Location", node.shown()), &right);
         return None;
     }
     Some(Glob::new(written, Case::Keep))

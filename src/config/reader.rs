@@ -11,7 +11,7 @@ use super::node::Node;
 /// No file that a configuration names, nor the configuration itself, may have more bytes.
 pub(super) const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Beyond this many problems nobody reads on.
+/// Beyond this many errors or warnings nobody reads on.
 const MOST_PROBLEMS: usize = 100;
 
 /// Where files are, and the problems so far.
@@ -69,7 +69,8 @@ impl<'a> Reader<'a> {
 
     /// Anything else.
     pub(super) fn add(&mut self, problem: Problem) {
-        if self.problems.len() < MOST_PROBLEMS {
+        let alike = self.problems.iter().filter(|other| other.severity == problem.severity);
+        if alike.count() < MOST_PROBLEMS {
             self.problems.push(problem);
         }
     }
@@ -79,10 +80,10 @@ impl<'a> Reader<'a> {
         Problems::new(&self.file, self.problems)
     }
 
-    /// `opening`, if the configuration has it at `at`.
-    pub(super) fn begins_with(&self, at: Position, opening: char) -> Option<char> {
+    /// What the configuration has at `at`.
+    pub(super) fn char_at(&self, at: Position) -> Option<char> {
         let line = self.text.lines().nth(at.line.checked_sub(1)?)?;
-        line.chars().nth(at.column.checked_sub(1)?).filter(|c| *c == opening)
+        line.chars().nth(at.column.checked_sub(1)?)
     }
 
     /// Where a path that the configuration names leads.

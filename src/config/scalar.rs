@@ -8,29 +8,29 @@ use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::units;
 
+const QUOTE: &str = "quote it";
+const TEXT: &str = "text";
+
 /// Says that `node` is not the `wanted` kind of value, and how it comes that YAML reads it so.
 pub(super) fn mismatch(node: &Node, wanted: &str, reader: &mut Reader<'_>) {
-    let what = node.what();
-    let brackets = [('{', matches!(node.kind, Kind::Map(_))), ('[', node.list().is_some())];
-    let mut openings = brackets.into_iter().filter(|(_, fits)| *fits);
-    let opening = openings.find_map(|(bracket, _)| reader.begins_with(node.at, bracket));
-    let (wrong, right) = match (&node.kind, opening) {
-        (_, Some(opening)) => (
-            format!("expected {wanted}, but YAML reads `{opening}` as the beginning of {what}"),
-            "quote it",
-        ),
-        (Kind::Tagged(tag), _) => {
-            (format!("expected {wanted}, but YAML reads `!{tag}` as a tag"), "quote it")
-        }
+    let (what, shown) = (node.what(), node.shown());
+    let (wrong, right) = match (&node.kind, reader.char_at(node.at)) {
         (Kind::Missing, _) => return,
         (Kind::Null, _) => ("has no value".to_owned(), "give it one or remove it"),
-        (Kind::Bool(_) | Kind::Number(_), _) if wanted.contains("text") => {
-            (format!("expected {wanted}, but YAML reads `{}` as {what}", node.shown()), "quote it")
-        }
-        (Kind::Text(_) | Kind::Bool(_) | Kind::Number(_), _) => {
-            (format!("expected {wanted}, not `{}`", node.shown()), "")
-        }
+        (Kind::Map(_), Some(opening @ '{')) | (Kind::List(_), Some(opening @ '[')) => (
+            format!("expected {wanted}, but YAML reads `{opening}` as the beginning of {what}"),
+            QUOTE,
+        ),
         (Kind::List(_) | Kind::Map(_), _) => (format!("expected {wanted}, not {what}"), ""),
+        (Kind::Bool(_) | Kind::Number(_), _) if wanted == TEXT => {
+            (format!("expected {wanted}, but YAML reads `{shown}` as {what}"), QUOTE)
+        }
+        (Kind::Tagged(_), _) => {
+            (format!("expected {wanted}, but YAML reads `{shown}` as {what}"), QUOTE)
+        }
+        (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_), _) => {
+            (format!("expected {wanted}, not `{shown}`"), "")
+        }
     };
     reader.error(node, wrong, right);
 }
@@ -38,7 +38,7 @@ pub(super) fn mismatch(node: &Node, wanted: &str, reader: &mut Reader<'_>) {
 /// Text, maybe none.
 pub(super) fn any_text<'a>(node: &'a Node, reader: &mut Reader<'_>) -> Option<&'a str> {
     if node.text().is_none() {
-        mismatch(node, "text", reader);
+        mismatch(node, TEXT, reader);
     }
     node.text()
 }

@@ -52,10 +52,7 @@ fn site<'a>(
     reader: &mut Reader<'_>,
 ) -> (Option<SiteSettings>, Vec<Use<'a>>) {
     let fields = Fields::of(node, &keys::SITE, reader);
-    let hosts = fields.each("hosts", address::host, reader);
-    if let Some(list) = fields.get("hosts").filter(|list| list.items().is_empty()) {
-        reader.error(list, "is empty", "leave it out for every host");
-    }
+    let hosts = fields.some("hosts", address::host, reader);
     let upstream = upstream(&fields, reader);
     let closed = fields.each("closed", path, reader);
     let level = above.level.under(fields.get("lockout"), reader);
@@ -120,9 +117,9 @@ fn logins<'a>(
     let mut logins: Vec<(&Node, LoginRule)> = Vec::new();
     let mut uses = Vec::new();
     for item in list {
-        let (rule, one) = login(item, level, reader);
-        logins.extend(rule.map(|rule| (item, rule)));
-        uses.push(one);
+        let (rule, own) = login(item, level, reader);
+        logins.push((item, rule));
+        uses.push(own);
     }
     share_usernames(&mut uses);
     let skips = |one: &Use<'_>| one.limits.is_none() && one.username == Username::Unknown;
@@ -152,13 +149,13 @@ fn logout(node: &Node, reader: &mut Reader<'_>) -> Option<LogoutRule> {
         reader.error(node, "needs `path`", "such as `path: /logout`");
     }
     let path = fields.read("path", path, reader);
-    let methods = fields.each("methods", method, reader);
+    let methods = fields.some("methods", method, reader);
     let when: When = fields.read("when", when, reader).unwrap_or_default();
     if !when.field.is_empty() {
         let wrong = "`field` would need the body, which is not read here";
         reader.error(node, wrong, "ask for `query` alone");
     }
-    let status = fields.each("status", outcome::status, reader);
+    let status = fields.some("status", outcome::status, reader);
     let session_cookie = fields.read("session_cookie", cookie, reader);
     Some(LogoutRule { path: path?, methods, when, status, session_cookie })
 }

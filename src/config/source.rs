@@ -4,13 +4,13 @@ use regex::Regex;
 
 use crate::policy::credentials::{FieldName, Rewrite, Source};
 use crate::policy::glob::{Case, Glob};
-use crate::policy::route::{PathPattern, When};
+use crate::policy::route::When;
 
 use super::address::header;
 use super::fields::{Fields, pairs};
 use super::keys::{self, Keys, listed};
 use super::node::{Kind, Node};
-use super::path::path_pattern;
+use super::path::{PathPattern, path_pattern};
 use super::reader::Reader;
 use super::scalar::{any_text, flag, text};
 
@@ -76,7 +76,7 @@ pub(super) fn checked_pointer<'a>(
     if written.starts_with('/') {
         return Some(written);
     }
-    let right = format!("write `/{}`", written.replace('.', "/"));
+    let right = node.unless_secret(format!("write `/{}`", written.replace('.', "/")));
     reader.error(node, format!("`{}` is no JSON pointer", node.shown()), &right);
     None
 }
@@ -164,6 +164,7 @@ pub(super) fn path(node: &Node, reader: &mut Reader<'_>) -> Option<PathPattern> 
     match path_pattern(written) {
         Ok(pattern) => Some(pattern),
         Err(right) => {
+            let right = node.unless_secret(right);
             reader.error(node, format!("`{}` is no path", node.shown()), &right);
             None
         }

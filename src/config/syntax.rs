@@ -71,7 +71,7 @@ pub(super) fn report(error: &SyntaxError, reader: &mut Reader<'_>) {
         error.at
     };
     let stops = |(c, ..): &&(char, &str, &str)| {
-        says("cannot start any token") && at.and_then(|at| reader.begins_with(at, *c)).is_some()
+        says("cannot start any token") && at.and_then(|at| reader.char_at(at)) == Some(*c)
     };
     let stop = STOPS.iter().find(stops).map(|(_, wrong, right)| (*wrong, *right));
     let meaning = || {

@@ -1,9 +1,10 @@
 //! What may be there only once: names, hosts, paths.
 
-use crate::policy::route::{HostPattern, LoginRule, PathPattern, When};
+use crate::policy::route::{HostPattern, LoginRule, When};
 
 use super::SiteSettings;
 use super::node::{Node, shorten};
+use super::path::{PathPattern, same};
 use super::reader::Reader;
 
 /// Reports names that several `things` have.
@@ -13,7 +14,7 @@ pub(super) fn names<'a>(
     reader: &mut Reader<'_>,
 ) {
     let mut seen: Vec<(&Node, &str)> = Vec::new();
-    for (node, name) in named {
+    for (node, name) in named.filter(|(_, name)| !name.is_empty()) {
         let Some((first, _)) = seen.iter().find(|(_, other)| *other == name) else {
             seen.push((node, name));
             continue;
@@ -58,7 +59,7 @@ pub(super) fn paths(logins: &[(&Node, LoginRule)], reader: &mut Reader<'_>) {
         .flat_map(|(node, rule)| rule.paths.iter().map(|(path, _)| (*node, path, &rule.when)));
     for (node, path, when) in all {
         let clash = |(_, other, others): &&(&Node, &PathPattern, &When)| {
-            other.kind == path.kind && !are_apart(when, others)
+            same(other, path) && !are_apart(when, others)
         };
         let Some((first, ..)) = seen.iter().find(clash) else {
             seen.push((node, path, when));

@@ -132,6 +132,13 @@ fn what_was_replaced_is_never_shown() {
     check_with_port(
         &outcome("- success: { location: \"${file:secret.txt}\" }"),
         "9:34: sites[0].logins[0].outcome[0].success.location: `${file:secret.txt}` matches no \
-         Location; begin it with `/`, `http` or `*`",
+         Location",
+    );
+    check_with_port(
+        &rule("path: \"${file:secret.txt}\"\noutcome: inferred\nusername: { json: \"${PORT}\" }"),
+        "5:15: sites[0].logins[0].path: `${file:secret.txt}` is no path\n\
+         6:18: warning: sites[0].logins[0].outcome: `inferred` guesses what a success looks like; \
+         name what yours answers under `success`\n\
+         7:27: sites[0].logins[0].username.json: `${PORT}` is no JSON pointer",
     );
 }

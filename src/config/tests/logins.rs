@@ -58,7 +58,7 @@ fn paths_begin_with_a_slash() {
             "3:5: warning: sites[0]: no login here has a username, so of the default limits \
              only the one by `ip_address` counts: 50 failures; name a `username`, or give it \
              `lockout: { limits: … }`",
-            "5:15: sites[0].logins[0].path: is empty; name at least one path",
+            "5:15: sites[0].logins[0].path: is empty; name one or remove the key",
         ],
     );
     check(
@@ -70,21 +70,26 @@ fn paths_begin_with_a_slash() {
         "#,
         ),
         &[
-            "5:16: sites[0].logins[0].path[0]: `login` is no path; begin it with `/`, such as \
-             \"/login\"",
-            "5:23: sites[0].logins[0].path[1]: `/a?b` is no path; leave the query out, for \
-             which there is `when: { query: … }`",
-            "5:29: sites[0].logins[0].path[2]: `/a*b` is no path; `*` may only stand at the end",
-            "5:35: sites[0].logins[0].path[3]: `/u/{name` is no path; `{name}` stands for \
-             everything between two slashes",
-            "5:47: sites[0].logins[0].path[4]: `/u/x{name}` is no path; `{name}` stands for \
-             everything between two slashes",
+            "5:16: sites[0].logins[0].path[0]: `login` is no path; a path begins with \"/\"; \
+             write \"/login\"",
+            "5:23: sites[0].logins[0].path[1]: `/a?b` is no path; a path ends before \"?\" and \
+             \"#\"; write \"/a\", and what the query must hold under \"when: { query: … }\"",
+            "5:29: sites[0].logins[0].path[2]: `/a*b` is no path; \"*\" may only stand at the \
+             end; write \"/a*\", or \"{name}\" for a whole segment",
+            "5:35: sites[0].logins[0].path[3]: `/u/{name` is no path; a {name} is a whole \
+             segment, as in \"/u/{name}/login\"; for anything else end the path with \"*\"",
+            "5:47: sites[0].logins[0].path[4]: `/u/x{name}` is no path; a {name} is a whole \
+             segment, as in \"/u/{name}/login\"; for anything else end the path with \"*\"",
         ],
     );
 }
 
 #[test]
 fn methods_are_tokens() {
+    check(
+        &login("methods: []"),
+        &["9:18: sites[0].logins[0].methods: is empty; name one or remove the key"],
+    );
     check(
         &login(r#"methods: [get, "a b", 7]"#),
         &[

@@ -118,10 +118,10 @@ fn what_answers_contain_is_checked() {
     check(
         &outcome("- success: { location: /app, status: [], json: {} }"),
         &[
-            "9:48: sites[0].logins[0].outcome[0].success.status: is empty; give it a value or \
-             remove it",
-            "9:58: sites[0].logins[0].outcome[0].success.json: is empty; give it a value or \
-             remove it",
+            "9:48: sites[0].logins[0].outcome[0].success.status: is empty; name one or remove \
+             the key",
+            "9:58: sites[0].logins[0].outcome[0].success.json: is empty; name one or remove the \
+             key",
         ],
     );
     check(

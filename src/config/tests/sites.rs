@@ -120,7 +120,7 @@ fn hosts_are_names() {
              shop.example.com or \"*.example.com\"",
         ],
     );
-    check(&site("hosts: []"), &["9:12: sites[0].hosts: is empty; leave it out for every host"]);
+    check(&site("hosts: []"), &["9:12: sites[0].hosts: is empty; name one or remove the key"]);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What comes out of a configuration that is right.
 
 use super::*;
+use crate::config::path::PathKind;
 use crate::config::{Bounds, Timeouts};
 use crate::policy::lockout::Limit;
 use crate::policy::outcome::OutcomeRules;
-use crate::policy::route::{Access, Attempts, CounterScope, LoginRule, PathKind, ResponseSettings};
+use crate::policy::route::{Access, Attempts, CounterScope, LoginRule, ResponseSettings};
 
 /// The limits of a login, one a line.
 fn limits(login: &LoginRule) -> Vec<String> {
