@@ -113,13 +113,19 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     let read = file.and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
     match read {
         Ok(_) if bytes.len() as u64 > MOST_BYTES => Err("it is larger than 1 MiB".to_owned()),
-        Ok(_) => String::from_utf8(bytes).map_err(|error| {
-            let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
-            let line = before.filter(|byte| **byte == b'\n').count() + 1;
-            format!("line {line} is not UTF-8")
-        }),
+        Ok(_) => decoded(bytes),
         Err(error) => Err(in_words(&error)),
     }
+}
+
+/// UTF-8 as text, without the mark that some editors begin it with.
+fn decoded(bytes: Vec<u8>) -> Result<String, String> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Why a file cannot be read.

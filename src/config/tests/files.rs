@@ -56,6 +56,14 @@ fn a_file_that_everybody_may_change_is_doubtful() {
     check_load(&path, &expected);
 }
 
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    fs::write(&path, format!("\u{feff}{FLAWLESS}")).unwrap();
+    check_load(&path, "");
+}
+
 /// `yaml` with the one environment variable `PORT`.
 fn with_port(yaml: &str) -> Result<(Settings, Vec<Problem>), Problems> {
     let base = base();
