@@ -1,4 +1,4 @@
-//! The YAML as written -> [`Settings`](super::Settings).
+//! The YAML as written -> [`Settings`].
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

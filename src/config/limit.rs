@@ -77,50 +77,50 @@ pub(super) fn limits(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Arc<Lim
 
 fn limit(node: &Node, reader: &mut Reader<'_>) -> Option<Limit> {
     let fields = Fields::of(node, &keys::LIMIT, reader);
+    check_needed(&fields, reader);
+    let by = fields.read("by", parameters, reader);
+    let failures = fields.read("failures", failures, reader);
+    let cool_off = fields.read("cool_off", cool_off, reader);
+    let own_name = fields.read("name", name, reader);
+    let forget = fields.read("forget", forget, reader);
+    let own_forget_after = fields.read("forget_after", duration, reader);
+    let forget_lockouts_after = fields.read("forget_lockouts_after", duration, reader);
+    let except = fields.read("except", networks, reader);
+    let (mut by, failures, cool_off) = (by?, failures?, cool_off?);
+    let name = own_name.map_or_else(|| name_of(&by), Into::into);
+    by.sort_unstable();
+    let first_step = match &cool_off {
+        CoolOff::Never => None,
+        CoolOff::Steps(steps) => steps.first().copied(),
+    };
+    Some(Limit {
+        name,
+        by,
+        failures,
+        cool_off,
+        forget: forget.unwrap_or(Forget::Together),
+        forget_after: own_forget_after.or(first_step)?,
+        forget_lockouts_after: forget_lockouts_after.unwrap_or(DAY),
+        except: except.unwrap_or_default(),
+    })
+}
+
+fn check_needed(fields: &Fields<'_>, reader: &mut Reader<'_>) {
     for (key, right) in [
         ("by", "such as `by: [username, ip_address]`"),
         ("failures", "such as `failures: 5`"),
         ("cool_off", "such as `cool_off: 10m`"),
     ] {
         if fields.lacks(key) {
-            reader.error(node, format!("needs `{key}`"), right);
+            reader.error(fields.node, format!("needs `{key}`"), right);
         }
     }
-    let by = fields.read("by", parameters, reader);
-    let failures = fields.read("failures", failures, reader);
-    let cool_off = fields.read("cool_off", cool_off, reader);
-    let own_name = fields.read("name", name, reader).map(Into::into);
-    let forget = fields.read("forget", forget, reader).unwrap_or(Forget::Together);
-    let own_forget_after = fields.read("forget_after", duration, reader);
-    let forget_lockouts_after =
-        fields.read("forget_lockouts_after", duration, reader).unwrap_or(DAY);
-    let except = fields.read("except", networks, reader).unwrap_or_default();
-    if matches!(cool_off, Some(CoolOff::Never)) && !fields.has("forget_after") {
-        reader.error(
-            node,
-            "needs `forget_after`, for there is no cool-off to take it from",
-            "such as `forget_after: 1h`",
-        );
+    if fields.get("cool_off").is_some_and(|node| node.is_text("never"))
+        && fields.lacks("forget_after")
+    {
+        let wrong = "needs `forget_after`, for there is no cool-off to take it from";
+        reader.error(fields.node, wrong, "such as `forget_after: 1h`");
     }
-    let mut by = by?;
-    let name = own_name.unwrap_or_else(|| name_of(&by));
-    by.sort_unstable();
-    let cool_off = cool_off?;
-    let forget_after = match &cool_off {
-        CoolOff::Never => own_forget_after?,
-        CoolOff::Steps(steps) => own_forget_after.or_else(|| steps.first().copied())?,
-    };
-    let failures = failures?;
-    Some(Limit {
-        name,
-        by,
-        failures,
-        cool_off,
-        forget,
-        forget_after,
-        forget_lockouts_after,
-        except,
-    })
 }
 
 fn parameters(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Parameter>> {

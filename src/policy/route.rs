@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+
 use crate::policy::client::Networks;
 use crate::policy::credentials::{FieldName, Rewrite, Source};
 use crate::policy::glob::Glob;

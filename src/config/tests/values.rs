@@ -141,6 +141,15 @@ fn lockouts_are_inherited_key_by_key() {
 }
 
 #[test]
+fn pages_are_templates_in_files() {
+    let yaml =
+        file("lockout: { response: { html: page.html, json: page.html, redirect: /locked } }");
+    let response = settings(&yaml).response;
+    assert_eq!(response.html.as_deref(), Some("<p>{{ reference }}</p>\n"));
+    assert_eq!((&response.json, response.redirect.as_deref()), (&response.html, Some("/locked")));
+}
+
+#[test]
 fn the_files_access_rules_come_before_the_sites() {
     let yaml =
         site("access: { only_allow: private }") + "access: { deny: \"file:networks.txt\" }\n";
