@@ -1,10 +1,36 @@
 //! The resolved settings, valid by construction.
 //!
-//! [`file`] reads the YAML as written; what comes out of it needs no further check: no number is
-//! zero by accident, no address is a string, every list that must hold something does.
+//! [`Settings::load`] reads the YAML as written; what comes out of it needs no further check: no
+//! number is zero by accident, no address is a string, every list that must hold something does.
 
+mod access;
+mod address;
+mod doubt;
+mod edge;
 pub mod error;
-pub mod file;
+mod expand;
+mod fields;
+mod file;
+mod keys;
+mod limit;
+mod lockout;
+mod login;
+mod network;
+mod node;
+mod outcome;
+mod path;
+mod process;
+mod reader;
+mod response;
+mod scalar;
+mod site;
+mod source;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod unique;
+mod units;
+mod yaml;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

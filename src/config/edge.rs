@@ -1,0 +1,128 @@
+//! Where clients connect, and how they are told apart.
+
+use ipnet::IpNet;
+
+use crate::policy::client::{ClientRules, Prefixes};
+
+use super::fields::Fields;
+use super::keys;
+use super::network::proxies;
+use super::node::{Kind, Node};
+use super::reader::Reader;
+use super::scalar::whole;
+use super::{ListenAddr, address};
+
+/// Where to listen, each with the node that says so.
+pub(super) fn listeners<'a>(
+    fields: &Fields<'a>,
+    reader: &mut Reader<'_>,
+) -> Vec<(&'a Node, ListenAddr)> {
+    let list = fields.get("listen").map_or(&[][..], Node::items);
+    if list.is_empty() {
+        let right = "say where, such as `listen: \"127.0.0.1:8080\"`";
+        reader.error(fields.node, "listens nowhere", right);
+    }
+    let mut listeners: Vec<(&Node, ListenAddr)> = Vec::new();
+    for node in list {
+        let Some(address) = listener(node, reader) else { continue };
+        if listeners.iter().any(|(_, other)| *other == address) {
+            reader.error(node, "is listened on twice", "remove one of them");
+        }
+        listeners.push((node, address));
+    }
+    listeners
+}
+
+fn listener(node: &Node, reader: &mut Reader<'_>) -> Option<ListenAddr> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        return address::listen(node, reader);
+    }
+    let fields = Fields::of(node, &keys::LISTENER, reader);
+    for key in ["redirect_to_https", "proxy_protocol"] {
+        if let Some(node) = fields.get(key).filter(|node| !matches!(node.kind, Kind::Bool(false))) {
+            reader.error(node, "is not available in this version", "write false or remove it");
+        }
+    }
+    if fields.lacks("address") {
+        reader.error(node, "needs `address`", "such as `address: \"127.0.0.1:8080\"`");
+    }
+    fields.read("address", address::listen, reader)
+}
+
+/// How clients are told apart on `listeners`.
+pub(super) fn clients(
+    fields: &Fields<'_>,
+    listeners: &[(&Node, ListenAddr)],
+    reader: &mut Reader<'_>,
+) -> ClientRules {
+    let list = fields.get("trusted_proxies");
+    let (trusted, members) = list.map(|list| proxies(list, reader)).unwrap_or_default();
+    check_proxies(&members, listeners, reader);
+    for (node, listener) in listeners {
+        if matches!(listener, ListenAddr::Unix(_)) && !trusted.unix {
+            let wrong = "clients of a unix socket cannot be told apart";
+            let right = "add `unix` to `trusted_proxies`, and let the proxy in front send \
+                         X-Forwarded-For";
+            reader.error(node, wrong, right);
+        }
+    }
+    let mut rules = ClientRules {
+        trusted,
+        header: http::HeaderName::from_static("x-forwarded-for"),
+        address: Prefixes { v4: 32, v6: 64 },
+        network: Prefixes { v4: 24, v6: 48 },
+    };
+    if let Some(node) = fields.get("client_address") {
+        client_address(node, &mut rules, reader);
+    }
+    rules
+}
+
+fn client_address(node: &Node, rules: &mut ClientRules, reader: &mut Reader<'_>) {
+    let fields = Fields::of(node, &keys::CLIENT_ADDRESS, reader);
+    fields.set("header", &mut rules.header, address::header, reader);
+    fields.set("ipv6_prefix", &mut rules.address.v6, v6_prefix, reader);
+    if let Some(node) = fields.get("header").filter(|_| rules.trusted.is_empty()) {
+        let right = "name them under `trusted_proxies`, or remove the header";
+        reader.error(node, "is read from trusted proxies alone, and there are none", right);
+    }
+    if let Some(node) = fields.get("network") {
+        let fields = Fields::of(node, &keys::NETWORK, reader);
+        fields.set("ipv4_prefix", &mut rules.network.v4, v4_prefix, reader);
+        fields.set("ipv6_prefix", &mut rules.network.v6, v6_prefix, reader);
+    }
+}
+
+fn v4_prefix(node: &Node, reader: &mut Reader<'_>) -> Option<u8> {
+    whole(node, 8..=32, reader)
+}
+
+fn v6_prefix(node: &Node, reader: &mut Reader<'_>) -> Option<u8> {
+    whole(node, 16..=128, reader)
+}
+
+fn check_proxies(
+    members: &[(&Node, Vec<IpNet>)],
+    listeners: &[(&Node, ListenAddr)],
+    reader: &mut Reader<'_>,
+) {
+    let public = listeners.iter().find_map(|(_, listener)| match listener {
+        ListenAddr::Tcp(address) if !address.ip().is_loopback() => Some(address),
+        ListenAddr::Tcp(_) | ListenAddr::Unix(_) => None,
+    });
+    for (node, nets) in members {
+        if nets.iter().any(|net| net.prefix_len() == 0) {
+            let wrong =
+                format!("`{}` trusts everybody: any client can claim any address", node.shown());
+            reader.warn(node, wrong, "name the proxies in front of the guard");
+        }
+        let local = |net: &IpNet| net.network().is_loopback() && net.broadcast().is_loopback();
+        if let Some(public) = public.filter(|_| nets.iter().all(local)) {
+            let wrong = format!(
+                "`{}` trusts every program on this machine, while {public} is open to others",
+                node.shown()
+            );
+            reader.warn(node, wrong, "let the proxy in front use a listener on 127.0.0.1");
+        }
+    }
+}

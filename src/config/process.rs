@@ -1,0 +1,123 @@
+//! Settings of the process itself: workers, store, metrics, log, timeouts, bounds.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use super::fields::Fields;
+use super::keys;
+use super::node::Node;
+use super::reader::Reader;
+use super::scalar::{choice, duration, flag, size, whole};
+use super::{AccessLog, Bounds, LogFormat, LogSettings, StoreSettings, Timeouts, address};
+
+/// How many threads serve.
+pub(super) fn workers(fields: &Fields<'_>, reader: &mut Reader<'_>) -> NonZeroUsize {
+    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let own = fields.read("workers", |node, reader| whole(node, 1..=1024, reader), reader);
+    own.and_then(NonZeroUsize::new).unwrap_or_else(cores)
+}
+
+/// Where the counters are.
+pub(super) fn store(fields: &Fields<'_>, reader: &mut Reader<'_>) -> StoreSettings {
+    let mut store = StoreSettings { max_counters: 200_000, max_lockouts: 0 };
+    let fields = fields.get("store").map(|node| Fields::of(node, &keys::STORE, reader));
+    if let Some(node) = fields.and_then(|fields| fields.get("memory")) {
+        let fields = Fields::of(node, &keys::MEMORY, reader);
+        fields.set("max_counters", &mut store.max_counters, capacity, reader);
+        fields.set("max_lockouts", &mut store.max_lockouts, capacity, reader);
+    }
+    if store.max_lockouts == 0 {
+        store.max_lockouts = store.max_counters.div_ceil(2);
+    }
+    store
+}
+
+fn capacity(node: &Node, reader: &mut Reader<'_>) -> Option<u64> {
+    whole(node, 1_000..=100_000_000, reader)
+}
+
+/// Accepts that there is no admin interface yet.
+pub(super) fn admin(fields: &Fields<'_>, reader: &mut Reader<'_>) {
+    if let Some(node) = fields.get("admin").filter(|node| !node.is_text("none")) {
+        reader.error(node, "is not available in this version", "write `none` or remove it");
+    }
+}
+
+/// Where the metrics are.
+pub(super) fn metrics(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    let node = fields.get("metrics").filter(|node| !node.is_text("none"))?;
+    let fields = Fields::of(node, &keys::METRICS, reader);
+    fields.read("address", address::tcp, reader)
+}
+
+/// What is written to standard error.
+pub(super) fn log(fields: &Fields<'_>, reader: &mut Reader<'_>) -> LogSettings {
+    let mut log = LogSettings {
+        format: LogFormat::Text,
+        level: tracing::Level::INFO,
+        access: AccessLog::Off,
+    };
+    if let Some(node) = fields.get("log") {
+        let fields = Fields::of(node, &keys::LOG, reader);
+        fields.set("format", &mut log.format, log_format, reader);
+        fields.set("level", &mut log.level, log_level, reader);
+        fields.set("access", &mut log.access, access_log, reader);
+    }
+    log
+}
+
+fn log_format(node: &Node, reader: &mut Reader<'_>) -> Option<LogFormat> {
+    choice(node, &[("text", LogFormat::Text), ("json", LogFormat::Json)], reader)
+}
+
+fn log_level(node: &Node, reader: &mut Reader<'_>) -> Option<tracing::Level> {
+    let words = [
+        ("error", tracing::Level::ERROR),
+        ("warn", tracing::Level::WARN),
+        ("info", tracing::Level::INFO),
+        ("debug", tracing::Level::DEBUG),
+        ("trace", tracing::Level::TRACE),
+    ];
+    choice(node, &words, reader)
+}
+
+fn access_log(node: &Node, reader: &mut Reader<'_>) -> Option<AccessLog> {
+    Some(if flag(node, reader)? { AccessLog::On } else { AccessLog::Off })
+}
+
+/// How long things may take.
+pub(super) fn timeouts(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Timeouts {
+    let mut own = Timeouts::default();
+    if let Some(node) = fields.get("timeouts") {
+        let fields = Fields::of(node, &keys::TIMEOUTS, reader);
+        for (key, place) in [
+            ("head", &mut own.head),
+            ("idle", &mut own.idle),
+            ("login_body", &mut own.login_body),
+            ("connect", &mut own.connect),
+            ("response_head", &mut own.response_head),
+            ("verdict", &mut own.verdict),
+            ("exchange", &mut own.exchange),
+            ("upstream_idle", &mut own.upstream_idle),
+            ("upstream_idle_unsafe", &mut own.upstream_idle_unsafe),
+            ("shutdown", &mut own.shutdown),
+        ] {
+            fields.set(key, place, duration, reader);
+        }
+    }
+    own
+}
+
+/// How much there may be of things.
+pub(super) fn bounds(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Bounds {
+    let mut own = Bounds::default();
+    if let Some(node) = fields.get("bounds") {
+        let fields = Fields::of(node, &keys::BOUNDS, reader);
+        fields.set("headers", &mut own.headers, |node, r| whole(node, 10..=1_000, r), reader);
+        fields.set("head", &mut own.head, |node, r| size(node, 4096..=1024 * 1024, r), reader);
+        fields.set("target", &mut own.target, |node, r| size(node, 1024..=65_536, r), reader);
+        let connections = |node: &Node, r: &mut Reader<'_>| whole(node, 1..=1_000_000, r);
+        fields.set("connections", &mut own.connections, connections, reader);
+    }
+    own
+}

@@ -1,0 +1,232 @@
+//! Sites and upstreams.
+
+use super::*;
+
+#[test]
+fn an_upstream_is_a_url_of_a_server() {
+    check(
+        &upstream("127.0.0.1:3000"),
+        &["3:15: sites[0].upstream: `127.0.0.1:3000` is no URL; write one such as \
+             \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\""],
+    );
+    check(
+        &upstream("http://"),
+        &["3:15: sites[0].upstream: `http://` is no URL; write one such as \
+             \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\""],
+    );
+    check(
+        &upstream("http://a:0"),
+        &["3:15: sites[0].upstream: `http://a:0` has no port from 1 to 65535; write one such \
+             as \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\""],
+    );
+    check(
+        &upstream("http://a/app"),
+        &["3:15: sites[0].upstream: `http://a/app` has a path or query, and the guard changes \
+             no paths; write one such as \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\""],
+    );
+    check(
+        &upstream("http://u:p@a"),
+        &["3:15: sites[0].upstream: this URL has credentials, and the guard sends none of its \
+             own; write one such as \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\""],
+    );
+    check(
+        &upstream("ftp://a"),
+        &["3:15: sites[0].upstream: `ftp://a` is no URL; write one such as \
+             \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\""],
+    );
+    check(
+        &upstream(r#""unix:""#),
+        &["3:15: sites[0].upstream: `unix:` is no unix socket; write a path of at most 107 \
+             bytes, such as \"unix:/run/app.sock\""],
+    );
+    check(
+        &upstream("http://[::1"),
+        &["3:15: sites[0].upstream: `http://[::1` is no URL; write one such as \
+             \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\""],
+    );
+    check(&upstream("[]"), &["3:15: sites[0].upstream: is empty; name one URL"]);
+}
+
+#[test]
+fn a_site_needs_an_upstream_and_logins() {
+    check(
+        r#"listen: "127.0.0.1:8080""#,
+        &[
+            "1:1: needs `sites`; write at least",
+            "    listen: \"127.0.0.1:8080\"",
+            "    sites:",
+            "      - upstream: http://127.0.0.1:3000",
+            "        logins:",
+            "          - path: /login",
+            "            username: { form: username }",
+            "            password: { form: password }",
+            "            outcome: { success: { status: [302, 303], set_cookie: \
+             NAME_OF_THE_SESSION_COOKIE } }",
+        ],
+    );
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites: []
+        "#,
+        ),
+        &["2:8: sites: is empty; name at least one site"],
+    );
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites: [{ hosts: a }]
+        "#,
+        ),
+        &[
+            "2:9: sites[0]: needs `upstream`; such as `upstream: http://127.0.0.1:3000`",
+            "2:9: warning: sites[0]: has no `logins`, so nothing is guarded here",
+        ],
+    );
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites: [{ upstream: "http://a" }]
+        "#,
+        ),
+        &["2:9: warning: sites[0]: has no `logins`, so nothing is guarded here"],
+    );
+}
+
+#[test]
+fn hosts_are_names() {
+    check(
+        &site(r#"hosts: "*""#),
+        &["9:12: sites[0].hosts: `*` is no host name; leave `hosts` out for every host"],
+    );
+    check(
+        &site(r#"hosts: "http://a""#),
+        &["9:12: sites[0].hosts: `http://a` is no host name; write the name without scheme \
+             and port"],
+    );
+    check(
+        &site(r#"hosts: ["a..b", "münchen.de", "a b", "*.*.a"]"#),
+        &[
+            "9:13: sites[0].hosts[0]: `a..b` is no host name; write a name such as \
+             shop.example.com or \"*.example.com\"",
+            "9:21: sites[0].hosts[1]: `münchen.de` is no host name; write it as the browser \
+             sends it, beginning with `xn--`",
+            "9:35: sites[0].hosts[2]: `a b` is no host name; write a name such as \
+             shop.example.com or \"*.example.com\"",
+            "9:42: sites[0].hosts[3]: `*.*.a` is no host name; write a name such as \
+             shop.example.com or \"*.example.com\"",
+        ],
+    );
+    check(&site("hosts: []"), &["9:12: sites[0].hosts: is empty; name one or remove the key"]);
+}
+
+#[test]
+fn names_and_hosts_belong_to_one_site() {
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites:
+          - { upstream: "http://a", hosts: [a.example, "*.b.example"], logins: [{ path: /a, username: { form: u }, outcome: { success: { location: /app } } }] }
+          - { upstream: "http://b", name: a.example, logins: [{ path: /a, username: { form: u }, outcome: { success: { location: /app } } }] }
+        "#,
+        ),
+        &["4:5: sites[1]: there are two sites `a.example`, the first in line 3; give one of \
+             them another `name`"],
+    );
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites:
+          - { upstream: "http://a", hosts: [a.example, "*.b.example"], logins: [{ path: /a, username: { form: u }, outcome: { success: { location: /app } } }] }
+          - { upstream: "http://b", hosts: ["A.example.", "*.b.example", c.example], logins: [{ path: /a, username: { form: u }, outcome: { success: { location: /app } } }] }
+        "#,
+        ),
+        &[
+            "4:5: sites[1]: there are two sites `a.example`, the first in line 3; give one of \
+             them another `name`",
+            "4:5: sites[1]: `a.example` belongs to the site in line 3 already; give each site \
+             `hosts` of its own",
+            "4:5: sites[1]: `*.b.example` belongs to the site in line 3 already; give each site \
+             `hosts` of its own",
+        ],
+    );
+}
+
+#[test]
+fn names_and_paths_belong_to_one_login() {
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites:
+          - upstream: http://a
+            logins:
+              - { path: /a, username: { form: u }, outcome: { success: { location: /app } }, name: x }
+              - { path: /b, username: { form: u }, outcome: { success: { location: /app } }, name: x }
+        "#,
+        ),
+        &["6:9: sites[0].logins[1]: there are two logins `x`, the first in line 5; give one \
+             of them another `name`"],
+    );
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites:
+          - upstream: http://a
+            logins:
+              - { path: [/a, /b], username: { form: u }, outcome: { success: { location: /app } } }
+              - { path: [/c, /b], username: { form: u }, outcome: { success: { location: /app } } }
+        "#,
+        ),
+        &["6:9: sites[0].logins[1]: `/b` belongs to the login in line 5 already; make the two \
+             one, or tell them apart by `when`"],
+    );
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites:
+          - upstream: http://a
+            logins:
+              - { path: [/a, /a], username: { form: u }, outcome: { success: { location: /app } } }
+        "#,
+        ),
+        &["5:9: sites[0].logins[0]: names `/a` twice; name it once"],
+    );
+    check(
+        &yaml(
+            r#"
+        listen: "127.0.0.1:8080"
+        sites:
+          - upstream: http://a
+            logins:
+              - { path: /a, username: { form: u }, outcome: { success: { location: /app } }, name: x, when: { query: { task: login } } }
+              - { path: /a, username: { form: u }, outcome: { success: { location: /app } }, name: y, when: { query: { task: register } } }
+        "#,
+        ),
+        &[],
+    );
+}
+
+#[test]
+fn logouts_are_recognised_without_their_body() {
+    check(
+        &site("logouts: { path: /logout, when: { field: { a: b } }, status: 600 }"),
+        &[
+            "9:14: sites[0].logouts: `field` would need the body, which is not read here; ask \
+             for `query` alone",
+            "9:66: sites[0].logouts.status: `600` is no status; write one from 100 to 599, a \
+             range such as 200-299, or a class such as 4xx",
+        ],
+    );
+    check(
+        &site("logouts: [{ status: 302 }]"),
+        &["9:15: sites[0].logouts[0]: needs `path`; such as `path: /logout`"],
+    );
+}

@@ -1,0 +1,238 @@
+//! Where YAML reads something else than was meant.
+
+use super::*;
+
+#[test]
+fn what_yaml_reads_otherwise_needs_quotes() {
+    check("listen: *all", &["1:9: YAML reads `*` as an alias, and no `&` names it; quote it"]);
+    check("listen: * x", &["1:10: YAML reads `*` as the beginning of an alias; quote it"]);
+    check("listen: & x", &["1:10: YAML reads `&` as the beginning of an anchor; quote it"]);
+    check("listen: !<x", &["1:12: YAML reads `!` as the beginning of a tag; quote it"]);
+    check("listen: @all", &["1:9: no text begins with `@` in YAML; quote it"]);
+    check("listen: `date`", &["1:9: no text begins with a backtick in YAML; quote it"]);
+    check("listen: %x", &["1:9: no text begins with `%` in YAML; quote it"]);
+}
+
+#[test]
+fn what_looks_like_structure_needs_quotes() {
+    check(
+        "a: b: c",
+        &["1:5: YAML reads `:` here as the end of a key; quote the text, or check the \
+             indentation"],
+    );
+    check(
+        &yaml(
+            r"
+        listen: [a
+        sites: b
+        ",
+        ),
+        &["1:9: YAML reads `[` as a list, and that does not end; quote it or end it"],
+    );
+    check(
+        &yaml(
+            r"
+        listen: {a
+        sites: b
+        ",
+        ),
+        &["1:9: YAML reads `{` as a mapping, and that does not end; quote it or end it"],
+    );
+    check(r#"listen: "a"#, &["1:9: a quotation mark is not closed; close it"]);
+    check(r#"listen: "\d""#, &["1:10: in double quotes `\\` has a meaning; take single quotes"]);
+    check(
+        "listen: 'a' b",
+        &["1:13: YAML expects a key here; check the indentation, and quote text that has \
+             quotes or brackets"],
+    );
+}
+
+#[test]
+fn text_that_yaml_reads_as_something_else_needs_quotes() {
+    check(
+        &rule(
+            r"
+        path: {name}
+        username: { form: u }
+        password: { form: p }
+        outcome: { success: { status: 302, location: /app } }
+        ",
+        ),
+        &["5:15: sites[0].logins[0].path: expected text, but YAML reads `{` as the beginning \
+             of a mapping; quote it"],
+    );
+    check(
+        &site("name: [shop]"),
+        &["9:11: sites[0].name: expected text, but YAML reads `[` as the beginning of a list; \
+             quote it"],
+    );
+    check(
+        &site("name: !shop x"),
+        &["9:11: sites[0].name: expected text, but YAML reads `!shop` as a tag; quote it"],
+    );
+    check(
+        &site("name: 12"),
+        &["9:11: sites[0].name: expected text, but YAML reads `12` as a number; quote it"],
+    );
+    check(
+        &site("name: true"),
+        &["9:11: sites[0].name: expected text, but YAML reads `true` as true or false; quote it"],
+    );
+    check(&site("{name}: shop"), &["9:5: sites[0]: YAML reads this key as no text; quote it"]);
+}
+
+#[test]
+fn indentation_and_structure_are_checked() {
+    check(&yaml("listen: a\n\tworkers: 1"), &["2:1: a tab is no indentation in YAML; use blanks"]);
+    check(
+        &yaml(
+            r"
+        listen: a
+        sites:
+          - upstream: b
+          logins: c
+        ",
+        ),
+        &["4:3: YAML expects `- ` here; check the indentation, and quote text that has quotes \
+             or brackets"],
+    );
+    check(
+        &yaml(
+            r"
+        listen: a
+        ---
+        listen: b
+        ",
+        ),
+        &[" has more than one document; remove the `---` between them"],
+    );
+    check(
+        &yaml(
+            r"
+        listen: a
+        sites
+        ",
+        ),
+        &["3:1: this is neither a key nor a value; write `key: value`"],
+    );
+    check("listen: \"a\u{1}\"", &["1:11: has a control character; remove it"]);
+    check("a: &a [*a]", &["1:4: is nested too deeply; at most 128 levels"]);
+}
+
+#[test]
+fn a_file_has_something_in_it() {
+    check(
+        "",
+        &[
+            "1:1: is empty; write at least",
+            "    listen: \"127.0.0.1:8080\"",
+            "    sites:",
+            "      - upstream: http://127.0.0.1:3000",
+            "        logins:",
+            "          - path: /login",
+            "            username: { form: username }",
+            "            password: { form: password }",
+            "            outcome: { success: { status: [302, 303], set_cookie: \
+             NAME_OF_THE_SESSION_COOKIE } }",
+        ],
+    );
+    check(
+        "- a",
+        &["1:1: expected a mapping with `listen`, `workers`, `trusted_proxies`, \
+             `client_address`, `sites`, `lockout`, `access`, `store`, `admin`, `metrics`, \
+             `log`, `timeouts`, `bounds` or `anchors`, not a list"],
+    );
+    check(
+        "listen",
+        &["1:1: expected a mapping with `listen`, `workers`, `trusted_proxies`, \
+             `client_address`, `sites`, `lockout`, `access`, `store`, `admin`, `metrics`, \
+             `log`, `timeouts`, `bounds` or `anchors`, not `listen`"],
+    );
+    check(&file("workers:"), &["9:1: workers: has no value; give it one or remove the key"]);
+}
+
+#[test]
+fn keys_are_known_and_stand_there_once() {
+    check(
+        &login("methds: POST"),
+        &["9:9: sites[0].logins[0].methds: unknown key; did you mean `methods`?"],
+    );
+    check(&login("nmae: x"), &["9:9: sites[0].logins[0].nmae: unknown key; did you mean `name`?"]);
+    check(
+        &login("colour: red"),
+        &["9:9: sites[0].logins[0].colour: unknown key; a login may have `name`, `path`, \
+             `attempts`, `methods`, `when`, `username`, `username_rewrite`, `password`, \
+             `session_cookie`, `outcome`, `lockout`, `access` or `max_body`"],
+    );
+    check(&file("methods: POST"), &["9:1: methods: unknown key; it belongs to a login"]);
+    check(
+        &login(
+            r"
+        methods: POST
+        methods: GET
+        ",
+        ),
+        &["10:9: sites[0].logins[0].methods: stands here twice, first in line 9; remove one \
+             of them"],
+    );
+    check(
+        &login("when: { query: { a: b, a: c } }"),
+        &["9:32: sites[0].logins[0].when.query.a: stands here twice, first in line 9; remove \
+             one of them"],
+    );
+    check(
+        &file("AXES_FAILURE_LIMIT: 3"),
+        &["9:1: AXES_FAILURE_LIMIT: unknown key; here that is `failures` of a limit"],
+    );
+    check(
+        &limit("maxretry: 5, bantime: 10m"),
+        &[
+            "11:9: lockout.limits[0].maxretry: unknown key; did you mean `failures`?",
+            "11:22: lockout.limits[0].bantime: unknown key; did you mean `cool_off`?",
+        ],
+    );
+}
+
+#[test]
+fn what_later_versions_bring_is_named() {
+    check(
+        &listen(r#"listen: { address: "127.0.0.1:8443", tls: { certificate: a, key: b } }"#),
+        &["1:38: listen.tls: is not available in this version"],
+    );
+    check(
+        &listen(
+            r#"listen: { address: "127.0.0.1:80", redirect_to_https: true, proxy_protocol: true }"#,
+        ),
+        &[
+            "1:55: listen.redirect_to_https: is not available in this version; write false or \
+             remove it",
+            "1:77: listen.proxy_protocol: is not available in this version; write false or \
+             remove it",
+        ],
+    );
+    check(
+        &file("store: { redis: { url: x }, snapshot: { file: x } }"),
+        &[
+            "9:10: store.redis: is not available in this version",
+            "9:29: store.snapshot: is not available in this version",
+        ],
+    );
+    check(
+        &file(r#"admin: { address: "127.0.0.1:9180" }"#),
+        &["9:8: admin: is not available in this version; write `none` or remove it"],
+    );
+    check(
+        &upstream("https://127.0.0.1:3000"),
+        &["3:15: sites[0].upstream: an `https://` upstream is not available in this version"],
+    );
+    check(
+        &upstream(r#"["http://127.0.0.1:3000", "http://127.0.0.1:3001"]"#),
+        &["3:15: sites[0].upstream: several servers are not available in this version; name \
+             one URL"],
+    );
+    check(
+        &upstream(r#"{ servers: "http://127.0.0.1:3000" }"#),
+        &["3:15: sites[0].upstream: a mapping here is not available in this version; name one \
+             URL"],
+    );
+}
