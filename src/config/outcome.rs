@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use http::header::HeaderName;
 
 use crate::policy::glob::{Case, Glob};
+use crate::policy::outcome::location::LocationPattern;
 use crate::policy::outcome::{
     BodyPattern, JsonPattern, NoAnswer, Outcome, OutcomeRule, OutcomeRules,
 };
@@ -114,7 +115,7 @@ pub(super) fn status(node: &Node, reader: &mut Reader<'_>) -> Option<RangeInclus
     range
 }
 
-fn location(node: &Node, reader: &mut Reader<'_>) -> Option<Glob> {
+fn location(node: &Node, reader: &mut Reader<'_>) -> Option<LocationPattern> {
     let written = text(node, reader)?;
     if !written.starts_with(['/', '*']) && !written.starts_with("http") {
         let right = format!("begin it with `/`, `http` or `*`, such as \"/{written}\"");
@@ -122,7 +123,9 @@ fn location(node: &Node, reader: &mut Reader<'_>) -> Option<Glob> {
         reader.error(node, format!("`{}` matches no Location", node.shown()), &right);
         return None;
     }
-    Some(Glob::new(written, Case::Keep))
+    let glob = Glob::new(written, Case::Keep);
+    let same_host = written.starts_with('/');
+    Some(if same_host { LocationPattern::SameHost(glob) } else { LocationPattern::Whole(glob) })
 }
 
 fn header_patterns(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<(HeaderName, Glob)>> {

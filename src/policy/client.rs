@@ -53,6 +53,17 @@ impl ClientAddr {
         self.0
     }
 
+    /// Whether it can only be inside the operator's own network.
+    #[must_use]
+    pub const fn is_private(self) -> bool {
+        match self.0 {
+            IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+            IpAddr::V6(v6) => {
+                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+            }
+        }
+    }
+
     /// The network this address is counted as.
     #[must_use]
     pub fn network(self, prefixes: Prefixes) -> IpNet {

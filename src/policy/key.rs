@@ -18,6 +18,20 @@ use crate::policy::lockout::{Limit, Parameter};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u128);
 
+impl Key {
+    /// What a refused client is given to name this counter to support: the first 40 bits in
+    /// letters and digits that are not mistaken for each other.
+    #[must_use]
+    pub fn reference(self) -> String {
+        const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let letter = |at: u32| {
+            let index = (self.0 >> (123 - at * 5)) as usize & 31;
+            char::from(LETTERS.get(index).copied().unwrap_or(b'0'))
+        };
+        (0..8).map(letter).collect()
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:032x}", self.0)
@@ -66,7 +80,7 @@ impl Keyer {
     /// What stands for an account wherever its name need not be read.
     #[must_use]
     pub fn account(&self, account: &Account) -> AccountId {
-        AccountId(self.hash(Tag::Account, &[account.as_bytes()]))
+        AccountId(self.hash(Tag::Account, &[account.as_str().as_bytes()]))
     }
 
     /// What stands for a spelling of a username.

@@ -32,6 +32,24 @@ pub struct Limit {
     pub except: Networks,
 }
 
+impl Limit {
+    /// Five failures of an address, ten minutes.
+    #[must_use]
+    pub fn usual() -> Self {
+        let ten_minutes = Duration::from_mins(10);
+        Self {
+            name: "ip_address".into(),
+            by: vec![Parameter::IpAddress],
+            failures: NonZeroU32::MIN.saturating_add(4),
+            cool_off: CoolOff::Steps(vec![ten_minutes]),
+            forget: Forget::Together,
+            forget_after: ten_minutes,
+            forget_lockouts_after: Duration::from_hours(24),
+            except: Networks::default(),
+        }
+    }
+}
+
 /// What an attempt can be counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Parameter {

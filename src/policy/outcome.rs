@@ -164,6 +164,12 @@ impl Judgement {
         }
     }
 
+    /// The upstream refused the credentials.
+    #[must_use]
+    pub const fn refused() -> Self {
+        Self::by_rule(Outcome::Failure)
+    }
+
     const fn by_rule(outcome: Outcome) -> Self {
         Self { outcome, basis: Basis::Rule }
     }

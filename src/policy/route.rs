@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::policy::client::Networks;
 use crate::policy::credentials::{FieldName, Rewrite, Source};
 use crate::policy::glob::Glob;
-use crate::policy::lockout::Limit;
+use crate::policy::lockout::{Limit, Parameter};
 use crate::policy::outcome::OutcomeRules;
 use crate::policy::path::PathPattern;
 
@@ -149,6 +149,17 @@ pub struct Lockout {
     pub wait: Duration,
     /// What refused clients see.
     pub response: Arc<ResponseSettings>,
+}
+
+impl Lockout {
+    /// What counts attempts that no limit counts: the first limit's numbers, by client address.
+    #[must_use]
+    pub fn fallback(&self) -> Limit {
+        let mut fallback = self.limits.first().map_or_else(Limit::usual, |first| (**first).clone());
+        fallback.by = vec![Parameter::IpAddress];
+        fallback.except = Networks::default();
+        fallback
+    }
 }
 
 /// Whether anything is refused.

@@ -69,7 +69,7 @@ pub enum Refusal {
     Locked {
         /// The end of the longest lockout.
         until: Moment,
-        /// The counters that are locked.
+        /// The counters that are locked, the one that lasts longest first.
         keys: Vec<Key>,
     },
     /// It brings more guesses than a counter has left.
@@ -223,10 +223,11 @@ impl Ledger {
             let Some(entry) = self.register.get(charge.limit) else { continue };
             let (found, places, first) = self.look(claim, charge, &entry.limit, now);
             match found.counter.history.room(&entry.limit, places, claim.guesses) {
-                Room::Locked(until) => {
-                    longest = longest.max(until);
-                    locked.push(charge.key);
+                Room::Locked(until) if until > longest => {
+                    longest = until;
+                    locked.insert(0, charge.key);
                 }
+                Room::Locked(_) => locked.push(charge.key),
                 Room::TooMany => too_many = true,
                 Room::Full => full = full.or(Some(charge.key)),
                 Room::Free if first.is_some_and(|first| first < arrival) => {

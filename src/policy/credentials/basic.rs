@@ -1,4 +1,4 @@
-//! HTTP Basic authentication (RFC 7617). Digest is left alone: it has no password to guess in it.
+//! HTTP Basic authentication (RFC 7617). Digest is another scheme, which no rule can name.
 
 use std::fmt;
 

@@ -94,7 +94,8 @@ impl World {
 
     fn claim(&self, user: u8, client: u8, guesses: u32) -> Arc<Claim> {
         let keyer = crate::policy::key::Keyer::new([7; 16]);
-        let account = crate::policy::account::fold_one(&[b'a' + user]);
+        let account = crate::policy::account::Account::new(&char::from(b'a' + user).to_string())
+            .expect("a name");
         let address = ipnet::IpNet::from(std::net::IpAddr::from([10, 0, 0, client]));
         let candidate = Candidate {
             account: keyer.account(&account),
