@@ -1,0 +1,264 @@
+//! Bodies of requests: as the client sends them, as they go upstream; a bounded beginning, given
+//! back whole.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::link::{Link, Phase};
+use crate::policy::credentials::{Scan, Scanner};
+
+/// Why a body ended early.
+#[derive(Debug)]
+pub enum BodyError {
+    /// It came from a connection that failed.
+    Connection(hyper::Error),
+    /// A login field turned up where none may come any more.
+    LateField,
+}
+
+impl std::fmt::Display for BodyError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Connection(_) => out.write_str("the connection failed"),
+            Self::LateField => out.write_str("a login field came too late in the body"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connection(error) => Some(error),
+            Self::LateField => None,
+        }
+    }
+}
+
+/// A request's body as the client sends it. Tells its link when all of it is here.
+#[derive(Debug)]
+pub struct ClientBody {
+    incoming: Incoming,
+    link: Rc<Link>,
+}
+
+impl ClientBody {
+    /// The body of the request that `link` is reading.
+    #[must_use]
+    pub fn new(incoming: Incoming, link: Rc<Link>) -> Self {
+        let phase = if incoming.is_end_stream() { Phase::Answering } else { Phase::Body };
+        link.enter(phase);
+        Self { incoming, link }
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.link.enter(Phase::Answering);
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Connection)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// What goes upstream as a request's body.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// Nothing.
+    Empty,
+    /// These bytes.
+    Whole(Option<Bytes>),
+    /// What the client sends, as it comes.
+    Streamed(ClientBody),
+    /// What the client sends, watched for login fields that come late.
+    Watched(Box<Watched>),
+}
+
+/// A large body on a path that also takes logins: it streams, but no login field passes.
+#[derive(Debug)]
+pub struct Watched {
+    begun: VecDeque<Bytes>,
+    rest: ClientBody,
+    scanners: Vec<(Scanner, usize)>,
+    held: BytesMut,
+    sent: usize,
+    length: Option<u64>,
+    ended: Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    No,
+    Yes,
+}
+
+impl Watched {
+    /// A body of which `begun` was read before it was known to be large.
+    #[must_use]
+    pub fn new(begun: VecDeque<Bytes>, rest: ClientBody, scanners: Vec<Scanner>) -> Self {
+        let read: usize = begun.iter().map(Bytes::len).sum();
+        let length = rest.size_hint().exact().map(|rest| rest.saturating_add(read as u64));
+        let scanners = scanners.into_iter().map(|scanner| (scanner, 0)).collect();
+        let held = BytesMut::new();
+        Self { begun, rest, scanners, held, sent: 0, length, ended: Ended::No }
+    }
+
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let releasable = match self.scanners.iter().map(|(_, released)| *released).min() {
+                Some(released) => released.saturating_sub(self.sent).min(self.held.len()),
+                None => self.held.len(),
+            };
+            if releasable > 0 {
+                self.sent = self.sent.saturating_add(releasable);
+                return Poll::Ready(Some(Ok(self.held.split_to(releasable).freeze())));
+            }
+            if self.ended == Ended::Yes {
+                return Poll::Ready(None);
+            }
+            let next = match self.begun.pop_front() {
+                Some(bytes) => Some(Frame::data(bytes)),
+                None => ready!(Pin::new(&mut self.rest).poll_frame(context)).transpose()?,
+            };
+            self.look_at(next)?;
+        }
+    }
+
+    fn look_at(&mut self, next: Option<Frame<Bytes>>) -> Result<(), BodyError> {
+        let Some(frame) = next else {
+            self.ended = Ended::Yes;
+            let mut scanners = std::mem::take(&mut self.scanners).into_iter();
+            let found = scanners.any(|(scanner, _)| scanner.finish() == Scan::Found);
+            return if found { Err(BodyError::LateField) } else { Ok(()) };
+        };
+        let Ok(data) = frame.into_data() else { return Ok(()) };
+        self.held.extend_from_slice(&data);
+        for (scanner, released) in &mut self.scanners {
+            match scanner.push(&data) {
+                Scan::Found => return Err(BodyError::LateField),
+                Scan::Pass(more) => *released = released.saturating_add(more),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streamed(body) => Pin::new(body).poll_frame(context),
+            Self::Watched(watched) => {
+                watched.poll_data(context).map(|data| data.map(|data| data.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty | Self::Whole(None) => true,
+            Self::Whole(Some(bytes)) => bytes.is_empty(),
+            Self::Streamed(body) => body.is_end_stream(),
+            Self::Watched(watched) => watched.ended == Ended::Yes && watched.held.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
+            Self::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Streamed(body) => body.size_hint(),
+            Self::Watched(watched) => {
+                watched.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+        }
+    }
+}
+
+impl RequestBody {
+    /// How many bytes are kept of it while it waits.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Empty | Self::Streamed(_) | Self::Whole(None) => 0,
+            Self::Whole(Some(bytes)) => bytes.len(),
+            Self::Watched(watched) => watched.begun.iter().map(Bytes::len).sum(),
+        }
+    }
+}
+
+/// How reading a body to its end went.
+#[derive(Debug)]
+pub enum Prefix {
+    /// It did not end within the bound.
+    Begun,
+    /// It did; these are all its bytes.
+    Whole(Bytes),
+}
+
+/// Reads a client's body until its end or until more than `bound` bytes are here; what was read
+/// is in `chunks`, also when the future is dropped before it is done.
+///
+/// # Errors
+///
+/// When the client's connection fails or what it sends is no body.
+pub async fn read_prefix(
+    body: &mut ClientBody,
+    bound: usize,
+    chunks: &mut VecDeque<Bytes>,
+) -> Result<Prefix, BodyError> {
+    let mut read: usize = 0;
+    while read <= bound {
+        let Some(frame) = body.frame().await else {
+            return Ok(Prefix::Whole(joined(chunks, read)));
+        };
+        // trailers of a login are of no use to anybody and would be one more place to hide things
+        if let Ok(data) = frame?.into_data() {
+            read = read.saturating_add(data.len());
+            chunks.push_back(data);
+        }
+        if body.is_end_stream() && read <= bound {
+            return Ok(Prefix::Whole(joined(chunks, read)));
+        }
+    }
+    Ok(Prefix::Begun)
+}
+
+fn joined(chunks: &mut VecDeque<Bytes>, length: usize) -> Bytes {
+    if chunks.len() <= 1 {
+        return chunks.pop_front().unwrap_or_default();
+    }
+    let mut whole = Vec::with_capacity(length);
+    for chunk in chunks {
+        whole.extend_from_slice(chunk);
+    }
+    whole.into()
+}

@@ -1,0 +1,190 @@
+//! Every event by name with its fields: log line and metric in one call; what is never logged.
+//!
+//! Never logged: passwords, cookies, queries, bodies. Usernames and addresses are what events are
+//! about and are logged as they were typed, escaped and cut.
+
+use tracing::{debug, info, warn};
+
+use crate::metrics::{Metrics, SiteMetrics};
+use crate::policy::lockout::{Limit, Proof};
+use crate::policy::outcome::{Basis, Outcome};
+use crate::rejection::AnswerKind;
+
+/// The names of events; an interface that operators' tools rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// A success forgot the failures of counters.
+    CountersCleared,
+    /// An operator reset counters.
+    CountersReset,
+    /// A counter that still counted had to make room for others.
+    CounterEvicted,
+    /// An untrusted peer sends forwarding headers; a trusted one sends none usable; a locked
+    /// address is private or trusted.
+    IdentitySuspect,
+    /// An operator locked somebody out.
+    LockedByHand,
+    /// A counter reached its limit.
+    LockedOut,
+    /// A session ended.
+    LoggedOut,
+    /// An attempt failed.
+    LoginFailed,
+    /// It was not the first of its counter.
+    LoginFailedAgain,
+    /// An attempt succeeded.
+    LoginSucceeded,
+    /// An attempt failed that is never counted.
+    NeverLockedFailed,
+    /// A request was answered in the upstream's stead.
+    Refused,
+    /// A rule sees nothing of some kind.
+    RuleSuspect,
+    /// It would have been, but for `monitor`.
+    WouldRefuse,
+}
+
+impl Name {
+    /// The name in log lines, metrics and lists.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::CounterEvicted => "counter_evicted",
+            Self::CountersCleared => "counters_cleared",
+            Self::CountersReset => "counters_reset",
+            Self::IdentitySuspect => "identity_suspect",
+            Self::LockedByHand => "locked_by_hand",
+            Self::LockedOut => "locked_out",
+            Self::LoggedOut => "logged_out",
+            Self::LoginFailed => "login_failed",
+            Self::LoginFailedAgain => "login_failed_again",
+            Self::LoginSucceeded => "login_succeeded",
+            Self::NeverLockedFailed => "never_locked_failed",
+            Self::Refused => "refused",
+            Self::RuleSuspect => "rule_suspect",
+            Self::WouldRefuse => "would_refuse",
+        }
+    }
+}
+
+/// Where and about whom an event is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct About<'a> {
+    /// The client's address.
+    pub client: Option<&'a str>,
+    /// The peer's, where it is another.
+    pub peer: Option<&'a str>,
+    /// The site's name.
+    pub site: Option<&'a str>,
+    /// The login's.
+    pub login: Option<&'a str>,
+    /// The usernames tried.
+    pub username: Option<&'a str>,
+    /// `monitor`, where nothing is refused.
+    pub mode: Option<&'a str>,
+}
+
+/// What more there is to say of an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Details<'a> {
+    /// The limit concerned.
+    pub limit: Option<&'a Limit>,
+    /// Failures that count now.
+    pub failures: Option<u32>,
+    /// The end of a lockout, as a time of day.
+    pub until: Option<&'a str>,
+    /// The reference that the client was given.
+    pub reference: Option<&'a str>,
+    /// The status of the answer.
+    pub status: Option<u16>,
+    /// Why, in words.
+    pub reason: Option<&'a str>,
+}
+
+/// Reports an event.
+pub fn report(name: Name, about: About<'_>, details: Details<'_>) {
+    let event = name.text();
+    let About { client, peer, site, login, username, mode } = about;
+    let limit = details.limit.map(|limit| &*limit.name);
+    let of = details.limit.map(|limit| u64::from(limit.failures.get()));
+    let failures = details.failures.map(u64::from);
+    let status = details.status.map(u64::from);
+    let (until, reason, reference) = (details.until, details.reason, details.reference);
+    match name {
+        Name::CounterEvicted
+        | Name::IdentitySuspect
+        | Name::LockedOut
+        | Name::LockedByHand
+        | Name::RuleSuspect => warn!(
+            event,
+            client,
+            peer,
+            site,
+            login,
+            mode,
+            limit,
+            failures,
+            of,
+            until,
+            status,
+            r#ref = reference,
+            reason,
+            username
+        ),
+        Name::CountersCleared
+        | Name::CountersReset
+        | Name::LoggedOut
+        | Name::LoginFailed
+        | Name::LoginFailedAgain
+        | Name::LoginSucceeded
+        | Name::NeverLockedFailed
+        | Name::Refused
+        | Name::WouldRefuse => info!(
+            event,
+            client,
+            peer,
+            site,
+            login,
+            mode,
+            limit,
+            failures,
+            of,
+            until,
+            status,
+            r#ref = reference,
+            reason,
+            username
+        ),
+    }
+}
+
+/// Counts an attempt by what it came to.
+pub fn count_attempt(metrics: &SiteMetrics, outcome: Outcome, basis: Basis) {
+    metrics.attempt(outcome, basis);
+}
+
+/// Counts a request that was answered in the upstream's stead.
+pub fn count_refusal(metrics: &Metrics, kind: AnswerKind) {
+    metrics.refusal(kind);
+}
+
+/// One served request, for the access log.
+pub fn access(about: About<'_>, method: &str, path: &str, status: u16) {
+    let status = u64::from(status);
+    info!(event = "request", client = about.client, site = about.site, status, method, path);
+}
+
+/// Something that matters only to whoever looks for a fault.
+pub fn detail(what: &str, error: &dyn std::fmt::Display) {
+    debug!(message = what, error = %error);
+}
+
+/// Whether a failure's reason is that the upstream gave no verdict.
+#[must_use]
+pub const fn reason_of(proof: Proof, basis: Basis) -> Option<&'static str> {
+    match (proof, basis) {
+        (Proof::NoVerdict, _) => Some("no verdict"),
+        (Proof::Verdict, Basis::Unmatched) => Some("unmatched"),
+        (Proof::Verdict, Basis::NoVerdict | Basis::Rule) => None,
+    }
+}

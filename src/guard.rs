@@ -1,0 +1,130 @@
+//! One request's way through the guard, top to bottom.
+//!
+//! Who is this client? Which site? Is this a login attempt? If not: forward. Which accounts are
+//! tried? Ask the store for a permit, or refuse. Forward. Read the outcome. Settle. Answer.
+
+pub mod answer;
+pub mod attempt;
+pub mod exchange;
+pub mod forward;
+pub mod plan;
+pub mod recognise;
+pub mod report;
+pub mod seen;
+pub mod session;
+pub mod settle;
+pub mod target;
+pub mod watch;
+pub mod worker;
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::body::ClientBody;
+use crate::guard::answer::{AnswerBody, Downstream};
+use crate::guard::attempt::Case;
+use crate::guard::plan::SitePlan;
+use crate::guard::recognise::{Recognised, recognise};
+use crate::headers::Trust;
+use crate::policy::client::{ClientAddr, Identity, identify};
+use crate::policy::route::{Access, Covers};
+use crate::rejection::{Rejection, Wanted};
+pub use worker::{Shared, Worker};
+
+/// One request and everything that is known of where it comes from.
+struct Visit<'a> {
+    worker: &'a Rc<Worker>,
+    downstream: &'a Rc<Downstream>,
+    /// The client; `None` where a trusted proxy did not tell.
+    client: Option<ClientAddr>,
+    trust: Trust,
+    wanted: Wanted,
+    /// The attempt that the request has turned out to be.
+    case: RefCell<Option<Rc<Case>>>,
+}
+
+/// Answers a request, whatever it is. Dropping the future gives up what it waits for; an attempt
+/// that is with the upstream already goes on without it.
+///
+/// # Errors
+///
+/// Never: every request ends with a response.
+pub async fn answer(
+    worker: Rc<Worker>,
+    downstream: Rc<Downstream>,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    let (mut parts, body) = request.into_parts();
+    let body = ClientBody::new(body, Rc::clone(&downstream.link));
+    let visit = Visit::new(&worker, &downstream, &parts);
+    let site = match visit.site(&mut parts) {
+        Ok(site) => site,
+        Err(rejection) => return Ok(visit.refuse(None, &rejection)),
+    };
+    let answered = visit.way(site, parts, body).await;
+    Ok(answered.unwrap_or_else(|rejection| visit.refuse(Some(site), &rejection)))
+}
+
+impl<'a> Visit<'a> {
+    fn new(worker: &'a Rc<Worker>, downstream: &'a Rc<Downstream>, parts: &Parts) -> Self {
+        let rules = &worker.shared.plan.settings.clients;
+        let peer = downstream.link.peer;
+        let client = match identify(rules, peer, &parts.headers) {
+            Identity::Known(client) => Some(client),
+            Identity::Unusable => None,
+        };
+        let trust = if rules.trusted.trusts(peer) { Trust::Trusted } else { Trust::Untrusted };
+        let wanted = Wanted::by(&parts.headers);
+        Self { worker, downstream, client, trust, wanted, case: RefCell::default() }
+    }
+
+    /// What the request asks for, and which site answers for that.
+    fn site(&self, parts: &mut Parts) -> Result<&'a Arc<SitePlan>, Rejection> {
+        let plan = &self.worker.shared.plan;
+        target::vouch(parts, &plan.settings.bounds)?;
+        let host = parts.headers.get(http::header::HOST);
+        let host = host.map(|host| host.to_str().unwrap_or_default());
+        plan.site(host).ok_or(Rejection::NoSuchSite)
+    }
+
+    async fn way(
+        &self,
+        site: &'a Arc<SitePlan>,
+        parts: Parts,
+        body: ClientBody,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        self.check_access(&site.site.access, Covers::Everything)?;
+        let unclear = |_| Rejection::Unclear("the path can be read in too many ways");
+        if !site.closed.find(parts.uri.path()).map_err(unclear)?.is_empty() {
+            return Err(Rejection::Closed);
+        }
+        let slowest = self.worker.shared.plan.settings.timeouts.login_body;
+        match recognise(site, &parts, body, slowest).await? {
+            Recognised::Ordinary(body, basic) => self.forward(site, parts, body, basic).await,
+            Recognised::Attempt(attempt) => {
+                self.check_access(&site.site.access, Covers::Logins)?;
+                self.check_access(attempt.plan.rule.access.as_slice(), Covers::Logins)?;
+                self.attempt(site, parts, *attempt).await
+            }
+        }
+    }
+
+    /// Whether the client may come here, by the lists that are about such requests.
+    fn check_access(&self, lists: &[Access], covers: Covers) -> Result<(), Rejection> {
+        for access in lists.iter().filter(|access| access.covers == covers) {
+            let is_in = |networks: &crate::policy::client::Networks| {
+                self.client.is_some_and(|client| networks.contains(client.ip()))
+            };
+            if is_in(&access.deny) || access.only_allow.as_ref().is_some_and(|only| !is_in(only)) {
+                return Err(Rejection::Denied);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Bodies of answers: the guard's own, or the upstream's as it comes.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::body::BodyError;
+use crate::link::{Link, Phase};
+use crate::upstream::{Lease, TunnelEnd};
+
+/// A client's connection and what belongs to it alone.
+#[derive(Debug)]
+pub struct Downstream {
+    /// The connection.
+    pub link: Rc<Link>,
+    /// An upstream connection that was authenticated for this client.
+    pub own_upstream: RefCell<Option<Lease>>,
+    /// The upstream's end of the tunnel that it becomes.
+    pub tunnel: RefCell<Option<TunnelEnd>>,
+}
+
+/// An upstream's answer to one request; gives its connection back when it has been read.
+#[derive(Debug)]
+pub struct UpstreamBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    owner: Option<Rc<Downstream>>,
+}
+
+impl UpstreamBody {
+    /// The body that arrives on `lease`, which goes back to its `owner`, or else to its pool.
+    #[must_use]
+    pub fn new(incoming: Incoming, lease: Lease, owner: Option<Rc<Downstream>>) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), owner };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        match (self.lease.take(), &self.owner) {
+            (Some(lease), Some(owner)) => *owner.own_upstream.borrow_mut() = Some(lease),
+            (Some(lease), None) => lease.give_back(),
+            (None, _) => {}
+        }
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        match &frame {
+            None => self.finish(),
+            Some(Ok(_)) if self.incoming.is_end_stream() => self.finish(),
+            Some(Ok(_)) => {}
+            Some(Err(_)) => self.lease = None,
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Connection)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// What goes to the client as an answer's body. Tells its link when it is out.
+#[derive(Debug)]
+pub struct AnswerBody {
+    content: Content,
+    link: Rc<Link>,
+}
+
+/// What an answer consists of.
+#[derive(Debug)]
+pub enum Content {
+    /// The guard's own.
+    Own(Option<Bytes>),
+    /// The upstream's, as it comes.
+    Streamed(UpstreamBody),
+    /// The upstream's, of which the guard has read the beginning.
+    Begun {
+        /// What was read.
+        begun: VecDeque<Frame<Bytes>>,
+        /// What is still to come, if anything.
+        rest: Option<UpstreamBody>,
+    },
+}
+
+impl AnswerBody {
+    /// The answer to the request that came by `link`.
+    #[must_use]
+    pub const fn new(content: Content, link: Rc<Link>) -> Self {
+        Self { content, link }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.link.enter(Phase::Answered);
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.content {
+            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Streamed(body) => Pin::new(body).poll_frame(context),
+            Content::Begun { begun, rest } => match (begun.pop_front(), rest) {
+                (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
+                (None, Some(rest)) => Pin::new(rest).poll_frame(context),
+                (None, None) => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own(bytes) => bytes.is_none(),
+            Content::Streamed(body) => body.is_end_stream(),
+            Content::Begun { begun, rest } => {
+                begun.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Content::Streamed(body) => body.size_hint(),
+            Content::Begun { begun, rest } => {
+                let data = begun.iter().filter_map(Frame::data_ref);
+                let begun: u64 = data.map(|bytes| bytes.len() as u64).sum();
+                let rest = rest.as_ref().map_or(Some(0), |rest| rest.size_hint().exact());
+                let total = rest.map(|rest| rest.saturating_add(begun));
+                total.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+        }
+    }
+}

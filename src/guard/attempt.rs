@@ -1,0 +1,348 @@
+//! A login attempt's way: whom it is charged to, whether it may go on, and what came of it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::Response;
+use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::request::Parts;
+
+use super::answer::AnswerBody;
+use super::exchange::{self, Holding};
+use super::plan::{CountsAgent, RulePlan, SitePlan};
+use super::recognise::{Attempt, Writing};
+use super::session::{cookies_of, referer, sessions_of};
+use super::{Visit, Worker};
+use crate::events::{self, About, Details, Name};
+use crate::policy::client::ClientAddr;
+use crate::policy::credentials::{Basic, Username};
+use crate::policy::key::{
+    AccountId, Candidate, Claim, Counted, Fingerprint, Keyer, Subject, claim, subject,
+};
+use crate::policy::outcome::{Asked, Challenged, Format};
+use crate::policy::route::{Mode, NeverLock};
+use crate::rejection::{Lockout, Rejection};
+use crate::store::ledger::{Refusal, Terms};
+
+/// A user agent is counted by its beginning.
+const AGENT_CHARS: usize = 255;
+/// A username is shown by its beginning.
+const SHOWN_CHARS: usize = 128;
+
+/// Everything about an attempt that is needed after its request has gone upstream.
+pub(super) struct Case {
+    pub worker: Rc<Worker>,
+    pub site: Arc<SitePlan>,
+    pub plan: Arc<RulePlan>,
+    pub client: ClientAddr,
+    /// The client and the usernames as events show them.
+    pub shown: Shown,
+    /// What it is charged to.
+    pub claim: Arc<Claim>,
+    /// What its answer is held against.
+    pub asked: OwnedAsked,
+    /// The request's own fields that say which sessions it carries.
+    pub cookies: HeaderMap,
+    pub sessions: Vec<Fingerprint>,
+    pub basic: Option<BasicCase>,
+    pub writing: Writing,
+}
+
+/// What events show of an attempt.
+pub(super) struct Shown {
+    pub client: String,
+    pub peer: Option<String>,
+    pub username: Option<String>,
+}
+
+/// See [`Asked`].
+pub(super) struct OwnedAsked {
+    host: String,
+    path: String,
+    referer: Option<HeaderValue>,
+    format: Format,
+}
+
+/// The Basic credentials of an attempt.
+pub(super) struct BasicCase {
+    /// What stands for them, this client and this rule.
+    pub credentials: Fingerprint,
+    /// What stands for the method and target.
+    pub target: Fingerprint,
+}
+
+impl Case {
+    /// Where and about whom its events are.
+    pub(super) fn about(&self) -> About<'_> {
+        About {
+            client: Some(&self.shown.client),
+            peer: self.shown.peer.as_deref(),
+            site: Some(&self.site.site.name),
+            login: Some(&self.plan.rule.name),
+            username: self.shown.username.as_deref(),
+            mode: (self.plan.rule.lockout.mode == Mode::Monitor).then_some("monitor"),
+        }
+    }
+
+    /// What its answer is held against.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
+            host: &self.asked.host,
+            path: &self.asked.path,
+            referer: self.asked.referer.as_ref().map(HeaderValue::as_bytes),
+            format: self.asked.format,
+            challenged: self.challenged(),
+        }
+    }
+
+    fn challenged(&self) -> Challenged {
+        let now = self.worker.shared.store.clock().now();
+        let seen = &self.worker.shared.seen;
+        match &self.basic {
+            Some(basic) if seen.was_challenged(basic.target, basic.credentials, now) => {
+                Challenged::Within
+            }
+            Some(_) | None => Challenged::Unknown,
+        }
+    }
+}
+
+impl Visit<'_> {
+    /// Lets an attempt go on, once its places are its own, and answers with what came of it.
+    pub(super) async fn attempt(
+        &self,
+        site: &Arc<SitePlan>,
+        parts: Parts,
+        attempt: Attempt,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        let Some(client) = self.client else {
+            self.suspect_identity(site, "a trusted proxy named no usable client address");
+            return Err(Rejection::Identity);
+        };
+        self.notice_strangers_claims(site, &parts.headers);
+        let bytes = attempt.body.held();
+        let (case, body) = self.case(site, client, &parts, attempt);
+        let case = Rc::new(case);
+        self.case.replace(Some(Rc::clone(&case)));
+        let holding = case.admit(bytes).await?;
+        let request = self.prepare(site, parts, body, false);
+        let answered = exchange::begin(case, holding, request).await?;
+        Ok(self.pass_on(answered))
+    }
+
+    fn case(
+        &self,
+        site: &Arc<SitePlan>,
+        client: ClientAddr,
+        parts: &Parts,
+        attempt: Attempt,
+    ) -> (Case, crate::body::RequestBody) {
+        let shared = &self.worker.shared;
+        let keyer = shared.store.keyer();
+        let rule = &attempt.plan.rule;
+        let cookie = rule.session_cookie.as_ref();
+        let sessions = cookie.map_or_else(Vec::new, |pattern| {
+            sessions_of(keyer, &site.site.name, &parts.headers, pattern)
+        });
+        let (usernames, guesses) = (attempt.credentials.usernames, attempt.credentials.guesses);
+        let mut subject = subject(&site.site.name, client, &shared.plan.settings.clients);
+        subject.candidates = usernames.iter().map(|name| candidate(keyer, name)).collect();
+        if subject.candidates.is_empty() {
+            subject.candidates = self.known_by_session(&sessions);
+        }
+        if attempt.plan.counts_agent == CountsAgent::Yes {
+            subject.user_agent = parts.headers.get(USER_AGENT).map(agent);
+        }
+        let claim = claim(keyer, attempt.plan.counting(), Arc::new(subject), guesses);
+        let basic = (!attempt.basic.is_empty()).then(|| BasicCase {
+            credentials: fingerprint(keyer, &attempt.plan, client, &attempt.basic),
+            target: self.target(site, parts),
+        });
+        let peer = self.downstream.link.peer.to_string();
+        let shown = Shown {
+            client: client.to_string(),
+            peer: Some(peer).filter(|peer| *peer != client.to_string()),
+            username: shown_names(&claim.subject),
+        };
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let asked = OwnedAsked {
+            host: host.unwrap_or_default().to_owned(),
+            path: parts.uri.path().to_owned(),
+            referer: referer(&parts.headers),
+            format: match attempt.writing {
+                Writing::Basic => Format::Form,
+                Writing::Fields(format) => format,
+            },
+        };
+        let case = Case {
+            worker: Rc::clone(self.worker),
+            site: Arc::clone(site),
+            plan: attempt.plan,
+            client,
+            shown,
+            claim: Arc::new(claim),
+            asked,
+            cookies: cookies_of(&parts.headers),
+            sessions,
+            basic,
+            writing: attempt.writing,
+        };
+        (case, attempt.body)
+    }
+
+    /// A second factor's codes are guesses too: they belong to whom the session belongs to.
+    fn known_by_session(&self, sessions: &[Fingerprint]) -> Vec<Candidate> {
+        let shared = &self.worker.shared;
+        let now = shared.store.clock().now();
+        let mut accounts: Vec<AccountId> = Vec::new();
+        for session in sessions {
+            accounts.extend(shared.seen.accounts(*session, now).iter().flat_map(|a| a.iter()));
+        }
+        accounts.sort_unstable();
+        accounts.dedup();
+        let nameless = |account| Candidate { account, shown: None, spelling: 0 };
+        accounts.into_iter().map(nameless).collect()
+    }
+
+    /// A stranger that sends forwarding headers either tests the guard, or is a proxy that should
+    /// be trusted and is not.
+    fn notice_strangers_claims(&self, site: &SitePlan, headers: &HeaderMap) {
+        let header = &self.worker.shared.plan.settings.clients.header;
+        if self.trust == crate::headers::Trust::Untrusted && headers.contains_key(header) {
+            self.suspect_identity(site, "an untrusted peer sends forwarding headers");
+        }
+    }
+
+    fn suspect_identity(&self, site: &SitePlan, reason: &str) {
+        let peer = self.downstream.link.peer.to_string();
+        let about = About { client: Some(&peer), site: Some(&site.site.name), ..About::default() };
+        let details = Details { reason: Some(reason), ..Details::default() };
+        events::report(Name::IdentitySuspect, about, details);
+    }
+}
+
+impl Case {
+    /// Leave to go on, in the order: locks by hand, never locked, counters.
+    async fn admit(&self, bytes: usize) -> Result<Holding, Rejection> {
+        let shared = &self.worker.shared;
+        let store = &shared.store;
+        let lockout = &self.plan.rule.lockout;
+        if let Some(hand) = store.hand_lock(&self.claim.subject, Some(&self.claim)) {
+            if lockout.mode == Mode::Enforce {
+                let (until, reason) = (hand.until, hand.reason);
+                return Err(Rejection::Locked(Lockout { until, keys: Vec::new(), reason }));
+            }
+            self.would_refuse(None, "locked by hand");
+            return Ok(Holding::Uncounted);
+        }
+        if self.is_never_locked(&lockout.never_lock) {
+            return Ok(Holding::Exempt);
+        }
+        if !shared.detached.has_room(self.claim.subject.address, &self.site.site.name) {
+            return Err(Rejection::Overload);
+        }
+        if self.claim.counted == Counted::Fallback {
+            let reason = "no limit counts this attempt; it is counted by client address";
+            let details = Details { reason: Some(reason), ..Details::default() };
+            events::report(Name::RuleSuspect, self.about(), details);
+        }
+        if lockout.mode == Mode::Monitor {
+            return Ok(match store.would_refuse(&self.claim) {
+                None => Holding::Monitored,
+                Some(refusal) => {
+                    self.would_refuse(Some(&refusal), refusal.reason());
+                    Holding::Uncounted
+                }
+            });
+        }
+        if self.is_accepted() {
+            return match store.would_refuse(&self.claim) {
+                None => Ok(Holding::Accepted),
+                Some(refusal) => Err(refused(refusal)),
+            };
+        }
+        let terms = Terms { while_locked: lockout.while_locked, bytes };
+        let admitted = store.admit(Arc::clone(&self.claim), terms, lockout.wait).await;
+        admitted.map(Holding::Permit).map_err(refused)
+    }
+
+    /// Basic credentials that were right a moment ago come with every image of a page.
+    fn is_accepted(&self) -> bool {
+        let now = self.worker.shared.store.clock().now();
+        let accepted =
+            |basic: &BasicCase| self.worker.shared.seen.are_accepted(basic.credentials, now);
+        self.writing == Writing::Basic && self.basic.as_ref().is_some_and(accepted)
+    }
+
+    fn is_never_locked(&self, never: &NeverLock) -> bool {
+        let candidates = &self.claim.subject.candidates;
+        let listed = |candidate: &Candidate| {
+            candidate.shown.as_ref().is_some_and(|shown| never.usernames.contains(shown))
+        };
+        never.networks.contains(self.client.ip())
+            || (!candidates.is_empty() && candidates.iter().all(listed))
+    }
+
+    /// In `monitor` mode: says what would have been refused.
+    pub(super) fn would_refuse(&self, refusal: Option<&Refusal>, reason: &str) {
+        let store = &self.worker.shared.store;
+        let until = match refusal {
+            Some(Refusal::Locked { until, .. }) => super::report::time_of_day(store, *until),
+            _ => None,
+        };
+        let details =
+            Details { until: until.as_deref(), reason: Some(reason), ..Details::default() };
+        events::report(Name::WouldRefuse, self.about(), details);
+    }
+}
+
+impl Refusal {
+    /// Why, in words.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Busy => "too many attempts at once",
+            Self::Locked { .. } => "locked out",
+            Self::TooManyGuesses => "more guesses than are left",
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Rejection {
+    match refusal {
+        Refusal::Busy => Rejection::Busy,
+        Refusal::Locked { until, keys } => Rejection::Locked(Lockout::by_counters(until, keys)),
+        Refusal::TooManyGuesses => Rejection::Overfull("more guesses than are left"),
+    }
+}
+
+fn candidate(keyer: &Keyer, username: &Username) -> Candidate {
+    let shown = String::from_utf8_lossy(&username.raw);
+    Candidate {
+        account: keyer.account(&username.account),
+        shown: Some(cut(&shown, SHOWN_CHARS).into()),
+        spelling: keyer.spelling(&username.raw),
+    }
+}
+
+/// What stands for Basic credentials of a client under a rule.
+fn fingerprint(keyer: &Keyer, plan: &RulePlan, client: ClientAddr, basic: &[Basic]) -> Fingerprint {
+    let client = client.to_string();
+    let mut fields = vec![plan.scope_name.as_bytes(), client.as_bytes()];
+    fields.extend(basic.iter().map(Basic::secret));
+    keyer.fingerprint("basic", &fields)
+}
+
+fn agent(value: &HeaderValue) -> Box<str> {
+    cut(&String::from_utf8_lossy(value.as_bytes()), AGENT_CHARS).into()
+}
+
+/// The first `chars` characters of `text`.
+fn cut(text: &str, chars: usize) -> &str {
+    text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+fn shown_names(subject: &Subject) -> Option<String> {
+    let names = subject.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}

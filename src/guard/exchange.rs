@@ -1,0 +1,258 @@
+//! A login exchange with the upstream, which goes on without its client and is settled before the
+//! first byte of the answer goes downstream.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as _;
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::{Content, UpstreamBody};
+use super::attempt::Case;
+use super::recognise::Writing;
+use crate::body::RequestBody;
+use crate::policy::coding::Coding;
+use crate::policy::outcome::{Head, Judgement, NoAnswer};
+use crate::rejection::Rejection;
+use crate::store::Permit;
+use crate::upstream::pool::Wanted;
+use crate::upstream::{Age, Lease, Sent, UpstreamError};
+
+/// How much of an answer is read to decide an outcome, decoded.
+const MOST_OF_BODY: usize = 64 * 1024;
+
+/// On what grounds an attempt goes on.
+#[derive(Debug)]
+pub(super) enum Holding {
+    /// Its Basic credentials were right a moment ago: no places, but a failure counts.
+    Accepted,
+    /// It is never counted.
+    Exempt,
+    /// `monitor`: no places, but a failure counts if nothing would have refused it.
+    Monitored,
+    /// It holds its places.
+    Permit(Permit),
+    /// `monitor`: it would have been refused, so that it changes nothing.
+    Uncounted,
+}
+
+/// Sends an attempt upstream and waits for what came of it. Dropping the future leaves the
+/// exchange to itself: it is settled all the same, and counted among those without a client.
+pub(super) async fn begin(
+    case: Rc<Case>,
+    holding: Holding,
+    request: Request<RequestBody>,
+) -> Result<Response<Content>, Rejection> {
+    let (tell, told) = oneshot::channel();
+    tokio::task::spawn_local(attend(case, holding, request, tell));
+    told.await.unwrap_or(Err(Rejection::Upstream(UpstreamError::Timeout)))
+}
+
+/// Counts the exchanges of a worker that are under way, so that it does not end before them.
+struct UnderWay<'a>(&'a Cell<usize>);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+async fn attend(
+    case: Rc<Case>,
+    holding: Holding,
+    request: Request<RequestBody>,
+    mut tell: oneshot::Sender<Result<Response<Content>, Rejection>>,
+) {
+    let _under_way = UnderWay::begin(&case.worker.exchanges);
+    let mut exchange = pin!(run(&case, holding, request));
+    let result = tokio::select! {
+        biased;
+        result = &mut exchange => result,
+        () = tell.closed() => {
+            let subject = &case.claim.subject;
+            let detached = &case.worker.shared.detached;
+            let _without = detached.begin(subject.address, Arc::clone(&subject.site));
+            exchange.await
+        }
+    };
+    // where nobody waits for it any more, the answer ends here, and its connection with it
+    drop(tell.send(result));
+}
+
+/// The exchange itself: send, read the outcome, settle.
+async fn run(
+    case: &Case,
+    holding: Holding,
+    request: Request<RequestBody>,
+) -> Result<Response<Content>, Rejection> {
+    let timeouts = &case.worker.shared.plan.settings.timeouts;
+    let deadline = Instant::now() + timeouts.exchange;
+    let sending = send(case, request, timeouts.response_head.min(timeouts.exchange));
+    let (mut response, lease) = match sending.await {
+        Ok(answered) => answered,
+        Err(Unanswered { error, sent: Sent::Nothing }) => {
+            case.give_back(holding);
+            return Err(Rejection::Upstream(error));
+        }
+        Err(Unanswered { error, sent: Sent::Something }) => {
+            let why = match error {
+                UpstreamError::ConnectTimeout | UpstreamError::Timeout => NoAnswer::Timeout,
+                UpstreamError::Broken(_)
+                | UpstreamError::Connect(_)
+                | UpstreamError::Unexpected => NoAnswer::Cut,
+            };
+            let judgement = case.plan.rule.outcome.read_nothing(why);
+            if let Some(lockout) = case.settle(holding, judgement, None) {
+                return Err(Rejection::Locked(lockout));
+            }
+            return Err(Rejection::Upstream(error));
+        }
+    };
+    let by_body = deadline.min(Instant::now() + timeouts.verdict);
+    let mut begun = VecDeque::new();
+    let judgement = judge(case, &mut response, &mut begun, by_body).await;
+    let (parts, incoming) = response.into_parts();
+    if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
+        return Err(Rejection::Locked(lockout));
+    }
+    let body = UpstreamBody::new(incoming, lease, None);
+    let content = if begun.is_empty() {
+        Content::Streamed(body)
+    } else {
+        Content::Begun { begun, rest: Some(body) }
+    };
+    Ok(Response::from_parts(parts, content))
+}
+
+/// Why there is no answer, and whether the upstream can know of the attempt.
+struct Unanswered {
+    error: UpstreamError,
+    sent: Sent,
+}
+
+/// Sends an attempt, never twice: on a connection that died before a byte was written the attempt
+/// was not sent at all, and goes out on a new one.
+async fn send(
+    case: &Case,
+    request: Request<RequestBody>,
+    patience: Duration,
+) -> Result<(Response<hyper::body::Incoming>, Lease), Unanswered> {
+    let pool = case.worker.upstreams.to(&case.site.upstream);
+    let unsent = |error| Unanswered { error, sent: Sent::Nothing };
+    let mut lease = pool.lease(Wanted::Lively).await.map_err(unsent)?;
+    let failure = match send_on(&mut lease, request, patience).await {
+        Ok(response) => return Ok((response, lease)),
+        Err(failure) => failure,
+    };
+    let (unanswered, request) = failure;
+    let again = request.filter(|_| unanswered.sent == Sent::Nothing && lease.age() == Age::Reused);
+    let Some(request) = again else { return Err(unanswered) };
+    let mut lease = pool.lease(Wanted::New).await.map_err(unsent)?;
+    match send_on(&mut lease, request, patience).await {
+        Ok(response) => Ok((response, lease)),
+        Err((unanswered, _)) => Err(unanswered),
+    }
+}
+
+async fn send_on(
+    lease: &mut Lease,
+    request: Request<RequestBody>,
+    patience: Duration,
+) -> Result<Response<hyper::body::Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
+    let written = lease.written();
+    let before = written.get();
+    match tokio::time::timeout(patience, lease.send(request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(failure)) => {
+            let error = UpstreamError::Broken(failure.error);
+            Err((Unanswered { error, sent: failure.sent }, failure.request))
+        }
+        Err(_) => {
+            let sent = if written.get() == before { Sent::Nothing } else { Sent::Something };
+            Err((Unanswered { error: UpstreamError::Timeout, sent }, None))
+        }
+    }
+}
+
+/// Reads the outcome: from the head, or from as much of the body as that takes.
+async fn judge(
+    case: &Case,
+    response: &mut Response<hyper::body::Incoming>,
+    begun: &mut VecDeque<Frame<Bytes>>,
+    deadline: Instant,
+) -> Judgement {
+    let rules = &case.plan.rule.outcome;
+    let now = case.worker.shared.store.clock();
+    let now = now.wall(now.now());
+    let (status, headers) = (response.status(), response.headers().clone());
+    let head = Head { status, headers: &headers, asked: case.asked(), now };
+    if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
+        return judgement;
+    }
+    let reading = timeout_at(deadline, read_beginning(response.body_mut(), begun));
+    // when the time is over, what is here by then decides
+    if let Ok(Err(_)) = reading.await {
+        return rules.read_nothing(NoAnswer::Cut);
+    }
+    let mut body = Vec::new();
+    for data in begun.iter().filter_map(Frame::data_ref) {
+        body.extend_from_slice(data);
+    }
+    let body = Coding::of(&headers).map_or_else(
+        |_| std::borrow::Cow::Borrowed(&[][..]),
+        |coding| coding.decode_prefix(&body, MOST_OF_BODY),
+    );
+    rules.read_body(head, &body)
+}
+
+/// Reads a body until its end or until enough of it is here.
+async fn read_beginning(
+    body: &mut hyper::body::Incoming,
+    begun: &mut VecDeque<Frame<Bytes>>,
+) -> Result<(), hyper::Error> {
+    let mut read = 0;
+    while read < MOST_OF_BODY && !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let frame = frame?;
+        read += frame.data_ref().map_or(0, Bytes::len);
+        begun.push_back(frame);
+    }
+    Ok(())
+}
+
+impl Case {
+    /// A form's attempt that also carries wrong Basic credentials is no success, whatever the
+    /// form's rule says.
+    fn judge_basic(&self, status: http::StatusCode) -> Option<Judgement> {
+        let refused = status == http::StatusCode::UNAUTHORIZED
+            && self.basic.is_some()
+            && matches!(self.writing, Writing::Fields(_));
+        refused.then_some(Judgement::refused())
+    }
+
+    /// The attempt was never sent: it is as if it had not been.
+    fn give_back(&self, holding: Holding) {
+        match holding {
+            Holding::Permit(permit) => {
+                drop(permit.settle(crate::store::ledger::Settlement::GivenBack));
+            }
+            Holding::Accepted | Holding::Exempt | Holding::Monitored | Holding::Uncounted => {}
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Everything that is no attempt: it streams through, both ways, and is not looked at.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+    WWW_AUTHENTICATE,
+};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::Visit;
+use super::answer::{AnswerBody, Content, UpstreamBody};
+use super::plan::{RulePlan, SitePlan};
+use crate::body::RequestBody;
+use crate::config::UpstreamAddr;
+use crate::headers::{self, Forwarding};
+use crate::link::Phase;
+use crate::policy::key::Fingerprint;
+use crate::rejection::Rejection;
+use crate::upstream::pool::{Pool, Wanted};
+use crate::upstream::{Age, Lease, Sent, UpstreamError};
+
+impl Visit<'_> {
+    /// Forwards a request that is no attempt and passes the answer on as it comes.
+    pub(super) async fn forward(
+        &self,
+        site: &Arc<SitePlan>,
+        parts: Parts,
+        body: RequestBody,
+        basic: Option<Arc<RulePlan>>,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        let tunnel = parts.method == Method::GET
+            && parts.version == Version::HTTP_11
+            && body.is_end_stream()
+            && headers::asks_for_websocket(&parts.headers);
+        let leaving = self.leaving(site, &parts);
+        let challenge = basic.map(|_| self.target(site, &parts));
+        let request = self.prepare(site, parts, body, tunnel);
+        let mut own = self.downstream.own_upstream.borrow_mut().take();
+        let dedicated = authenticates(request.headers());
+        if !own.as_ref().is_some_and(Lease::is_usable) {
+            own = None;
+        }
+        let pool = self.worker.upstreams.to(&site.upstream);
+        let sending = Sending { pool, own, dedicated, tunnel };
+        let sent = self.downstream.link.in_time(sending.send(request)).await;
+        let (response, lease, owned) =
+            sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::Upstream)?;
+        if let Some(leaving) = leaving {
+            self.left(site, leaving, response.status());
+        }
+        if let Some(target) = challenge.filter(|_| response.status() == StatusCode::UNAUTHORIZED) {
+            let now = self.worker.shared.store.clock().now();
+            self.worker.shared.seen.challenge(target, None, now);
+        }
+        let owned =
+            owned || headers::authenticates_connection(response.headers(), &WWW_AUTHENTICATE);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.tunnel(response, lease).map_err(Rejection::Upstream);
+        }
+        let owner = owned.then(|| Rc::clone(self.downstream));
+        let (parts, incoming) = response.into_parts();
+        let body = UpstreamBody::new(incoming, lease, owner);
+        Ok(self.pass_on(Response::from_parts(parts, Content::Streamed(body))))
+    }
+
+    /// The answer as it goes to the client.
+    pub(super) fn pass_on(&self, answer: Response<Content>) -> Response<AnswerBody> {
+        let (mut parts, content) = answer.into_parts();
+        headers::to_client(&mut parts.headers);
+        parts.version = Version::HTTP_11; // hyper speaks to the client as the client does
+        let link = Rc::clone(&self.downstream.link);
+        Response::from_parts(parts, AnswerBody::new(content, link))
+    }
+
+    /// The request as it goes upstream.
+    pub(super) fn prepare(
+        &self,
+        site: &SitePlan,
+        mut parts: Parts,
+        body: RequestBody,
+        tunnel: bool,
+    ) -> Request<RequestBody> {
+        let link = &self.downstream.link;
+        let framed = parts.headers.contains_key(CONTENT_LENGTH)
+            || parts.headers.contains_key(TRANSFER_ENCODING);
+        let forwarding = Forwarding {
+            trust: self.trust,
+            client: self.client,
+            peer: link.peer_value.as_ref(),
+            forwarded: link.peer_forwarded.as_ref(),
+            request_id: &self.worker.request_id(),
+        };
+        if !parts.headers.contains_key(HOST) {
+            parts.headers.insert(HOST, host_of(&site.upstream));
+        }
+        headers::to_upstream(&mut parts.headers, forwarding);
+        headers::frame(&mut parts.headers, body.size_hint().exact().filter(|_| framed));
+        if tunnel {
+            headers::upgrade_to_websocket(&mut parts.headers);
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = parts.method;
+        *request.uri_mut() = parts.uri;
+        *request.headers_mut() = parts.headers;
+        request
+    }
+
+    /// The client's and the upstream's connection become one, if that is what the upstream means.
+    fn tunnel(
+        &self,
+        response: Response<Incoming>,
+        mut lease: Lease,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        let agrees = response.headers().get(UPGRADE).is_some_and(headers::is_websocket);
+        let end = lease.take_tunnel().filter(|_| agrees).ok_or(UpstreamError::Unexpected)?;
+        self.downstream.tunnel.replace(Some(end));
+        self.downstream.link.enter(Phase::Tunnel);
+        let mut answer = self.pass_on(response.map(|_| Content::Own(None)));
+        headers::upgrade_to_websocket(answer.headers_mut());
+        Ok(answer)
+    }
+
+    /// What stands for a method and target, of which it is remembered that they want credentials.
+    pub(super) fn target(&self, site: &SitePlan, parts: &Parts) -> Fingerprint {
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let fields =
+            [site.site.name.as_bytes(), parts.method.as_str().as_bytes(), target.as_bytes()];
+        self.worker.shared.store.keyer().fingerprint("target", &fields)
+    }
+}
+
+/// Whether a request authenticates the whole connection that it goes by.
+fn authenticates(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION)
+        && headers::authenticates_connection(headers, &AUTHORIZATION)
+}
+
+fn host_of(upstream: &UpstreamAddr) -> HeaderValue {
+    let host = match upstream {
+        UpstreamAddr::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        UpstreamAddr::Tcp { host, port } => format!("{host}:{port}"),
+        UpstreamAddr::Unix(_) => "localhost".to_owned(),
+    };
+    HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static("localhost"))
+}
+
+/// How a request is sent.
+pub(super) struct Sending {
+    /// The connections it may use.
+    pub pool: Rc<Pool>,
+    /// One that is authenticated for this client already.
+    pub own: Option<Lease>,
+    /// Whether the request authenticates its connection.
+    pub dedicated: bool,
+    /// Whether it asks for a tunnel.
+    pub tunnel: bool,
+}
+
+impl Sending {
+    /// Sends a request, once more if it may be and the connection turns out to be dead. Returns
+    /// whether the connection is the client's own, besides.
+    pub(super) async fn send(
+        self,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Lease, bool), UpstreamError> {
+        if let Some(mut lease) = self.own {
+            let response = lease.send(request).await;
+            return response.map_or_else(
+                |failure| Err(UpstreamError::Broken(failure.error)),
+                |response| Ok((response, lease, true)),
+            );
+        }
+        let repeatable = request.method().is_safe() && request.body().is_end_stream();
+        let wanted = match (self.tunnel, self.dedicated, repeatable) {
+            (true, _, _) => Wanted::Tunnel,
+            (false, true, _) => Wanted::New,
+            (false, false, true) => Wanted::Any,
+            (false, false, false) => Wanted::Lively,
+        };
+        let mut lease = self.pool.lease(wanted).await?;
+        let again = match lease.age() {
+            Age::Reused if repeatable => Some(copy(&request)),
+            Age::Reused | Age::Fresh => None,
+        };
+        let failure = match lease.send(request).await {
+            Ok(response) => return Ok((response, lease, self.dedicated)),
+            Err(failure) => failure,
+        };
+        // what was never sent may be sent; what was safe to send may be sent again
+        let unsent = failure.request.filter(|_| failure.sent == Sent::Nothing);
+        let Some(request) = unsent.or(again).filter(|_| lease.age() == Age::Reused) else {
+            return Err(UpstreamError::Broken(failure.error));
+        };
+        let mut lease = self.pool.lease(Wanted::New).await?;
+        match lease.send(request).await {
+            Ok(response) => Ok((response, lease, self.dedicated)),
+            Err(failure) => Err(UpstreamError::Broken(failure.error)),
+        }
+    }
+}
+
+/// The same request, which has no body.
+fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::Empty);
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    copy
+}

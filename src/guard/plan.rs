@@ -1,0 +1,263 @@
+//! The settings made ready to serve: hosts and paths indexed, limits registered, metrics found.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::watch::RuleWatch;
+use crate::config::{Settings, SiteSettings, UpstreamAddr};
+use crate::metrics::{Metrics, SiteMetrics};
+use crate::policy::credentials::{LateField, Source, reads_body};
+use crate::policy::key::{CountedLimit, Counting, ScopeKind};
+use crate::policy::lockout::{Limit, Parameter};
+use crate::policy::path::PathIndex;
+use crate::policy::route::{Attempts, CounterScope, HostPattern, LoginRule, LogoutRule, Site};
+use crate::store::Store;
+use crate::store::register::LimitName;
+
+/// Everything that is looked up to serve a request.
+#[derive(Debug)]
+pub struct Plan {
+    /// The settings it was made from.
+    pub settings: Settings,
+    sites: Vec<Arc<SitePlan>>,
+    exact: HashMap<Box<str>, usize>,
+    below: HashMap<Box<str>, usize>,
+    /// The site for every host that no other names.
+    any: Option<usize>,
+}
+
+/// A site, ready to serve.
+#[derive(Debug)]
+pub struct SitePlan {
+    /// What is guarded.
+    pub site: Arc<Site>,
+    /// The application.
+    pub upstream: UpstreamAddr,
+    /// Paths nobody may ask for.
+    pub closed: PathIndex<()>,
+    /// Which rules a path is the login of, and what is an attempt there.
+    pub logins: PathIndex<(usize, Attempts)>,
+    /// Which logout rules it fits.
+    pub logouts: PathIndex<usize>,
+    rules: Vec<Arc<RulePlan>>,
+}
+
+/// A login rule, ready to judge.
+#[derive(Debug)]
+pub struct RulePlan {
+    /// The rule.
+    pub rule: Arc<LoginRule>,
+    /// What tells it from the rules of other sites.
+    pub scope_name: String,
+    /// Whether it looks at bodies.
+    pub reads_body: ReadsBody,
+    /// Whether it looks at `Authorization: Basic`.
+    pub basic: TakesBasic,
+    /// Finds its fields in bodies that are too large to be read.
+    pub late: Late,
+    /// Whether a limit of it counts by user agent.
+    pub counts_agent: CountsAgent,
+    /// Its numbers.
+    pub metrics: SiteMetrics,
+    /// Whether it sees what a rule should see.
+    pub watch: RuleWatch,
+    /// The rule as it reads requests that carry Basic credentials and no fields.
+    pub basic_alone: LoginRule,
+    limits: Vec<CountedLimit>,
+    fallback: CountedLimit,
+}
+
+/// What to look for in bodies that are too large to be read.
+#[derive(Clone, Debug)]
+pub enum Late {
+    /// These fields.
+    Fields(LateField),
+    /// Nothing: no field of the rule stands in a body.
+    Nothing,
+    /// Something that cannot be looked for; such bodies do not pass.
+    Unscannable,
+}
+
+/// Whether a rule looks at bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadsBody {
+    /// Never.
+    No,
+    /// A field of it stands there.
+    Yes,
+}
+
+/// Whether a rule looks at `Authorization: Basic`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakesBasic {
+    /// No.
+    No,
+    /// Its username stands there.
+    Yes,
+}
+
+/// Whether a limit counts by user agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountsAgent {
+    /// None does.
+    No,
+    /// One does.
+    Yes,
+}
+
+impl Plan {
+    /// Makes `settings` ready: their limits are `store`'s from now on.
+    #[must_use]
+    pub fn new(settings: Settings, store: &Store, metrics: &Metrics) -> Self {
+        let sites: Vec<_> = settings
+            .sites
+            .iter()
+            .map(|site| Arc::new(SitePlan::new(site, store, metrics)))
+            .collect();
+        store.reload();
+        let (mut exact, mut below, mut any) = (HashMap::new(), HashMap::new(), None);
+        for (at, plan) in sites.iter().enumerate() {
+            if plan.site.hosts.is_empty() {
+                any = any.or(Some(at));
+            }
+            for host in &plan.site.hosts {
+                match host {
+                    HostPattern::Below(name) => below.entry(name.clone()).or_insert(at),
+                    HostPattern::Exact(name) => exact.entry(name.clone()).or_insert(at),
+                };
+            }
+        }
+        Self { settings, sites, exact, below, any }
+    }
+
+    /// The site that answers for `host`, as a `Host` field names it; the first of the file where a
+    /// request of HTTP/1.0 names none and no site is for every host.
+    #[must_use]
+    pub fn site(&self, host: Option<&str>) -> Option<&Arc<SitePlan>> {
+        let at = match host {
+            None => self.any.or(Some(0)),
+            Some(_) if self.exact.is_empty() && self.below.is_empty() => self.any,
+            Some(host) => self.named(&bare_host(host)).or(self.any),
+        };
+        self.sites.get(at?)
+    }
+
+    fn named(&self, host: &str) -> Option<usize> {
+        if let Some(at) = self.exact.get(host) {
+            return Some(*at);
+        }
+        let mut rest = host;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(at) = self.below.get(parent) {
+                return Some(*at);
+            }
+            rest = parent;
+        }
+        None
+    }
+}
+
+/// A host's name alone: no port, no final dot, in lower case.
+fn bare_host(host: &str) -> String {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+impl SitePlan {
+    fn new(settings: &SiteSettings, store: &Store, metrics: &Metrics) -> Self {
+        let site = Arc::clone(&settings.site);
+        let rule = |rule| Arc::new(RulePlan::new(&site, rule, store, metrics));
+        let rules: Vec<_> = site.logins.iter().map(rule).collect();
+        let paths = |(at, rule): (usize, &Arc<LoginRule>)| {
+            let paths = rule.paths.clone().into_iter();
+            paths.map(move |(path, attempts)| (path, (at, attempts))).collect::<Vec<_>>()
+        };
+        let logouts = site.logouts.iter().enumerate();
+        Self {
+            upstream: settings.upstream.clone(),
+            closed: PathIndex::new(site.closed.iter().map(|path| (path.clone(), ()))),
+            logins: PathIndex::new(site.logins.iter().enumerate().flat_map(paths)),
+            logouts: PathIndex::new(logouts.map(|(at, logout)| (logout.path.clone(), at))),
+            rules,
+            site,
+        }
+    }
+
+    /// The rule of that number.
+    #[must_use]
+    pub fn rule(&self, at: usize) -> Option<&Arc<RulePlan>> {
+        self.rules.get(at)
+    }
+
+    /// The logout rule of that number.
+    #[must_use]
+    pub fn logout(&self, at: usize) -> Option<&LogoutRule> {
+        self.site.logouts.get(at)
+    }
+}
+
+impl RulePlan {
+    fn new(site: &Site, rule: &Arc<LoginRule>, store: &Store, metrics: &Metrics) -> Self {
+        let login = match rule.counters {
+            CounterScope::Login => Some(Arc::clone(&rule.name)),
+            CounterScope::Site => None,
+        };
+        let name = |limit: &Arc<str>, kind| LimitName {
+            site: Arc::clone(&site.name),
+            login: login.clone(),
+            limit: Arc::clone(limit),
+            kind,
+        };
+        let limits = rule.lockout.limits.iter();
+        let limits = limits
+            .map(|limit| store.register(name(&limit.name, ScopeKind::Limit), Arc::clone(limit)));
+        let fallback = Arc::new(rule.lockout.fallback());
+        let takes_basic = rule.usernames.contains(&Source::Basic);
+        let agent = |limit: &Arc<Limit>| limit.by.contains(&Parameter::UserAgent);
+        let counts_agent = rule.lockout.limits.iter().any(agent);
+        Self {
+            reads_body: if reads_body(rule) { ReadsBody::Yes } else { ReadsBody::No },
+            scope_name: format!("{}\0{}", site.name, rule.name),
+            basic: if takes_basic { TakesBasic::Yes } else { TakesBasic::No },
+            late: match LateField::new(rule) {
+                Ok(Some(fields)) => Late::Fields(fields),
+                Ok(None) => Late::Nothing,
+                Err(_) => Late::Unscannable,
+            },
+            counts_agent: if counts_agent { CountsAgent::Yes } else { CountsAgent::No },
+            watch: RuleWatch::new(store.clock().now()),
+            metrics: metrics.login(&site.name, &rule.name),
+            basic_alone: LoginRule {
+                usernames: vec![Source::Basic],
+                passwords: Vec::new(),
+                ..(**rule).clone()
+            },
+            limits: limits.collect(),
+            fallback: store.register(name(&fallback.name, ScopeKind::Uncounted), fallback),
+            rule: Arc::clone(rule),
+        }
+    }
+
+    /// The limits its attempts are held against.
+    #[must_use]
+    pub fn counting(&self) -> Counting<'_> {
+        Counting { limits: &self.limits, fallback: &self.fallback }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_compared_without_port_final_dot_and_case() {
+        let check = |host, expected: &str| assert_eq!(bare_host(host), expected);
+        check("Shop.Example.:8080", "shop.example");
+        check("shop.example:", "shop.example");
+        check("[2001:db8::1]:80", "[2001:db8::1]");
+        check("[2001:db8::1]", "[2001:db8::1]");
+    }
+}

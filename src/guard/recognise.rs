@@ -1,0 +1,320 @@
+//! Is this a login attempt, and whose? Reads the body only where a rule wants to.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http_body::Body as _;
+
+use super::plan::{Late, ReadsBody, RulePlan, SitePlan, TakesBasic};
+use crate::body::{BodyError, ClientBody, Prefix, RequestBody, Watched, read_prefix};
+use crate::policy::credentials::{
+    Basic, Carries, Credentials, Request, Scan, Scanner, Source, Unreadable, basic, holds, read,
+    scannable,
+};
+use crate::policy::outcome::Format;
+use crate::policy::path::{Match, MatchKind};
+use crate::policy::route::{Attempts, LoginRule};
+use crate::rejection::Rejection;
+
+/// What a request is.
+#[derive(Debug)]
+pub enum Recognised {
+    /// A login attempt.
+    Attempt(Box<Attempt>),
+    /// Anything else; with the rule that would take Basic credentials there, if one does.
+    Ordinary(RequestBody, Option<Arc<RulePlan>>),
+}
+
+/// A request that a login rule matched.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The rule that judges.
+    pub plan: Arc<RulePlan>,
+    /// Who tries and how often.
+    pub credentials: Credentials,
+    /// The Basic credentials it carries, where its rule or another one of its path wants them.
+    pub basic: Vec<Basic>,
+    /// What goes upstream as its body.
+    pub body: RequestBody,
+    /// How its credentials are written.
+    pub writing: Writing,
+}
+
+/// How an attempt's credentials are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// In the `Authorization` header alone; the request is otherwise like any other.
+    Basic,
+    /// In fields of query or body.
+    Fields(Format),
+}
+
+/// A body that is read when the first rule asks for it.
+enum Arriving {
+    Large { begun: VecDeque<Bytes>, rest: ClientBody },
+    Unread(ClientBody),
+    Whole(Bytes),
+}
+
+/// Finds out what a request is.
+///
+/// # Errors
+///
+/// When it may be an attempt that the guard cannot read.
+pub async fn recognise(
+    site: &SitePlan,
+    request: &Parts,
+    body: ClientBody,
+    slowest: Duration,
+) -> Result<Recognised, Rejection> {
+    let found = site.logins.find(request.uri.path());
+    let found = found.map_err(|_| Rejection::Unclear("the path can be read in too many ways"))?;
+    if found.is_empty() {
+        return Ok(Recognised::Ordinary(RequestBody::Streamed(body), None));
+    }
+    let carried = basic(&request.headers);
+    let mut reading =
+        Reading { request, body: Some(Arriving::Unread(body)), slowest, watching: Vec::new() };
+    let mut judged = None;
+    let mut takes_basic = None;
+    for matched in &found {
+        let Some(plan) = site.rule(matched.value.0) else { continue };
+        if plan.basic == TakesBasic::Yes {
+            takes_basic = takes_basic.or(Some(Arc::clone(plan)));
+        }
+        if judged.is_none() && !is_basic_alone(&plan.rule) {
+            judged = reading.judge(plan, matched).await?.map(|c| (Arc::clone(plan), c));
+        }
+    }
+    let format = reading.format();
+    let body = reading.into_body()?;
+    let Some(wanting) = takes_basic else {
+        return Ok(match judged {
+            None => Recognised::Ordinary(body, None),
+            Some((plan, credentials)) => {
+                let writing = Writing::Fields(format);
+                let basic = Vec::new();
+                Recognised::Attempt(Box::new(Attempt { plan, credentials, basic, body, writing }))
+            }
+        });
+    };
+    let basic = carried.map_err(refusal)?;
+    Ok(match judged {
+        Some((plan, credentials)) => {
+            let writing = Writing::Fields(format);
+            Recognised::Attempt(Box::new(Attempt { plan, credentials, basic, body, writing }))
+        }
+        None if basic.is_empty() => Recognised::Ordinary(body, Some(wanting)),
+        None => {
+            let names = Request { names: &[], query: None, headers: &request.headers, body: None };
+            let credentials = read(&wanting.basic_alone, &names).map_err(refusal)?;
+            let (plan, writing) = (wanting, Writing::Basic);
+            Recognised::Attempt(Box::new(Attempt { plan, credentials, basic, body, writing }))
+        }
+    })
+}
+
+/// Such a rule is about the `Authorization` header and nothing else.
+fn is_basic_alone(rule: &LoginRule) -> bool {
+    rule.passwords.is_empty()
+        && !rule.usernames.is_empty()
+        && rule.usernames.iter().all(|source| *source == Source::Basic)
+}
+
+struct Reading<'a> {
+    request: &'a Parts,
+    body: Option<Arriving>,
+    slowest: Duration,
+    /// Rules whose fields must not turn up in what could not be read.
+    watching: Vec<Arc<RulePlan>>,
+}
+
+impl Reading<'_> {
+    /// What `plan` makes of the request: credentials, where it is an attempt.
+    async fn judge(
+        &mut self,
+        plan: &Arc<RulePlan>,
+        matched: &Match<(usize, Attempts)>,
+    ) -> Result<Option<Credentials>, Rejection> {
+        let rule = &*plan.rule;
+        let by_method = self.is_one_by_method(rule, matched);
+        if plan.reads_body == ReadsBody::Yes {
+            self.fill(rule.max_body, by_method).await?;
+        }
+        let whole = match &self.body {
+            Some(Arriving::Whole(bytes)) if plan.reads_body == ReadsBody::Yes => {
+                Some(bytes.clone())
+            }
+            _ => None,
+        };
+        let asked = Request {
+            names: &matched.names,
+            query: self.request.uri.query(),
+            headers: &self.request.headers,
+            body: whole.as_deref(),
+        };
+        let unread = plan.reads_body == ReadsBody::Yes && whole.is_none() && self.has_body();
+        let read = read(rule, &asked)
+            .and_then(|found| Ok((found, holds(&rule.when, &asked, rule.max_body)?)));
+        let (credentials, applies) = match read {
+            Ok(read) => read,
+            Err(unreadable) if by_method => return Err(refusal(unreadable)),
+            Err(unreadable) => return self.unless_hidden(plan, whole.as_deref(), unreadable),
+        };
+        let carries = makes_attempt(rule, credentials.carries);
+        if !applies || !(carries || by_method) {
+            if unread {
+                self.watching.push(Arc::clone(plan));
+            }
+            return Ok(None);
+        }
+        if unread {
+            return Err(Rejection::BodyTooLarge);
+        }
+        Ok(Some(credentials))
+    }
+
+    /// Whether the method alone makes it an attempt, as far as the rule's conditions hold.
+    fn is_one_by_method(&self, rule: &LoginRule, matched: &Match<(usize, Attempts)>) -> bool {
+        let method = self.request.method.as_str();
+        let listed = || rule.methods.iter().any(|listed| listed.eq_ignore_ascii_case(method));
+        matched.value.1 == Attempts::All && matched.kind != MatchKind::Extended && listed()
+    }
+
+    /// A body that cannot be read on a path that serves other things too: it passes, unless the
+    /// rule's fields stand in it all the same.
+    fn unless_hidden(
+        &self,
+        plan: &RulePlan,
+        whole: Option<&[u8]>,
+        unreadable: Unreadable,
+    ) -> Result<Option<Credentials>, Rejection> {
+        let may_pass = match unreadable {
+            Unreadable::TooManyUsernames(carries) => {
+                let is_attempt = makes_attempt(&plan.rule, carries);
+                return if is_attempt { Err(refusal(unreadable)) } else { Ok(None) };
+            }
+            Unreadable::Malformed(_) => scannable(&self.request.headers).is_ok(),
+            Unreadable::Charset | Unreadable::Coding | Unreadable::TooLarge => false,
+        };
+        let (Some(bytes), Late::Fields(fields)) = (whole, &plan.late) else {
+            return Err(refusal(unreadable));
+        };
+        let mut scanner = fields.scanner();
+        let clean = scanner.push(bytes) != Scan::Found && scanner.finish() != Scan::Found;
+        if may_pass && clean { Ok(None) } else { Err(refusal(unreadable)) }
+    }
+
+    fn has_body(&self) -> bool {
+        match &self.body {
+            Some(Arriving::Unread(body)) => !body.is_end_stream(),
+            Some(Arriving::Large { .. }) => true,
+            Some(Arriving::Whole(_)) | None => false,
+        }
+    }
+
+    /// Reads the body, up to `bound` bytes. One that is larger or slower than logins are may be
+    /// something else, unless the method says that it is a login.
+    async fn fill(&mut self, bound: usize, by_method: bool) -> Result<(), Rejection> {
+        let Some(Arriving::Unread(mut body)) = self.body.take_if(|body| body.is_unread()) else {
+            return Ok(());
+        };
+        if body.is_end_stream() {
+            self.body = Some(Arriving::Whole(Bytes::new()));
+            return Ok(());
+        }
+        let mut begun = VecDeque::new();
+        let reading = read_prefix(&mut body, bound, &mut begun);
+        let read = match tokio::time::timeout(self.slowest, reading).await {
+            Ok(read) => read,
+            Err(_) if by_method => return Err(Rejection::Slow),
+            Err(_) => Ok(Prefix::Begun),
+        };
+        match read {
+            Ok(Prefix::Whole(bytes)) => self.body = Some(Arriving::Whole(bytes)),
+            Ok(Prefix::Begun) if by_method => return Err(Rejection::BodyTooLarge),
+            Ok(Prefix::Begun) => self.body = Some(Arriving::Large { begun, rest: body }),
+            Err(BodyError::Connection(_) | BodyError::LateField) => {
+                return Err(Rejection::Unclear("the body broke off"));
+            }
+        }
+        Ok(())
+    }
+
+    fn format(&self) -> Format {
+        let declared = self.request.headers.get(CONTENT_TYPE);
+        let is_json = |kind: &[u8]| {
+            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            kind.to_ascii_lowercase().ends_with(b"json")
+        };
+        let looks_like_json = match &self.body {
+            Some(Arriving::Whole(bytes)) => {
+                bytes.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'['))
+            }
+            _ => false,
+        };
+        if looks_like_json || declared.is_some_and(|value| is_json(value.as_bytes())) {
+            Format::Json
+        } else {
+            Format::Form
+        }
+    }
+
+    fn into_body(self) -> Result<RequestBody, Rejection> {
+        Ok(match self.body {
+            None => RequestBody::Empty,
+            Some(Arriving::Unread(body)) => RequestBody::Streamed(body),
+            Some(Arriving::Whole(bytes)) if bytes.is_empty() => RequestBody::Empty,
+            Some(Arriving::Whole(bytes)) => RequestBody::Whole(Some(bytes)),
+            Some(Arriving::Large { begun, rest }) => {
+                let scanners = scanners(&self.watching)?;
+                if !scanners.is_empty() {
+                    scannable(&self.request.headers).map_err(refusal)?;
+                }
+                RequestBody::Watched(Box::new(Watched::new(begun, rest, scanners)))
+            }
+        })
+    }
+}
+
+/// Whether what a request carries makes it an attempt.
+const fn makes_attempt(rule: &LoginRule, carries: Carries) -> bool {
+    match carries {
+        Carries::Password => true,
+        Carries::UsernameOnly => rule.passwords.is_empty(),
+        Carries::Nothing => false,
+    }
+}
+
+/// What must not turn up in a body that the rules `watching` could not read.
+fn scanners(watching: &[Arc<RulePlan>]) -> Result<Vec<Scanner>, Rejection> {
+    let mut scanners = Vec::new();
+    for plan in watching {
+        match &plan.late {
+            Late::Fields(fields) => scanners.push(fields.scanner()),
+            Late::Nothing => {}
+            Late::Unscannable => return Err(Rejection::BodyTooLarge),
+        }
+    }
+    Ok(scanners)
+}
+
+impl Arriving {
+    const fn is_unread(&self) -> bool {
+        matches!(self, Self::Unread(_))
+    }
+}
+
+fn refusal(unreadable: Unreadable) -> Rejection {
+    match unreadable {
+        Unreadable::Charset => Rejection::Coding("the login body is in a charset nobody reads"),
+        Unreadable::Coding => Rejection::Coding("the login body is in a coding nobody reads"),
+        Unreadable::Malformed(why) => Rejection::Unclear(why),
+        Unreadable::TooLarge => Rejection::BodyTooLarge,
+        Unreadable::TooManyUsernames(_) => Rejection::Overfull("more than four usernames"),
+    }
+}

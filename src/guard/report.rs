@@ -1,0 +1,130 @@
+//! A rejection becomes a response and is reported, once.
+
+use bytes::Bytes;
+use http::Response;
+
+use super::answer::{AnswerBody, Content};
+use super::plan::SitePlan;
+use super::{Visit, Worker};
+use crate::clock::Moment;
+use crate::events::{self, About, Details, Name};
+use crate::link::Link;
+use crate::log::line::write_time;
+use crate::policy::route::ResponseSettings;
+use crate::rejection::page::Told;
+use crate::rejection::{Lockout, Rejection, Wanted, respond};
+use crate::store::Store;
+
+impl Visit<'_> {
+    /// The response to a rejected request.
+    pub(super) fn refuse(
+        &self,
+        site: Option<&SitePlan>,
+        rejection: &Rejection,
+    ) -> Response<AnswerBody> {
+        let shared = &self.worker.shared;
+        if let Some(case) = &*self.case.borrow() {
+            let settings = &case.plan.rule.lockout.response;
+            return self.own(tell(self.worker, rejection, &self.wanted, settings, case.about()));
+        }
+        let own = site.and_then(|site| site.site.logins.first());
+        let settings = own.map_or(&shared.plan.settings.response, |rule| &rule.lockout.response);
+        let about = About { site: site.map(|site| &*site.site.name), ..About::default() };
+        let client = self.client.map(|client| client.to_string());
+        let peer = self.downstream.link.peer.to_string();
+        let about = About {
+            client: client.as_deref().or(Some(&peer)),
+            peer: client.as_deref().filter(|client| *client != peer).map(|_| &*peer),
+            ..about
+        };
+        let response = tell(self.worker, rejection, &self.wanted, settings, about);
+        self.own(response)
+    }
+
+    /// Makes a response of the guard's own go out on this connection.
+    pub(super) fn own(&self, response: Response<Bytes>) -> Response<AnswerBody> {
+        let link = std::rc::Rc::clone(&self.downstream.link);
+        response.map(|bytes| AnswerBody::new(Content::Own(Some(bytes)), link))
+    }
+}
+
+impl Worker {
+    /// The response to a request that did not even become one.
+    pub(super) fn report_rejection(
+        &self,
+        link: &Link,
+        rejection: &Rejection,
+        wanted: &Wanted,
+        settings: &ResponseSettings,
+    ) -> Response<Bytes> {
+        let client = link.peer.to_string();
+        let about = About { client: Some(&client), ..About::default() };
+        tell(self, rejection, wanted, settings, about)
+    }
+}
+
+/// Makes the response and reports it.
+pub(super) fn tell(
+    worker: &Worker,
+    rejection: &Rejection,
+    wanted: &Wanted,
+    settings: &ResponseSettings,
+    about: About<'_>,
+) -> Response<Bytes> {
+    let store = &worker.shared.store;
+    let locked = rejection.lockout();
+    let reference = match locked.and_then(|lockout| lockout.keys.first()) {
+        Some(key) => key.reference(),
+        None => crate::policy::key::Key(worker.random()).reference(),
+    };
+    let retry_after = match locked {
+        Some(lockout) => seconds_left(store, lockout.until),
+        None => matches!(rejection, Rejection::Busy).then_some(1),
+    };
+    let status = locked
+        .and_then(|_| http::StatusCode::from_u16(settings.status).ok())
+        .unwrap_or_else(|| rejection.status());
+    let kind = rejection.kind();
+    let told = Told {
+        status,
+        title: rejection.title(),
+        kind: kind.name(),
+        reference: &reference,
+        retry_after,
+    };
+    let until = locked.and_then(|lockout| time_of_day(store, lockout.until));
+    let reason = rejection.to_string();
+    let details = Details {
+        until: until.as_deref(),
+        reference: Some(&reference),
+        status: Some(status.as_u16()),
+        reason: Some(&reason),
+        ..Details::default()
+    };
+    events::count_refusal(&worker.shared.metrics, kind);
+    events::report(Name::Refused, about, details);
+    respond(rejection, wanted, settings, &told)
+}
+
+/// Seconds until `until`, rounded up; none where there is no end.
+fn seconds_left(store: &Store, until: Moment) -> Option<u64> {
+    let left = until.since(store.clock().now());
+    (until != Moment::NEVER).then(|| left.as_millis().div_ceil(1000) as u64).map(|s| s.max(1))
+}
+
+/// The wall-clock time of `until`; none where there is no end.
+pub(super) fn time_of_day(store: &Store, until: Moment) -> Option<String> {
+    (until != Moment::NEVER).then(|| {
+        let mut text = String::new();
+        write_time(&mut text, store.clock().wall(until));
+        text
+    })
+}
+
+impl Lockout {
+    /// A lockout by counters, the longest first.
+    #[must_use]
+    pub const fn by_counters(until: Moment, keys: Vec<crate::policy::key::Key>) -> Self {
+        Self { until, keys, reason: None }
+    }
+}

@@ -1,0 +1,108 @@
+//! Sessions: whom they belong to, and when they end.
+
+use std::sync::Arc;
+
+use http::header::{COOKIE, HeaderMap, REFERER};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+
+use super::Visit;
+use super::plan::SitePlan;
+use crate::events::{self, About, Details, Name};
+use crate::policy::glob::Glob;
+use crate::policy::key::{Fingerprint, Keyer};
+use crate::policy::outcome::cookies::carried;
+use crate::policy::route::When;
+
+/// A request that may end a session.
+pub(super) struct Leaving {
+    rule: usize,
+    sessions: Vec<Fingerprint>,
+}
+
+/// What stands for the sessions that a request carries.
+pub(super) fn sessions_of(
+    keyer: &Keyer,
+    site: &str,
+    headers: &HeaderMap,
+    pattern: &Glob,
+) -> Vec<Fingerprint> {
+    carried(headers, pattern).map(|(name, value)| session(keyer, site, name, value)).collect()
+}
+
+/// What stands for a session.
+pub(super) fn session(keyer: &Keyer, site: &str, name: &[u8], value: &[u8]) -> Fingerprint {
+    keyer.fingerprint("session", &[site.as_bytes(), name, value])
+}
+
+impl Visit<'_> {
+    /// Whether the request may end a session, by the logout rules of its site.
+    pub(super) fn leaving(&self, site: &Arc<SitePlan>, parts: &Parts) -> Option<Leaving> {
+        if site.site.logouts.is_empty() {
+            return None;
+        }
+        let found = site.logouts.find(parts.uri.path()).ok()?;
+        let fits = |at: &usize| {
+            let rule = site.logout(*at)?;
+            let method = parts.method.as_str();
+            let by_method = rule.methods.is_empty()
+                || rule.methods.iter().any(|listed| listed.eq_ignore_ascii_case(method));
+            (by_method && query_holds(&rule.when, parts)).then_some(rule)
+        };
+        let (at, rule) = found.iter().find_map(|m| Some((m.value, fits(&m.value)?)))?;
+        let keyer = self.worker.shared.store.keyer();
+        let cookie = rule.session_cookie.as_ref();
+        let sessions = cookie.map_or_else(Vec::new, |pattern| {
+            sessions_of(keyer, &site.site.name, &parts.headers, pattern)
+        });
+        Some(Leaving { rule: at, sessions })
+    }
+
+    /// The upstream has answered a request that may end a session.
+    pub(super) fn left(&self, site: &SitePlan, leaving: Leaving, status: StatusCode) {
+        let Some(rule) = site.logout(leaving.rule) else { return };
+        let code = status.as_u16();
+        if !rule.status.is_empty() && !rule.status.iter().any(|range| range.contains(&code)) {
+            return;
+        }
+        for session in leaving.sessions {
+            self.worker.shared.seen.ended(session);
+        }
+        let client = self.client.map(|client| client.to_string());
+        let about = About {
+            client: client.as_deref(),
+            site: Some(&site.site.name),
+            login: Some(&rule.path.written),
+            ..About::default()
+        };
+        events::report(
+            Name::LoggedOut,
+            about,
+            Details { status: Some(code), ..Details::default() },
+        );
+    }
+}
+
+fn query_holds(when: &When, parts: &Parts) -> bool {
+    let asked = crate::policy::credentials::Request {
+        names: &[],
+        query: parts.uri.query(),
+        headers: &parts.headers,
+        body: None,
+    };
+    crate::policy::credentials::holds(when, &asked, 0).unwrap_or_default()
+}
+
+/// The referer of a request, as bytes.
+pub(super) fn referer(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(REFERER).cloned()
+}
+
+/// The cookies of a request, as fields of their own.
+pub(super) fn cookies_of(headers: &HeaderMap) -> HeaderMap {
+    let mut cookies = HeaderMap::new();
+    for line in headers.get_all(COOKIE) {
+        cookies.append(COOKIE, line.clone());
+    }
+    cookies
+}

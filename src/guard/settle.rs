@@ -1,0 +1,265 @@
+//! What an attempt came to is charged or cleared, remembered and reported.
+
+use http::response::Parts;
+
+use super::attempt::Case;
+use super::exchange::Holding;
+use super::recognise::Writing;
+use super::report::time_of_day;
+use super::session::session;
+use super::watch::{Named, Sighting};
+use crate::clock::Moment;
+use crate::events::{self, Details, Name};
+use crate::policy::client::PeerAddr;
+use crate::policy::key::{AccountId, Key};
+use crate::policy::lockout::{CoolOff, Parameter};
+use crate::policy::outcome::cookies::{SetCookie, begins_session, set_cookies};
+use crate::policy::outcome::location::Location;
+use crate::policy::outcome::{Judgement, Outcome};
+use crate::policy::route::{AtLimit, Mode, ResetOnSuccess};
+use crate::rejection::Lockout;
+use crate::store::ledger::{Settled, Settlement};
+
+/// For how long wrong Basic credentials are known where a lockout has no end.
+const LONGEST_KNOWN: std::time::Duration = std::time::Duration::from_hours(24);
+
+impl Case {
+    /// Settles the attempt. Returns the lockout that is the answer, where the failure reached a
+    /// limit and the guard answers that itself.
+    pub(super) fn settle(
+        &self,
+        holding: Holding,
+        judgement: Judgement,
+        answer: Option<&Parts>,
+    ) -> Option<Lockout> {
+        let shared = &self.worker.shared;
+        let wall = shared.store.clock().wall(shared.store.clock().now());
+        let cookies = answer.map_or_else(Vec::new, |parts| set_cookies(&parts.headers, wall));
+        let known = self.remember_basic(judgement.outcome);
+        self.remember_session(judgement.outcome, &cookies);
+        self.plan.metrics.attempt(judgement.outcome, judgement.basis);
+        self.watch(judgement, answer, &cookies);
+        let what = match judgement.outcome {
+            Outcome::Failure if known => Settlement::GivenBack,
+            Outcome::Failure => Settlement::Failure(judgement.proof()),
+            Outcome::Ignored => Settlement::GivenBack,
+            Outcome::Success => Settlement::Success { reset: self.reset(&cookies) },
+        };
+        let settled = match holding {
+            Holding::Permit(permit) => permit.settle(what),
+            Holding::Accepted | Holding::Monitored => self.settle_unheld(what),
+            Holding::Exempt => {
+                if judgement.outcome == Outcome::Failure {
+                    events::report(Name::NeverLockedFailed, self.about(), Details::default());
+                }
+                return None;
+            }
+            Holding::Uncounted => return None,
+        };
+        self.report_evictions();
+        self.report(judgement, answer, &settled);
+        let lockout = &self.plan.rule.lockout;
+        let answers = lockout.mode == Mode::Enforce && lockout.at_limit == AtLimit::Lockout;
+        longest(&settled).filter(|_| answers)
+    }
+
+    fn settle_unheld(&self, what: Settlement) -> Vec<Settled> {
+        match self.worker.shared.store.settle_unheld(&self.claim, what) {
+            Ok(settled) => settled,
+            Err(refusal) => {
+                self.would_refuse(Some(&refusal), "locked out meanwhile");
+                Vec::new()
+            }
+        }
+    }
+
+    /// What a success clears here. Where the rule knows the session's cookie, only an answer that
+    /// begins a session proves who the client is: some applications answer success, without
+    /// looking, to whoever is logged in.
+    fn reset(&self, cookies: &[SetCookie<'_>]) -> ResetOnSuccess {
+        let rule = &self.plan.rule;
+        let is_new = rule
+            .session_cookie
+            .as_ref()
+            .is_none_or(|pattern| begins_session(cookies, &self.cookies, pattern));
+        let reset = rule.lockout.reset_on_success;
+        if reset == ResetOnSuccess::SameClient && !is_new { ResetOnSuccess::None } else { reset }
+    }
+
+    /// Remembers what became of Basic credentials; whether they were known to be wrong.
+    fn remember_basic(&self, outcome: Outcome) -> bool {
+        let Some(basic) = self.basic.as_ref().filter(|_| self.writing == Writing::Basic) else {
+            return false;
+        };
+        let shared = &self.worker.shared;
+        let now = shared.store.clock().now();
+        match outcome {
+            Outcome::Failure => {
+                shared.seen.challenge(basic.target, Some(basic.credentials), now);
+                let first = self.plan.rule.lockout.limits.first();
+                let cool_off = first.map(|limit| match &limit.cool_off {
+                    CoolOff::Never => LONGEST_KNOWN,
+                    CoolOff::Steps(steps) => steps.first().copied().unwrap_or(LONGEST_KNOWN),
+                });
+                shared.seen.refuse(basic.credentials, cool_off.unwrap_or(LONGEST_KNOWN), now)
+            }
+            Outcome::Ignored => false,
+            Outcome::Success => {
+                shared.seen.accept(basic.credentials, now);
+                false
+            }
+        }
+    }
+
+    /// Remembers whose session this is, for the steps of a login that name nobody. An attempt that
+    /// failed does not take a session over from whom it belongs to.
+    fn remember_session(&self, outcome: Outcome, cookies: &[SetCookie<'_>]) {
+        let Some(pattern) = &self.plan.rule.session_cookie else { return };
+        let shared = &self.worker.shared;
+        let (seen, now) = (&shared.seen, shared.store.clock().now());
+        let accounts: Vec<AccountId> =
+            self.claim.subject.candidates.iter().map(|candidate| candidate.account).collect();
+        if accounts.is_empty() {
+            return;
+        }
+        let site = &*self.site.site.name;
+        let set = cookies.iter().filter(|cookie| pattern.matches(cookie.name));
+        let set = set.filter_map(|cookie| Some((cookie.name, cookie.value?)));
+        let set = set.map(|(name, value)| session(shared.store.keyer(), site, name, value));
+        for session in self.sessions.iter().copied().chain(set) {
+            if outcome != Outcome::Failure || seen.accounts(session, now).is_none() {
+                seen.belongs(session, &accounts, now);
+            }
+        }
+    }
+
+    fn watch(&self, judgement: Judgement, answer: Option<&Parts>, cookies: &[SetCookie<'_>]) {
+        let named = match (self.plan.rule.usernames.is_empty(), &self.claim.subject.candidates) {
+            (true, _) => Named::NotWanted,
+            (false, candidates) if candidates.is_empty() => Named::No,
+            (false, _) => Named::Yes,
+        };
+        let sighting = Sighting { outcome: judgement.outcome, basis: judgement.basis, named };
+        let looks = || answer.map_or_else(String::new, |parts| self.looks(parts, cookies));
+        let now = self.worker.shared.store.clock().now();
+        if let Some(suspicion) = self.plan.watch.see(sighting, looks, now) {
+            let details = Details { reason: Some(&suspicion), ..Details::default() };
+            let about = events::About { username: None, ..self.about() };
+            events::report(Name::RuleSuspect, about, details);
+        }
+    }
+
+    /// What an answer looks like: never values.
+    fn looks(&self, parts: &Parts, cookies: &[SetCookie<'_>]) -> String {
+        let mut looks = format!("status {}", parts.status.as_u16());
+        if let Some(location) = parts.headers.get(http::header::LOCATION) {
+            let asked = self.asked();
+            let location = Location::resolve(location.as_bytes(), asked.host, asked.path);
+            looks.push_str(", location ");
+            looks.push_str(location.path().unwrap_or("on another host"));
+        }
+        for cookie in cookies {
+            let verb = if cookie.value.is_some() { ", sets cookie " } else { ", deletes cookie " };
+            looks.push_str(verb);
+            looks.push_str(&String::from_utf8_lossy(cookie.name));
+        }
+        looks
+    }
+
+    fn report(&self, judgement: Judgement, answer: Option<&Parts>, settled: &[Settled]) {
+        let status = answer.map(|parts| parts.status.as_u16());
+        match judgement.outcome {
+            Outcome::Ignored => {}
+            Outcome::Success => {
+                let details = Details { status, ..Details::default() };
+                events::report(Name::LoginSucceeded, self.about(), details);
+                for cleared in settled.iter().filter(|settled| settled.cleared > 0) {
+                    let details = Details {
+                        limit: Some(&cleared.limit),
+                        failures: Some(cleared.cleared),
+                        ..Details::default()
+                    };
+                    events::report(Name::CountersCleared, self.about(), details);
+                }
+            }
+            Outcome::Failure => self.report_failure(judgement, status, settled),
+        }
+    }
+
+    /// One line for the attempt, about the counter that is nearest to its limit, and one for each
+    /// lockout.
+    fn report_failure(&self, judgement: Judgement, status: Option<u16>, settled: &[Settled]) {
+        let left =
+            |settled: &&Settled| settled.limit.failures.get().saturating_sub(settled.failures);
+        let Some(nearest) = settled.iter().min_by_key(left) else { return };
+        let again = nearest.failures > self.claim.guesses;
+        let name = if again { Name::LoginFailedAgain } else { Name::LoginFailed };
+        let details = Details {
+            limit: Some(&nearest.limit),
+            failures: Some(nearest.failures),
+            status,
+            reason: events::reason_of(judgement.proof(), judgement.basis),
+            ..Details::default()
+        };
+        events::report(name, self.about(), details);
+        for locked in settled {
+            if let Some(until) = locked.locked_until {
+                self.report_lockout(locked, until);
+            }
+        }
+    }
+
+    fn report_lockout(&self, locked: &Settled, until: Moment) {
+        let until = time_of_day(&self.worker.shared.store, until);
+        let reference = locked.key.reference();
+        let details = Details {
+            limit: Some(&locked.limit),
+            failures: Some(locked.failures),
+            until: Some(until.as_deref().unwrap_or("never")),
+            reference: Some(&reference),
+            ..Details::default()
+        };
+        self.plan.metrics.lockouts.inc();
+        events::report(Name::LockedOut, self.about(), details);
+        let by = &locked.limit.by;
+        let by_address = by.contains(&Parameter::IpAddress) || by.contains(&Parameter::IpNetwork);
+        let trusted = &self.worker.shared.plan.settings.clients.trusted;
+        let reason = if trusted.trusts(PeerAddr::Ip(self.client.ip())) {
+            "a trusted proxy's own address is locked out"
+        } else if self.client.is_private() {
+            "a private address is locked out: is there a proxy in front that is not trusted?"
+        } else {
+            return;
+        };
+        if by_address {
+            let details = Details { reason: Some(reason), ..Details::default() };
+            events::report(Name::IdentitySuspect, self.about(), details);
+        }
+    }
+
+    fn report_evictions(&self) {
+        let shared = &self.worker.shared;
+        for evicted in shared.store.take_evicted() {
+            shared.metrics.eviction();
+            let subject = &evicted.counter.subject;
+            let address = subject.address.to_string();
+            let about = events::About {
+                client: Some(&address),
+                site: Some(&subject.site),
+                ..events::About::default()
+            };
+            let failures = Some(evicted.counter.history.failures());
+            let details = Details { failures, ..Details::default() };
+            events::report(Name::CounterEvicted, about, details);
+        }
+    }
+}
+
+/// The lockout that lasts longest of those that a failure began.
+fn longest(settled: &[Settled]) -> Option<Lockout> {
+    let mut locked: Vec<(Moment, Key)> =
+        settled.iter().filter_map(|s| Some((s.locked_until?, s.key))).collect();
+    locked.sort_unstable_by(|a, b| b.cmp(a));
+    let (until, _) = locked.first()?;
+    Some(Lockout::by_counters(*until, locked.iter().map(|(_, key)| *key).collect()))
+}

@@ -1,0 +1,76 @@
+//! What a request asks for, and whether the guard vouches that the upstream will see the same.
+
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Uri, Version};
+
+use crate::config::Bounds;
+use crate::rejection::Rejection;
+
+/// Gives a request the one form that goes upstream: an origin-form target and the host that it
+/// names.
+///
+/// # Errors
+///
+/// When an upstream might read the request differently, or when it is too large.
+pub fn vouch(parts: &mut Parts, bounds: &Bounds) -> Result<(), Rejection> {
+    if parts.method == Method::CONNECT {
+        return Err(Rejection::Connect);
+    }
+    check_framing(parts)?;
+    let hosts = parts.headers.get_all(HOST).iter().count();
+    if hosts > 1 {
+        return Err(Rejection::Unclear("more than one Host field"));
+    }
+    if parts.uri.authority().is_some() {
+        to_origin_form(parts)?;
+    } else if hosts == 0 && parts.version != Version::HTTP_10 {
+        return Err(Rejection::Unclear("no Host field"));
+    }
+    if let Some(host) = parts.headers.get(HOST) {
+        check_host(host)?;
+    }
+    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if target.len() > bounds.target {
+        return Err(Rejection::TargetTooLong);
+    }
+    match target {
+        "*" if parts.method == Method::OPTIONS => Ok(()),
+        target if target.starts_with('/') => Ok(()),
+        _ => Err(Rejection::Unclear("the target is no path")),
+    }
+}
+
+/// RFC 9112, section 6.1: what is not exactly `chunked` is framed by guesswork.
+fn check_framing(parts: &Parts) -> Result<(), Rejection> {
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if is_chunked(only) => Ok(()),
+        _ => Err(Rejection::Unclear("a transfer coding other than chunked")),
+    }
+}
+
+/// RFC 9112, section 3.2.2: the target's authority is the host, whatever `Host` says.
+fn to_origin_form(parts: &mut Parts) -> Result<(), Rejection> {
+    let authority = parts.uri.authority().map_or("", |authority| authority.as_str());
+    let host = HeaderValue::from_str(authority)
+        .map_err(|_| Rejection::Unclear("the target's authority is no host"))?;
+    let target = parts.uri.path_and_query().cloned();
+    let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    parts.headers.insert(HOST, host);
+    parts.uri = Uri::from(target);
+    Ok(())
+}
+
+fn check_host(host: &HeaderValue) -> Result<(), Rejection> {
+    let is_part_of_host =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b".-_~:[]%!$&'()*+,;=".contains(byte);
+    if host.as_bytes().iter().all(is_part_of_host) {
+        Ok(())
+    } else {
+        Err(Rejection::Unclear("the Host field is no host"))
+    }
+}

@@ -1,0 +1,130 @@
+//! What a worker has at hand for every request, and what all workers share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderValue, Response};
+
+use super::plan::Plan;
+use super::seen::Seen;
+use crate::clock::Clock;
+use crate::link::{Link, Links};
+use crate::metrics::Metrics;
+use crate::policy::key::Keyer;
+use crate::rejection::{AnswerFormat, Rejection, Wanted};
+use crate::store::Store;
+use crate::store::detached::Detached;
+use crate::upstream::pool::Upstreams;
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// What is served and how.
+    pub plan: Plan,
+    /// The counters.
+    pub store: Arc<Store>,
+    /// Exchanges without a client.
+    pub detached: Arc<Detached>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Sessions and Basic credentials seen lately.
+    pub seen: Seen,
+}
+
+/// One thread's share.
+#[derive(Debug)]
+pub struct Worker {
+    /// What it has in common with the others.
+    pub shared: Arc<Shared>,
+    /// Its clients' connections.
+    pub links: Rc<Links>,
+    /// Its connections to applications.
+    pub upstreams: Upstreams,
+    /// How many login exchanges are under way.
+    pub exchanges: Cell<usize>,
+    names: RefCell<Names>,
+}
+
+/// Makes names that nobody can foretell: hashes of a count under a key of this worker's own.
+#[derive(Debug)]
+struct Names {
+    keyer: Keyer,
+    count: u64,
+}
+
+impl Worker {
+    /// A worker with nothing to do yet; `keyer` is its own.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, links: Rc<Links>, keyer: Keyer) -> Self {
+        let upstreams = Upstreams::new(shared.plan.settings.timeouts);
+        let names = RefCell::new(Names { keyer, count: 0 });
+        Self { shared, links, upstreams, exchanges: Cell::new(0), names }
+    }
+
+    /// Whether there are as many connections as there may be.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let settings = &self.shared.plan.settings;
+        self.links.count() >= settings.bounds.connections.div_ceil(settings.workers.get())
+    }
+
+    /// Looks after everything that time changes.
+    pub fn sweep(&self, clock: &Clock) {
+        self.links.sweep(clock);
+        self.upstreams.sweep();
+    }
+
+    /// A number that nobody can foretell.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        let mut names = self.names.borrow_mut();
+        names.count += 1;
+        names.keyer.fingerprint("name", &[&names.count.to_le_bytes()]).0
+    }
+
+    /// An identifier for a request.
+    #[must_use]
+    pub fn request_id(&self) -> HeaderValue {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let number = self.random();
+        let mut text = BytesMut::with_capacity(32);
+        for at in (0..32).rev() {
+            let digit = (number >> (at * 4)) as usize & 15;
+            text.put_u8(DIGITS.get(digit).copied().unwrap_or_default());
+        }
+        HeaderValue::from_maybe_shared(text.freeze())
+            .unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    /// A whole response for a request that did not even become one; the connection ends with it.
+    #[must_use]
+    pub fn raw_rejection(&self, link: &Link, rejection: &Rejection) -> Bytes {
+        let wanted = Wanted { format: AnswerFormat::Html, origin: None };
+        let settings = &self.shared.plan.settings.response;
+        let response = self.report_rejection(link, rejection, &wanted, settings);
+        raw(&response)
+    }
+}
+
+/// A response as it goes over the wire, with the end of the connection announced.
+fn raw(response: &Response<Bytes>) -> Bytes {
+    let mut raw = BytesMut::with_capacity(512 + response.body().len());
+    let reason = response.status().canonical_reason().unwrap_or_default();
+    raw.extend_from_slice(b"HTTP/1.1 ");
+    raw.extend_from_slice(response.status().as_str().as_bytes());
+    raw.put_u8(b' ');
+    raw.extend_from_slice(reason.as_bytes());
+    for (name, value) in response.headers() {
+        raw.extend_from_slice(b"\r\n");
+        raw.extend_from_slice(name.as_str().as_bytes());
+        raw.extend_from_slice(b": ");
+        raw.extend_from_slice(value.as_bytes());
+    }
+    raw.extend_from_slice(b"\r\nconnection: close\r\ncontent-length: ");
+    raw.extend_from_slice(response.body().len().to_string().as_bytes());
+    raw.extend_from_slice(b"\r\n\r\n");
+    raw.extend_from_slice(response.body());
+    raw.freeze()
+}

@@ -1,0 +1,414 @@
+//! Hop-by-hop removal and the forwarding headers.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+
+use crate::policy::client::ClientAddr;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header that says an answer is the guard's own, and what kind.
+pub const X_LOGINWARD: HeaderName = HeaderName::from_static("x-loginward");
+/// The header with the reference of such an answer.
+pub const X_LOGINWARD_REF: HeaderName = HeaderName::from_static("x-loginward-ref");
+
+/// Whether what a peer says of others is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It is a stranger.
+    Untrusted,
+    /// It is a trusted proxy.
+    Trusted,
+}
+
+/// What the guard says of a request to the upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Forwarding<'a> {
+    /// Whether the peer is believed.
+    pub trust: Trust,
+    /// The client, where it could be told.
+    pub client: Option<ClientAddr>,
+    /// The peer as a header value; `None` on a unix socket.
+    pub peer: Option<&'a HeaderValue>,
+    /// The same as an element of `Forwarded`.
+    pub forwarded: Option<&'a HeaderValue>,
+    /// The request's identifier, where a trusted peer gave none.
+    pub request_id: &'a HeaderValue,
+}
+
+/// What kind of field a name is, as far as it is not simply passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// For this connection alone (RFC 9110, section 7.6.1).
+    HopByHop,
+    /// Says who the client is or what it asked for, which only we and trusted proxies may.
+    Identity,
+    /// Makes some upstreams judge another target than the request's own.
+    Rewrite,
+    /// The guard's own, which nobody else sends.
+    Ours,
+}
+
+/// Sorts a field name, in lower case; `_` is `-`, as CGI and its heirs read it.
+fn kind(name: &str) -> Option<Kind> {
+    // one look at the first letter passes nearly every ordinary field
+    match name.as_bytes().first()? {
+        b'c' | b'e' | b'f' | b'h' | b'k' | b'p' | b't' | b'u' | b'x' => {}
+        _ => return None,
+    }
+    if name.contains('_') {
+        return match kind_of_dashed(&name.replace('_', "-")) {
+            Some(Kind::HopByHop) | None => None,
+            // under such a name not even a trusted proxy sends it
+            Some(Kind::Identity | Kind::Ours | Kind::Rewrite) => Some(Kind::Rewrite),
+        };
+    }
+    kind_of_dashed(name)
+}
+
+fn kind_of_dashed(name: &str) -> Option<Kind> {
+    match name {
+        "connection"
+        | "keep-alive"
+        | "proxy-connection"
+        | "proxy-authorization"
+        | "te"
+        | "transfer-encoding"
+        | "upgrade"
+        | "expect"
+        | "http2-settings" => Some(Kind::HopByHop),
+        "forwarded"
+        | "forwarded-for"
+        | "client-ip"
+        | "true-client-ip"
+        | "cf-connecting-ip"
+        | "cf-connecting-ipv6"
+        | "fastly-client-ip"
+        | "cluster-client-ip"
+        | "x-client-ip"
+        | "x-cluster-client-ip"
+        | "x-real-ip"
+        | "x-request-id"
+        | "x-forwarded"
+        | "x-originating-ip"
+        | "x-remote-ip"
+        | "x-remote-addr"
+        | "x-true-client-ip"
+        | "x-azure-clientip"
+        | "x-envoy-external-address"
+        | "x-scheme"
+        | "x-url-scheme" => Some(Kind::Identity),
+        "x-original-url" | "x-original-uri" | "x-rewrite-url" | "x-forwarded-uri"
+        | "x-forwarded-path" | "x-original-method" | "x-original-host" => Some(Kind::Rewrite),
+        "x-loginward" | "x-loginward-ref" => Some(Kind::Ours),
+        name if name.starts_with("x-forwarded-") => Some(Kind::Identity),
+        _ => None,
+    }
+}
+
+/// Fields that no `Connection` header takes away: without them the request is another one.
+fn is_protected(name: &str) -> bool {
+    const PROTECTED: [&str; 7] = [
+        "authorization",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "transfer-encoding",
+    ];
+    PROTECTED.contains(&name)
+}
+
+/// The field names that `Connection` lists.
+fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(CONNECTION).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    names.filter(|name| !is_protected(name.as_str())).collect()
+}
+
+/// Turns the head that a client sent into the one that goes upstream. Framing is left to whoever
+/// knows the body.
+pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
+    let wants_trailers = headers.get(TE).is_some_and(names_trailers);
+    let mut leaving = listed_by_connection(headers);
+    for name in headers.keys() {
+        match kind(name.as_str()) {
+            None => {}
+            Some(Kind::Identity) if forwarding.trust == Trust::Trusted => {}
+            Some(Kind::HopByHop | Kind::Identity | Kind::Ours | Kind::Rewrite) => {
+                leaving.push(name.clone());
+            }
+        }
+    }
+    for name in leaving {
+        headers.remove(name);
+    }
+    if wants_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    introduce(headers, forwarding);
+}
+
+fn names_trailers(te: &HeaderValue) -> bool {
+    let mut members = te.as_bytes().split(|byte| *byte == b',');
+    members.any(|member| {
+        let coding = member.split(|byte| *byte == b';').next().unwrap_or_default();
+        coding.trim_ascii().eq_ignore_ascii_case(b"trailers")
+    })
+}
+
+/// Says who the client is.
+fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
+    match forwarding.trust {
+        Trust::Untrusted => {
+            if let Some(peer) = forwarding.peer {
+                headers.insert(X_FORWARDED_FOR, peer.clone());
+                headers.insert(X_REAL_IP, peer.clone());
+            }
+            if let Some(forwarded) = forwarding.forwarded {
+                headers.insert(FORWARDED, forwarded.clone());
+            }
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+            headers.insert(X_REQUEST_ID, forwarding.request_id.clone());
+        }
+        Trust::Trusted => {
+            append_hop(headers, &X_FORWARDED_FOR, forwarding.peer);
+            append_hop(headers, &FORWARDED, forwarding.forwarded);
+            let client = forwarding.client.and_then(|client| client.to_string().try_into().ok());
+            if let Some(client) = client.or_else(|| forwarding.peer.cloned()) {
+                headers.insert(X_REAL_IP, client);
+            }
+            insert_missing(headers, X_FORWARDED_PROTO, &HeaderValue::from_static("http"));
+            insert_missing(headers, X_REQUEST_ID, forwarding.request_id);
+        }
+    }
+    if let Some(host) = headers.get(HOST).cloned() {
+        match forwarding.trust {
+            Trust::Untrusted => _ = headers.insert(X_FORWARDED_HOST, host),
+            Trust::Trusted => insert_missing(headers, X_FORWARDED_HOST, &host),
+        }
+    }
+}
+
+fn insert_missing(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+    headers.entry(name).or_insert_with(|| value.clone());
+}
+
+/// The chain that the trusted peer sent, with the peer itself at its end, in one line.
+fn append_hop(headers: &mut HeaderMap, name: &HeaderName, hop: Option<&HeaderValue>) {
+    let Some(hop) = hop else { return };
+    let mut chain: Vec<u8> = Vec::new();
+    for line in headers.get_all(name).iter().chain([hop]) {
+        if !chain.is_empty() {
+            chain.extend_from_slice(b", ");
+        }
+        chain.extend_from_slice(line.as_bytes());
+    }
+    if let Ok(chain) = HeaderValue::from_bytes(&chain) {
+        headers.insert(name, chain);
+    }
+}
+
+/// Whether a request asks to become a WebSocket, the one upgrade that is forwarded.
+#[must_use]
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(UPGRADE).iter();
+    let only_websocket = lines.next().is_some_and(is_websocket) && lines.next().is_none();
+    only_websocket && listed_by_connection(headers).contains(&UPGRADE)
+}
+
+/// Whether an `Upgrade` field names WebSocket and nothing else.
+#[must_use]
+pub fn is_websocket(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")
+}
+
+/// Makes the head ask for, or grant, the change to WebSocket.
+pub fn upgrade_to_websocket(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Turns the head that an upstream sent into the one that goes to the client.
+pub fn to_client(headers: &mut HeaderMap) {
+    let mut leaving = listed_by_connection(headers);
+    for name in headers.keys() {
+        let leaves = match kind(name.as_str()) {
+            Some(Kind::HopByHop) => *name != EXPECT,
+            Some(Kind::Ours) => true,
+            Some(Kind::Identity | Kind::Rewrite) | None => false,
+        };
+        if leaves {
+            leaving.push(name.clone());
+        }
+    }
+    for name in leaving {
+        headers.remove(name);
+    }
+}
+
+/// Frames the request anew: the length, where it is known, and never the client's own framing.
+pub fn frame(headers: &mut HeaderMap, length: Option<u64>) {
+    headers.remove(TRANSFER_ENCODING);
+    match length {
+        Some(length) => _ = headers.insert(CONTENT_LENGTH, length.into()),
+        None => _ = headers.remove(CONTENT_LENGTH),
+    }
+}
+
+/// Whether an answer wants NTLM or Negotiate, which authenticate a whole connection.
+#[must_use]
+pub fn authenticates_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        let mut schemes = value.as_bytes().split(|byte| *byte == b',');
+        schemes.any(|scheme| {
+            let scheme = scheme.trim_ascii_start();
+            starts_with(scheme, b"ntlm") || starts_with(scheme, b"negotiate")
+        })
+    })
+}
+
+fn starts_with(value: &[u8], word: &[u8]) -> bool {
+    let follows = value.get(word.len()).is_none_or(|byte| byte.is_ascii_whitespace());
+    value.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)) && follows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
+            headers.append(name, value.parse().expect("a header value"));
+        }
+        headers
+    }
+
+    fn sent(lines: &[(&str, &str)], trust: Trust) -> HeaderMap {
+        let mut headers = headers(lines);
+        let peer = HeaderValue::from_static("192.0.2.1");
+        let element = HeaderValue::from_static("for=192.0.2.1;proto=http");
+        let request_id = HeaderValue::from_static("id");
+        let forwarding = Forwarding {
+            trust,
+            client: Some(ClientAddr::new([203, 0, 113, 5].into())),
+            peer: Some(&peer),
+            forwarded: Some(&element),
+            request_id: &request_id,
+        };
+        to_upstream(&mut headers, forwarding);
+        headers
+    }
+
+    #[test]
+    fn a_strangers_forwarding_headers_are_dropped_in_every_spelling() {
+        let sent = sent(
+            &[
+                ("host", "shop.example"),
+                ("x-forwarded-for", "1.1.1.1"),
+                ("X_Forwarded_For", "1.1.1.1"),
+                ("x-forwarded_proto", "https"),
+                ("x_real_ip", "1.1.1.1"),
+                ("forwarded", "for=1.1.1.1"),
+                ("true-client-ip", "1.1.1.1"),
+                ("x-request-id", "mine"),
+                ("x-original-url", "/login"),
+                ("x-custom", "kept"),
+                ("some_name", "kept"),
+            ],
+            Trust::Untrusted,
+        );
+        let get = |name: &str| sent.get(name).map(|value| value.to_str().expect("text"));
+        assert_eq!(get("x-forwarded-for"), Some("192.0.2.1"));
+        assert_eq!(get("x-real-ip"), Some("192.0.2.1"));
+        assert_eq!(get("forwarded"), Some("for=192.0.2.1;proto=http"));
+        assert_eq!(get("x-forwarded-proto"), Some("http"));
+        assert_eq!(get("x-forwarded-host"), Some("shop.example"));
+        assert_eq!(get("x-request-id"), Some("id"));
+        assert_eq!((get("x-custom"), get("some_name")), (Some("kept"), Some("kept")));
+        for gone in ["x_forwarded_for", "x-forwarded_proto", "x_real_ip", "true-client-ip"] {
+            assert_eq!(get(gone), None, "{gone}");
+        }
+        assert_eq!(get("x-original-url"), None);
+    }
+
+    #[test]
+    fn a_trusted_proxys_chain_is_continued() {
+        let sent = sent(
+            &[
+                ("host", "shop.example"),
+                ("x-forwarded-for", "1.1.1.1"),
+                ("x-forwarded-for", "203.0.113.5"),
+                ("x-forwarded-proto", "https"),
+                ("x-request-id", "theirs"),
+                ("x_forwarded_for", "9.9.9.9"),
+            ],
+            Trust::Trusted,
+        );
+        let get = |name: &str| sent.get(name).map(|value| value.to_str().expect("text"));
+        assert_eq!(get("x-forwarded-for"), Some("1.1.1.1, 203.0.113.5, 192.0.2.1"));
+        assert_eq!(get("x-real-ip"), Some("203.0.113.5"));
+        assert_eq!(get("x-forwarded-proto"), Some("https"));
+        assert_eq!(get("x-request-id"), Some("theirs"));
+        assert_eq!(get("x_forwarded_for"), None);
+    }
+
+    #[test]
+    fn connection_takes_away_what_it_names_but_nothing_that_frames_or_identifies() {
+        let lines = [
+            ("host", "shop.example"),
+            ("connection", "close, X-Custom, Host, Content-Length, Cookie, X-Forwarded-For"),
+            ("x-custom", "gone"),
+            ("cookie", "a=b"),
+            ("content-length", "3"),
+            ("te", "gzip, trailers"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+        ];
+        let sent = sent(&lines, Trust::Untrusted);
+        for kept in ["host", "cookie", "content-length", "x-forwarded-for"] {
+            assert!(sent.contains_key(kept), "{kept}");
+        }
+        for gone in ["connection", "x-custom", "upgrade", "http2-settings"] {
+            assert!(!sent.contains_key(gone), "{gone}");
+        }
+        assert_eq!(sent.get(TE).map(HeaderValue::as_bytes), Some(&b"trailers"[..]));
+    }
+
+    #[test]
+    fn only_websocket_upgrades_are_asked_for() {
+        let check = |lines: &[(&str, &str)], expected| {
+            assert_eq!(asks_for_websocket(&headers(lines)), expected, "{lines:?}");
+        };
+        let connection = ("connection", "keep-alive, Upgrade");
+        check(&[connection, ("upgrade", "WebSocket")], true);
+        check(&[connection, ("upgrade", "h2c")], false);
+        check(&[connection, ("upgrade", "websocket, h2c")], false);
+        check(&[connection, ("upgrade", "websocket"), ("upgrade", "h2c")], false);
+        check(&[("upgrade", "websocket")], false);
+    }
+
+    #[test]
+    fn connection_authenticating_schemes_are_recognised() {
+        let www = http::header::WWW_AUTHENTICATE;
+        let check = |value: &str, expected| {
+            let headers = headers(&[("www-authenticate", value)]);
+            assert_eq!(authenticates_connection(&headers, &www), expected, "{value}");
+        };
+        check("NTLM", true);
+        check("Negotiate oYG2", true);
+        check("Basic realm=\"x\", negotiate", true);
+        check("Basic realm=\"NTLMish\"", false);
+        check("Negotiated", false);
+    }
+}

@@ -1,0 +1,179 @@
+//! Numbers for Prometheus: how many of everything, and never whose.
+
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::policy::outcome::{Basis, Outcome};
+use crate::rejection::AnswerKind;
+use crate::store::Store;
+use crate::store::detached::Detached;
+
+type Labels = Vec<(&'static str, String)>;
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    attempts: Family<Labels, Counter>,
+    lockouts: Family<Labels, Counter>,
+    answers: [Counter; 5],
+    evictions: Counter,
+    connections_refused: Counter,
+}
+
+/// The counters of one login, looked up once.
+#[derive(Clone, Debug)]
+pub struct SiteMetrics {
+    attempts: [[Counter; 3]; 3],
+    /// Lockouts made.
+    pub lockouts: Counter,
+}
+
+const OUTCOMES: [Outcome; 3] = [Outcome::Failure, Outcome::Ignored, Outcome::Success];
+const BASES: [Basis; 3] = [Basis::NoVerdict, Basis::Rule, Basis::Unmatched];
+const KINDS: [AnswerKind; 5] = [
+    AnswerKind::Busy,
+    AnswerKind::Denied,
+    AnswerKind::Error,
+    AnswerKind::Locked,
+    AnswerKind::Refused,
+];
+
+impl Metrics {
+    /// Metrics that also tell what `store` holds and how many exchanges have no client.
+    #[must_use]
+    pub fn new(store: Arc<Store>, detached: Arc<Detached>) -> Self {
+        let mut registry = Registry::with_prefix("loginward");
+        let attempts = Family::<Labels, Counter>::default();
+        registry.register("attempts", "Login attempts by what they came to", attempts.clone());
+        let lockouts = Family::<Labels, Counter>::default();
+        registry.register("lockouts", "Lockouts made", lockouts.clone());
+        let answers = Family::<Labels, Counter>::default();
+        registry.register(
+            "answers",
+            "Requests that the guard answered in the upstream's stead",
+            answers.clone(),
+        );
+        let answers = KINDS
+            .map(|kind| answers.get_or_create(&vec![("kind", kind.name().to_owned())]).clone());
+        let evictions = Counter::default();
+        registry.register(
+            "evictions",
+            "Counters and lockouts that still counted and had to make room",
+            evictions.clone(),
+        );
+        let connections_refused = Counter::default();
+        registry.register(
+            "connections_refused",
+            "Connections closed at once because there were too many",
+            connections_refused.clone(),
+        );
+        registry.register_collector(Box::new(Holdings { store, detached }));
+        Self { registry, attempts, lockouts, answers, evictions, connections_refused }
+    }
+
+    /// The counters of a login.
+    #[must_use]
+    pub fn login(&self, site: &str, login: &str) -> SiteMetrics {
+        let names = || vec![("site", site.to_owned()), ("login", login.to_owned())];
+        let attempts = OUTCOMES.map(|outcome| {
+            BASES.map(|basis| {
+                let mut labels = names();
+                labels.push(("outcome", outcome_name(outcome).to_owned()));
+                labels.push(("basis", basis_name(basis).to_owned()));
+                self.attempts.get_or_create(&labels).clone()
+            })
+        });
+        SiteMetrics { attempts, lockouts: self.lockouts.get_or_create(&names()).clone() }
+    }
+
+    /// Counts a request that was answered in the upstream's stead.
+    pub fn refusal(&self, kind: AnswerKind) {
+        for (known, counter) in KINDS.iter().zip(&self.answers) {
+            if *known == kind {
+                counter.inc();
+            }
+        }
+    }
+
+    /// Counts something that still counted and had to make room.
+    pub fn eviction(&self) {
+        self.evictions.inc();
+    }
+
+    /// Counts a connection that was closed at once.
+    pub fn connection_refused(&self) {
+        self.connections_refused.inc();
+    }
+
+    /// Everything in the text format that Prometheus reads.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let encoded = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        encoded.map_or_else(|error| format!("# {error}\n"), |()| text)
+    }
+}
+
+impl SiteMetrics {
+    /// Counts an attempt by what it came to and why.
+    pub fn attempt(&self, outcome: Outcome, basis: Basis) {
+        let by_outcome = OUTCOMES.iter().zip(&self.attempts).find(|(known, _)| **known == outcome);
+        let by_basis = by_outcome.and_then(|(_, counters)| {
+            BASES.iter().zip(counters).find(|(known, _)| **known == basis)
+        });
+        if let Some((_, counter)) = by_basis {
+            counter.inc();
+        }
+    }
+}
+
+const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Failure => "failure",
+        Outcome::Ignored => "ignored",
+        Outcome::Success => "success",
+    }
+}
+
+const fn basis_name(basis: Basis) -> &'static str {
+    match basis {
+        Basis::NoVerdict => "no_verdict",
+        Basis::Rule => "rule",
+        Basis::Unmatched => "unmatched",
+    }
+}
+
+/// What there is at the moment of the question.
+#[derive(Debug)]
+struct Holdings {
+    store: Arc<Store>,
+    detached: Arc<Detached>,
+}
+
+impl Collector for Holdings {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let sizes = self.store.sizes();
+        let rows: [(&str, &str, u64); 6] = [
+            ("lockouts_in_force", "Lockouts in force", sizes.locked as u64),
+            ("counters", "Counters that are not locked, about", sizes.counters),
+            ("counters_active", "Counters in which somebody holds a place", sizes.active as u64),
+            ("places", "Places held, of all counters", sizes.places),
+            ("waiting", "Attempts that wait for a place", sizes.waiting as u64),
+            ("detached", "Exchanges whose client has gone", u64::from(self.detached.count())),
+        ];
+        for (name, help, value) in rows {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            gauge.encode(metric)?;
+        }
+        Ok(())
+    }
+}

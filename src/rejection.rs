@@ -1,0 +1,316 @@
+//! Every reason to answer in the upstream's stead, and its response.
+
+pub mod page;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue,
+    LOCATION, ORIGIN, RETRY_AFTER, VARY,
+};
+use http::{Response, StatusCode};
+
+use crate::clock::Moment;
+use crate::headers::{X_LOGINWARD, X_LOGINWARD_REF};
+use crate::policy::key::Key;
+use crate::policy::route::{Identify, ResponseSettings};
+use crate::upstream::UpstreamError;
+
+/// A reason to answer in the upstream's stead.
+#[derive(Debug)]
+pub enum Rejection {
+    /// The login body is larger than logins are.
+    BodyTooLarge,
+    /// No place came free within the wait, or too many wait.
+    Busy,
+    /// The path is closed to everybody.
+    Closed,
+    /// The login body is in a coding or charset the guard cannot read.
+    Coding(&'static str),
+    /// `CONNECT`: the guard is no forward proxy.
+    Connect,
+    /// The client's network may not come here.
+    Denied,
+    /// The head is larger than heads are.
+    HeadTooLarge,
+    /// A trusted proxy did not tell the client.
+    Identity,
+    /// Too many failures; until when, and by which counter.
+    Locked(Lockout),
+    /// No site answers for that host.
+    NoSuchSite,
+    /// More than four usernames, or more guesses than are left.
+    Overfull(&'static str),
+    /// Too many exchanges of this client or site go on without a client.
+    Overload,
+    /// The client took too long.
+    Slow,
+    /// The target is longer than targets are.
+    TargetTooLong,
+    /// Something the guard and the upstream might read differently.
+    Unclear(&'static str),
+    /// The upstream gave no answer.
+    Upstream(UpstreamError),
+}
+
+/// A lockout that refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lockout {
+    /// Its end.
+    pub until: Moment,
+    /// The counters that are locked; none where it is a lock by hand.
+    pub keys: Vec<Key>,
+    /// An operator's reason.
+    pub reason: Option<Arc<str>>,
+}
+
+/// What kind of answer the guard gives, as `X-Loginward` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnswerKind {
+    /// Try again in a moment.
+    Busy,
+    /// Not for this client, or for nobody.
+    Denied,
+    /// Something is broken.
+    Error,
+    /// Too many failures.
+    Locked,
+    /// Not in this form.
+    Refused,
+}
+
+impl AnswerKind {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Denied => "denied",
+            Self::Error => "error",
+            Self::Locked => "locked",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Rejection {
+    /// The status, where the operator does not choose it.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Closed | Self::Denied | Self::Locked(_) => StatusCode::FORBIDDEN,
+            Self::Coding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Identity | Self::Overfull(_) | Self::Unclear(_) => StatusCode::BAD_REQUEST,
+            Self::NoSuchSite => StatusCode::MISDIRECTED_REQUEST,
+            Self::Overload => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Upstream(error) => match error {
+                UpstreamError::ConnectTimeout | UpstreamError::Timeout => {
+                    StatusCode::GATEWAY_TIMEOUT
+                }
+                UpstreamError::Broken(_)
+                | UpstreamError::Connect(_)
+                | UpstreamError::Unexpected => StatusCode::BAD_GATEWAY,
+            },
+        }
+    }
+
+    /// What kind of answer it is.
+    #[must_use]
+    pub const fn kind(&self) -> AnswerKind {
+        match self {
+            Self::Busy => AnswerKind::Busy,
+            Self::Closed | Self::Denied => AnswerKind::Denied,
+            Self::Locked(_) => AnswerKind::Locked,
+            Self::Overload | Self::Upstream(_) => AnswerKind::Error,
+            Self::BodyTooLarge
+            | Self::Coding(_)
+            | Self::Connect
+            | Self::HeadTooLarge
+            | Self::Identity
+            | Self::NoSuchSite
+            | Self::Overfull(_)
+            | Self::Slow
+            | Self::TargetTooLong
+            | Self::Unclear(_) => AnswerKind::Refused,
+        }
+    }
+
+    /// The lockout that it is.
+    #[must_use]
+    pub const fn lockout(&self) -> Option<&Lockout> {
+        if let Self::Locked(lockout) = self { Some(lockout) } else { None }
+    }
+
+    /// What the client is told, in a few words.
+    #[must_use]
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::Busy => "Please try again in a moment",
+            Self::Closed | Self::Denied => "Access denied",
+            Self::Connect => "Method not allowed",
+            Self::Locked(_) => "Too many failed sign-in attempts",
+            Self::NoSuchSite => "No such site here",
+            Self::Overload => "The site is busy",
+            Self::Slow => "The request took too long",
+            Self::BodyTooLarge | Self::HeadTooLarge | Self::TargetTooLong => {
+                "The request is too large"
+            }
+            Self::Coding(_) | Self::Identity | Self::Overfull(_) | Self::Unclear(_) => {
+                "The request was not understood"
+            }
+            Self::Upstream(UpstreamError::ConnectTimeout | UpstreamError::Timeout) => {
+                "The site took too long to answer"
+            }
+            Self::Upstream(_) => "The site cannot be reached",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BodyTooLarge => out.write_str("the login body is too large"),
+            Self::Busy => out.write_str("no place came free in time"),
+            Self::Closed => out.write_str("the path is closed"),
+            Self::Coding(why) | Self::Overfull(why) | Self::Unclear(why) => out.write_str(why),
+            Self::Connect => out.write_str("CONNECT is not for a reverse proxy"),
+            Self::Denied => out.write_str("the client's network is denied"),
+            Self::HeadTooLarge => out.write_str("the head is too large"),
+            Self::Identity => out.write_str("a trusted proxy named no usable client address"),
+            Self::Locked(Lockout { reason: Some(reason), .. }) => {
+                write!(out, "locked by hand: {reason}")
+            }
+            Self::Locked(Lockout { keys, .. }) if keys.is_empty() => {
+                out.write_str("locked by hand")
+            }
+            Self::Locked(_) => out.write_str("locked out"),
+            Self::NoSuchSite => out.write_str("no site answers for the host"),
+            Self::Overload => out.write_str("too many exchanges go on without their clients"),
+            Self::Slow => out.write_str("the client took too long"),
+            Self::TargetTooLong => out.write_str("the target is too long"),
+            Self::Upstream(error) => error.fmt(out),
+        }
+    }
+}
+
+/// What of a request its refusal depends on.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What the client can read.
+    pub format: AnswerFormat,
+    /// The page whose script asks.
+    pub origin: Option<HeaderValue>,
+}
+
+/// What a client can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerFormat {
+    /// A page.
+    Html,
+    /// `application/problem+json` (RFC 9457).
+    Json,
+}
+
+impl Wanted {
+    /// What the client with these request fields can read: JSON where the request is JSON, asks
+    /// for JSON, or is sent by a script.
+    #[must_use]
+    pub fn by(headers: &HeaderMap) -> Self {
+        let is_json = |name| {
+            headers.get(name).is_some_and(|value: &HeaderValue| mentions_json(value.as_bytes()))
+        };
+        let xhr = || {
+            let value = headers.get("x-requested-with");
+            value.is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"xmlhttprequest"))
+        };
+        let asks_for_page = || {
+            let accept = headers.get(ACCEPT).map(HeaderValue::as_bytes).unwrap_or_default();
+            crate::policy::glob::find(accept, b"text/html").is_some()
+        };
+        let json = is_json(CONTENT_TYPE) || xhr() || (is_json(ACCEPT) && !asks_for_page());
+        Self {
+            format: if json { AnswerFormat::Json } else { AnswerFormat::Html },
+            origin: headers.get(ORIGIN).cloned(),
+        }
+    }
+}
+
+fn mentions_json(value: &[u8]) -> bool {
+    let mut types = value.split(|byte| *byte == b',');
+    types.any(|kind| {
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let lower = kind.to_ascii_lowercase();
+        lower.ends_with(b"/json") || lower.ends_with(b"+json")
+    })
+}
+
+/// The response to a rejected request.
+#[must_use]
+pub fn respond(
+    rejection: &Rejection,
+    wanted: &Wanted,
+    settings: &ResponseSettings,
+    told: &page::Told<'_>,
+) -> Response<Bytes> {
+    let redirect = settings.redirect.as_deref().filter(|_| {
+        matches!(rejection, Rejection::Locked(_)) && wanted.format == AnswerFormat::Html
+    });
+    let (kind, body) = match (redirect, wanted.format) {
+        (Some(_), _) => ("text/html; charset=utf-8", Bytes::new()),
+        (None, AnswerFormat::Html) => ("text/html; charset=utf-8", page::html(settings, told)),
+        (None, AnswerFormat::Json) => ("application/problem+json", page::json(settings, told)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = if redirect.is_some() { StatusCode::FOUND } else { told.status };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(url) = redirect.and_then(|url| HeaderValue::from_str(url).ok()) {
+        headers.insert(LOCATION, url);
+    }
+    if let Some(seconds) = told.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if matches!(rejection, Rejection::Connect) {
+        let allowed = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        headers.insert(ALLOW, allowed);
+    }
+    if settings.identify == Identify::Headers {
+        headers.insert(X_LOGINWARD, HeaderValue::from_static(rejection.kind().name()));
+        if let Ok(reference) = HeaderValue::from_str(told.reference) {
+            headers.insert(X_LOGINWARD_REF, reference);
+        }
+    }
+    allow_origin(headers, wanted, settings);
+    response
+}
+
+/// Lets the scripts of allowed origins read the answer (Fetch, section 3.2.3).
+fn allow_origin(headers: &mut HeaderMap, wanted: &Wanted, settings: &ResponseSettings) {
+    if settings.cors_origins.is_empty() {
+        return;
+    }
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = &wanted.origin else { return };
+    let named = |allowed: &&str| allowed.as_bytes() == origin.as_bytes();
+    let mut allowed = settings.cors_origins.iter().map(|allowed| &**allowed);
+    if allowed.clone().any(|allowed| named(&allowed)) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    } else if allowed.any(|allowed| allowed == "*") {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    } else {
+        return;
+    }
+    let readable = HeaderValue::from_static("Retry-After, X-Loginward, X-Loginward-Ref");
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
+}

@@ -1,0 +1,219 @@
+//! Listeners and workers: one thread a core, each with its own sockets, connections and upstreams.
+//!
+//! Workers share nothing but the counters. Where the kernel cannot give each of them a listener of
+//! its own (unix sockets), they take turns at one.
+
+pub mod connection;
+pub mod health;
+pub mod listen;
+pub mod socket;
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::guard::plan::Plan;
+use crate::guard::seen::Seen;
+use crate::guard::{Shared, Worker};
+use crate::link::{LinkLimits, Links, SWEEP};
+use crate::metrics::Metrics;
+use crate::policy::key::Keyer;
+use crate::store::Store;
+use crate::store::detached::Detached;
+use listen::{Bound, Listener};
+
+/// A running guard.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    stop: watch::Sender<Stage>,
+    workers: Vec<JoinHandle<()>>,
+    bound: Vec<Bound>,
+    metrics_bound: Option<std::net::SocketAddr>,
+}
+
+/// What a running guard is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Accept no more connections, finish what is here.
+    Drain,
+    /// Serve.
+    Run,
+}
+
+/// Why a guard cannot start.
+#[derive(Debug)]
+pub struct StartError {
+    what: String,
+    source: io::Error,
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}: {}{}", self.what, self.source, hint(self.source.kind()))
+    }
+}
+
+/// What may be the cause.
+#[expect(clippy::wildcard_enum_match_arm, reason = "foreign and open-ended")]
+const fn hint(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AddrInUse => " (is another guard, or the application itself, there?)",
+        io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
+        io::ErrorKind::PermissionDenied => {
+            " (ports below 1024 need the right to bind them: CAP_NET_BIND_SERVICE)"
+        }
+        _ => "",
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl StartError {
+    fn new(what: impl Into<String>, source: io::Error) -> Self {
+        Self { what: what.into(), source }
+    }
+}
+
+impl Server {
+    /// Binds all listeners, then starts serving. `clock` drives the counters; timeouts are always
+    /// real.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be listened on, or the system gives no threads or random numbers.
+    pub fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let store = Store::new(settings.store, clock, random_keyer()?);
+        let detached = Arc::new(Detached::default());
+        let metrics = Arc::new(Metrics::new(Arc::clone(&store), Arc::clone(&detached)));
+        let workers = settings.workers.get();
+        let mut listeners = listen::bind(&settings.listen, workers)?;
+        let (metrics_listener, metrics_bound) = match settings.metrics {
+            Some(address) => {
+                let (listener, bound) = listen::bind_metrics(address)?;
+                (Some(listener), Some(bound))
+            }
+            None => (None, None),
+        };
+        let bound = listeners.bound.clone();
+        let plan = Plan::new(settings, &store, &metrics);
+        let shared = Arc::new(Shared { plan, store, detached, metrics, seen: Seen::default() });
+        let (stop, stopping) = watch::channel(Stage::Run);
+        let mut server =
+            Self { shared: Arc::clone(&shared), stop, workers: Vec::new(), bound, metrics_bound };
+        for at in 0..workers {
+            let own = listeners.take()?;
+            let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
+            let serving = (own, shared, random_keyer()?);
+            server.spawn(format!("worker-{at}"), || block_on(serve(serving, stopping)))?;
+        }
+        if let Some(listener) = metrics_listener {
+            server.spawn("metrics".to_owned(), || {
+                block_on(health::serve(listener, shared, stopping));
+            })?;
+        }
+        Ok(server)
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
+        let thread = std::thread::Builder::new().name(name.clone()).spawn(run);
+        self.workers.push(thread.map_err(|error| StartError::new(name, error))?);
+        Ok(())
+    }
+
+    /// Where it listens; ports that were left to the system are known here.
+    #[must_use]
+    pub fn bound(&self) -> &[Bound] {
+        &self.bound
+    }
+
+    /// Where its metrics are.
+    #[must_use]
+    pub const fn metrics_bound(&self) -> Option<std::net::SocketAddr> {
+        self.metrics_bound
+    }
+
+    /// The counters and all else that its workers share.
+    #[must_use]
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Accepts no more, finishes what is here within the configured time, and ends.
+    pub fn stop(self) {
+        self.stop.send_replace(Stage::Drain);
+        for worker in self.workers {
+            // a worker that panicked has ended, which is what is wanted
+            drop(worker.join());
+        }
+        listen::remove_sockets(&self.bound);
+    }
+}
+
+fn random_keyer() -> Result<Keyer, StartError> {
+    let mut secret = [0; 16];
+    let filled = getrandom::fill(&mut secret).map_err(io::Error::other);
+    filled.map_err(|error| StartError::new("no random numbers", error))?;
+    Ok(Keyer::new(secret))
+}
+
+/// A runtime belongs to the thread that builds it.
+fn block_on(future: impl Future<Output = ()>) {
+    let mut builder = Builder::new_current_thread();
+    match builder.enable_all().build_local(LocalOptions::default()) {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => tracing::error!(message = "no runtime for a worker", error = %error),
+    }
+}
+
+/// One worker's life: accept, sweep, and in the end drain.
+async fn serve(
+    (listeners, shared, keyer): (Vec<Listener>, Arc<Shared>, Keyer),
+    mut stopping: watch::Receiver<Stage>,
+) {
+    let settings = &shared.plan.settings;
+    let timeouts = settings.timeouts;
+    let clock = Clock::system();
+    let limits =
+        LinkLimits { idle: timeouts.idle, head: timeouts.head, answer: timeouts.response_head };
+    let links = Rc::new(Links::new(limits, clock.now()));
+    let worker = Rc::new(Worker::new(Arc::clone(&shared), Rc::clone(&links), keyer));
+    for listener in listeners {
+        let worker = Rc::clone(&worker);
+        let stopping = stopping.clone();
+        tokio::task::spawn_local(listen::accept(listener, worker, stopping));
+    }
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = sweep.tick() => worker.sweep(&clock),
+            changed = stopping.wait_for(|stage| *stage == Stage::Drain) => {
+                drop(changed);
+                break;
+            }
+        }
+    }
+    links.drain();
+    worker.upstreams.close();
+    let deadline = clock.now().after(timeouts.shutdown);
+    while (links.count() > 0 || worker.exchanges.get() > 0) && clock.now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        worker.sweep(&clock);
+    }
+}

@@ -1,0 +1,126 @@
+//! One client's connection: hyper serves its requests, the guard answers them.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1::{Builder, Connection, Parts};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::time::timeout;
+
+use super::socket::ClientSocket;
+use crate::guard::answer::{AnswerBody, Downstream};
+use crate::guard::{Worker, answer};
+use crate::link::{Link, Phase};
+use crate::policy::client::PeerAddr;
+use crate::rejection::Rejection;
+use crate::stream::Stream;
+
+/// What hyper buffers at least; heads may be larger only if the bounds say so.
+const BUFFER: usize = 64 * 1024;
+/// For how long what a client still sends is thrown away, so that it gets to read its answer.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much is thrown away at most.
+const MOST_LINGERING: usize = 1024 * 1024;
+
+/// Serves a connection until it ends. What goes wrong on it ends it; whoever sent the request
+/// knows more of that than we.
+pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
+    let link = worker.links.begin(peer);
+    let downstream = Rc::new(Downstream {
+        link: Rc::clone(&link),
+        own_upstream: RefCell::default(),
+        tunnel: RefCell::default(),
+    });
+    let socket = ClientSocket::new(stream, Rc::clone(&link), Rc::clone(&worker));
+    let bounds = worker.shared.plan.settings.bounds;
+    let mut builder = Builder::new();
+    builder.max_header_size(bounds.head).max_buf_size(BUFFER.max(bounds.head * 2));
+    if bounds.headers != crate::config::Bounds::default().headers {
+        builder.max_headers(bounds.headers); // costs an allocation, so only if need be
+    }
+    let (answering, context) = (Rc::clone(&worker), Rc::clone(&downstream));
+    let service =
+        service_fn(move |request| answer(Rc::clone(&answering), Rc::clone(&context), request));
+    let mut serving = builder.serve_connection(TokioIo::new(socket), service);
+    let end = until_end(&mut serving, &link).await;
+    let Parts { io, read_buf, .. } = serving.into_parts();
+    let mut socket = io.into_inner();
+    match (end, link.phase()) {
+        (End::Done, Phase::Tunnel) => tunnel(socket, &read_buf, &downstream).await,
+        (End::Done, Phase::Body) => linger(socket).await,
+        (End::Done, _) => {}
+        (End::Late, Phase::Head) => {
+            let late = worker.raw_rejection(&link, &Rejection::Slow);
+            // a client that is too slow to send may be too slow to read
+            drop(timeout(LINGER, socket.write_all(&late)).await);
+            drop(timeout(LINGER, socket.shutdown()).await);
+        }
+        (End::Late, _) => {}
+    }
+}
+
+/// How serving a connection came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Done,
+    Late,
+}
+
+async fn until_end<S>(serving: &mut Connection<TokioIo<ClientSocket>, S>, link: &Link) -> End
+where
+    S: HttpService<hyper::body::Incoming, ResBody = AnswerBody> + Unpin,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut is_ending = false;
+    poll_fn(|context| {
+        link.watch(context);
+        if link.is_draining() && !is_ending {
+            is_ending = true;
+            Pin::new(&mut *serving).graceful_shutdown();
+        }
+        match Pin::new(&mut *serving).poll(context) {
+            Poll::Ready(_) => Poll::Ready(End::Done),
+            Poll::Pending if link.is_expired() && link.phase().awaits_client() => {
+                Poll::Ready(End::Late)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// A client that was answered before it had sent everything is still sending; closing now would
+/// reset the connection, and the answer with it.
+async fn linger(mut socket: ClientSocket) {
+    let drain = async {
+        let mut buffer = vec![0; 16 * 1024];
+        let mut drained = 0;
+        while drained < MOST_LINGERING {
+            match socket.read(&mut buffer).await {
+                Ok(read) if read > 0 => drained += read,
+                Ok(_) | Err(_) => break,
+            }
+        }
+    };
+    drop(timeout(LINGER, drain).await);
+}
+
+/// The client's and the upstream's connection are one from now on.
+async fn tunnel(mut client: ClientSocket, read: &[u8], downstream: &Downstream) {
+    let Some(upstream) = downstream.tunnel.take() else { return };
+    let Ok((mut upstream, read_upstream)) = upstream.await else { return };
+    let begun = async {
+        upstream.write_all(read).await?;
+        client.write_all(&read_upstream).await
+    };
+    // either end may break it off, whenever it likes
+    if begun.await.is_ok() {
+        drop(copy_bidirectional(&mut client, &mut upstream).await);
+    }
+}

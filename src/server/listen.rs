@@ -1,0 +1,233 @@
+//! Sockets to listen on, and the loops that accept from them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+
+use super::{Stage, StartError, connection};
+use crate::config::ListenAddr;
+use crate::guard::Worker;
+use crate::policy::client::PeerAddr;
+use crate::stream::Stream;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// Where a guard listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// At this address.
+    Tcp(SocketAddr),
+    /// At this unix socket.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(out, "http://{address}"),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// All listening sockets, before they are given to workers.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where they listen.
+    pub bound: Vec<Bound>,
+    tcp: Vec<Vec<std::net::TcpListener>>,
+    unix: Vec<std::os::unix::net::UnixListener>,
+}
+
+/// A listening socket of one worker.
+#[derive(Debug)]
+pub enum Listener {
+    /// Its own; the kernel spreads connections over those of all workers.
+    Tcp(std::net::TcpListener),
+    /// One that all workers share.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// Binds every address, once for each worker where that is possible.
+///
+/// # Errors
+///
+/// When one of them cannot be listened on.
+pub fn bind(addresses: &[ListenAddr], workers: usize) -> Result<Listeners, StartError> {
+    let mut listeners = Listeners { bound: Vec::new(), tcp: Vec::new(), unix: Vec::new() };
+    for address in addresses {
+        match address {
+            ListenAddr::Tcp(address) => {
+                let failed = |error| StartError::new(format!("cannot listen on {address}"), error);
+                // another program's port is found out without SO_REUSEPORT, which would share it
+                let first = bind_tcp(*address, Port::Own).map_err(failed)?;
+                let bound = first.local_addr().map_err(failed)?;
+                let mut sockets = Vec::with_capacity(workers);
+                drop(first);
+                for _ in 0..workers {
+                    sockets.push(bind_tcp(bound, Port::Shared).map_err(failed)?);
+                }
+                listeners.bound.push(Bound::Tcp(bound));
+                listeners.tcp.push(sockets);
+            }
+            ListenAddr::Unix(path) => {
+                let listener = bind_unix(path).map_err(|error| {
+                    StartError::new(format!("cannot listen on unix:{}", path.display()), error)
+                })?;
+                listeners.bound.push(Bound::Unix(path.clone()));
+                listeners.unix.push(listener);
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// Binds the address of the metrics.
+///
+/// # Errors
+///
+/// When it cannot be listened on.
+pub fn bind_metrics(
+    address: SocketAddr,
+) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::new(format!("cannot listen on {address} for metrics"), error);
+    let listener = bind_tcp(address, Port::Own).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Whether other sockets may listen on the same port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Port {
+    Own,
+    Shared,
+}
+
+fn bind_tcp(address: SocketAddr, port: Port) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `[::]` takes IPv4 clients too, as the contract's `[::]:8080` suggests
+        socket.set_only_v6(false)?;
+    }
+    if port == Port::Shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bind_unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    remove_stale(path)?;
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// A socket that an earlier guard left behind is removed; one that somebody listens on is not.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    if !is_socket {
+        return Ok(());
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(_) => std::fs::remove_file(path),
+    }
+}
+
+/// Removes the unix sockets of a guard that has ended.
+pub fn remove_sockets(bound: &[Bound]) {
+    for bound in bound {
+        if let Bound::Unix(path) = bound {
+            // gone already is as good
+            drop(std::fs::remove_file(path));
+        }
+    }
+}
+
+impl Listeners {
+    /// The listeners of one more worker.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more file descriptors.
+    pub fn take(&mut self) -> Result<Vec<Listener>, StartError> {
+        let mut own: Vec<Listener> =
+            self.tcp.iter_mut().filter_map(Vec::pop).map(Listener::Tcp).collect();
+        for shared in &self.unix {
+            let clone = shared.try_clone();
+            let clone = clone.map_err(|error| StartError::new("cannot share a socket", error))?;
+            own.push(Listener::Unix(clone));
+        }
+        Ok(own)
+    }
+}
+
+/// Accepts connections and serves each in a task of its own, until the guard drains.
+pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch::Receiver<Stage>) {
+    let Ok(acceptor) = Acceptor::new(listener) else { return };
+    loop {
+        let accepted = tokio::select! {
+            accepted = acceptor.accept() => accepted,
+            changed = stopping.wait_for(|stage| *stage == Stage::Drain) => {
+                drop(changed);
+                return;
+            }
+        };
+        match accepted {
+            Ok((stream, peer)) => begin(stream, peer, &worker),
+            // out of file descriptors, most likely: others must end first
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+fn begin(stream: Stream, peer: PeerAddr, worker: &Rc<Worker>) {
+    if worker.is_full() {
+        worker.shared.metrics.connection_refused();
+        return;
+    }
+    tokio::task::spawn_local(connection::serve(stream, peer, Rc::clone(worker)));
+}
+
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    fn new(listener: Listener) -> io::Result<Self> {
+        match listener {
+            Listener::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
+            Listener::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                // a client that vanished without a word is found out
+                let probe = TcpKeepalive::new().with_time(Duration::from_mins(1));
+                SockRef::from(&stream).set_tcp_keepalive(&probe)?;
+                Ok((Stream::Tcp(stream), PeerAddr::ip(peer.ip())))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), PeerAddr::Unix))
+            }
+        }
+    }
+}

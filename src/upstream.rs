@@ -1,0 +1,222 @@
+//! Connections to the application: opened, leased for one exchange, kept a moment, closed.
+//!
+//! Each worker has its own, so that an exchange never wakes another thread.
+
+pub mod pool;
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+
+use crate::body::RequestBody;
+use crate::stream::Stream;
+use pool::Pool;
+
+/// Leave to use one upstream connection for one exchange.
+pub struct Lease {
+    sender: SendRequest<RequestBody>,
+    written: Rc<Cell<u64>>,
+    age: Age,
+    pool: Rc<Pool>,
+    keep: Keep,
+    tunnel: Option<TunnelEnd>,
+}
+
+/// Where an upstream's socket arrives, with what was read from it, when HTTP is over on it.
+pub type TunnelEnd = oneshot::Receiver<(UpstreamSocket, Bytes)>;
+
+/// Whether a connection was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// It was opened for this exchange.
+    Fresh,
+    /// It may have been closed at the other end meanwhile.
+    Reused,
+}
+
+/// What becomes of a connection after its exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Another exchange may use it.
+    Pooled,
+    /// It ends.
+    Closed,
+}
+
+/// Why there is no answer from upstream.
+#[derive(Debug)]
+pub enum UpstreamError {
+    /// No connection could be opened.
+    Connect(io::Error),
+    /// Opening one took too long.
+    ConnectTimeout,
+    /// The connection broke before the head of an answer.
+    Broken(hyper::Error),
+    /// No head of an answer came in time.
+    Timeout,
+    /// The answer was to a question nobody asked.
+    Unexpected,
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => write!(out, "the upstream cannot be reached: {error}"),
+            Self::ConnectTimeout => out.write_str("connecting to the upstream took too long"),
+            Self::Broken(error) => write!(out, "the upstream broke off: {error}"),
+            Self::Timeout => out.write_str("the upstream's answer took too long"),
+            Self::Unexpected => out.write_str("the upstream switched protocols unasked"),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamError {}
+
+/// How sending a request failed.
+#[derive(Debug)]
+pub struct SendFailure {
+    /// Why.
+    pub error: hyper::Error,
+    /// Whether a byte of it was written.
+    pub sent: Sent,
+    /// The request, where it never left our hands.
+    pub request: Option<Request<RequestBody>>,
+}
+
+/// Whether a byte of a request was written upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// At least one was.
+    Something,
+    /// None was: the upstream cannot know of it.
+    Nothing,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Lease").field("age", &self.age).field("keep", &self.keep).finish()
+    }
+}
+
+impl Lease {
+    /// Whether the connection was used before.
+    #[must_use]
+    pub const fn age(&self) -> Age {
+        self.age
+    }
+
+    /// The connection ends with this exchange.
+    pub const fn close_after(&mut self) {
+        self.keep = Keep::Closed;
+    }
+
+    /// How many bytes were ever written on the connection; shared with whoever wants to watch.
+    #[must_use]
+    pub fn written(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.written)
+    }
+
+    /// Sends a request and waits for the head of the answer. Dropping the future closes the
+    /// connection if the request was sent.
+    ///
+    /// # Errors
+    ///
+    /// How far it came and why no further.
+    pub async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, SendFailure> {
+        let before = self.written.get();
+        self.sender.try_send_request(request).await.map_err(|mut failure| {
+            let sent = if self.written.get() == before { Sent::Nothing } else { Sent::Something };
+            SendFailure { request: failure.take_message(), error: failure.into_error(), sent }
+        })
+    }
+
+    /// The exchange is over: the connection goes back to the pool or ends.
+    pub fn give_back(self) {
+        if self.keep == Keep::Pooled && !self.sender.is_closed() {
+            let pool = Rc::clone(&self.pool);
+            pool.take_back(self.sender, self.written);
+        }
+    }
+
+    /// Where the socket will arrive, if the connection was opened to become a tunnel.
+    pub const fn take_tunnel(&mut self) -> Option<TunnelEnd> {
+        self.tunnel.take()
+    }
+
+    /// Whether another request can be sent on it.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.sender.is_ready()
+    }
+}
+
+/// An upstream's socket, which counts what is written to it.
+#[derive(Debug)]
+pub struct UpstreamSocket {
+    stream: Stream,
+    written: Rc<Cell<u64>>,
+}
+
+impl UpstreamSocket {
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.written.set(self.written.get().saturating_add(bytes as u64));
+        }
+        written
+    }
+}
+
+impl AsyncRead for UpstreamSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for UpstreamSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.count(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

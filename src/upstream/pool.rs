@@ -1,0 +1,218 @@
+//! The open connections to one application.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
+
+use super::{Age, Keep, Lease, UpstreamError, UpstreamSocket};
+use crate::body::RequestBody;
+use crate::clock::{Clock, Moment};
+use crate::config::{Timeouts, UpstreamAddr};
+use crate::stream::Stream;
+
+/// More idle connections to one upstream are not kept by a worker.
+const MOST_IDLE: usize = 1024;
+/// What is buffered of an answer: large enough to be quick, small enough to be many.
+const BUFFER: usize = 64 * 1024;
+
+/// Which connection an exchange may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Any that is open: the request may be repeated if the connection turns out to be dead.
+    Any,
+    /// One that was used a moment ago, or a new one: the request may not be repeated.
+    Lively,
+    /// A new one, which may become a tunnel.
+    Tunnel,
+    /// A new one.
+    New,
+}
+
+/// The connections to all upstreams of one worker.
+#[derive(Debug)]
+pub struct Upstreams {
+    pools: RefCell<HashMap<UpstreamAddr, Rc<Pool>>>,
+    clock: Clock,
+    timeouts: Timeouts,
+}
+
+impl Upstreams {
+    /// No connections yet.
+    #[must_use]
+    pub fn new(timeouts: Timeouts) -> Self {
+        Self { pools: RefCell::default(), clock: Clock::system(), timeouts }
+    }
+
+    /// The connections to `address`.
+    #[must_use]
+    pub fn to(&self, address: &UpstreamAddr) -> Rc<Pool> {
+        if let Some(pool) = self.pools.borrow().get(address) {
+            return Rc::clone(pool);
+        }
+        let pool = Rc::new(Pool {
+            address: address.clone(),
+            idle: RefCell::default(),
+            clock: self.clock.clone(),
+            timeouts: self.timeouts,
+        });
+        self.pools.borrow_mut().insert(address.clone(), Rc::clone(&pool));
+        pool
+    }
+
+    /// Closes what has been idle for too long.
+    pub fn sweep(&self) {
+        let now = self.clock.now();
+        for pool in self.pools.borrow().values() {
+            pool.sweep(now);
+        }
+    }
+
+    /// Closes everything idle.
+    pub fn close(&self) {
+        for pool in self.pools.borrow().values() {
+            pool.idle.borrow_mut().clear();
+        }
+    }
+}
+
+/// The open connections to one upstream.
+#[derive(Debug)]
+pub struct Pool {
+    address: UpstreamAddr,
+    /// The latest used last.
+    idle: RefCell<VecDeque<Idle>>,
+    clock: Clock,
+    timeouts: Timeouts,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    written: Rc<Cell<u64>>,
+    since: Moment,
+}
+
+impl Pool {
+    /// A connection for one exchange, an open one if `wanted` allows. Dropping the future while
+    /// it connects gives up.
+    ///
+    /// # Errors
+    ///
+    /// When none is open and none can be opened.
+    pub async fn lease(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
+        let longest = match wanted {
+            Wanted::Any => Some(self.timeouts.upstream_idle),
+            Wanted::Lively => Some(self.timeouts.upstream_idle_unsafe),
+            Wanted::New | Wanted::Tunnel => None,
+        };
+        match longest.and_then(|longest| self.take_idle(longest)) {
+            Some(Idle { sender, written, .. }) => Ok(Lease {
+                sender,
+                written,
+                age: Age::Reused,
+                pool: Rc::clone(self),
+                keep: Keep::Pooled,
+                tunnel: None,
+            }),
+            None => self.open(wanted).await,
+        }
+    }
+
+    fn take_idle(&self, longest: Duration) -> Option<Idle> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(connection) = idle.pop_back() {
+            if self.clock.now().since(connection.since) >= longest {
+                idle.push_back(connection); // the ones before it are older still
+                return None;
+            }
+            if connection.sender.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    pub(super) fn take_back(&self, sender: SendRequest<RequestBody>, written: Rc<Cell<u64>>) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MOST_IDLE {
+            idle.push_back(Idle { sender, written, since: self.clock.now() });
+        }
+    }
+
+    fn sweep(&self, now: Moment) {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|connection| {
+            let is_old = now.since(connection.since) >= self.timeouts.upstream_idle;
+            !is_old && !connection.sender.is_closed()
+        });
+    }
+
+    async fn open(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
+        let connecting = tokio::time::timeout(self.timeouts.connect, connect(&self.address));
+        let stream = connecting
+            .await
+            .map_err(|_| UpstreamError::ConnectTimeout)?
+            .map_err(UpstreamError::Connect)?;
+        let written = Rc::new(Cell::new(0));
+        let socket = UpstreamSocket { stream, written: Rc::clone(&written) };
+        let mut builder = Builder::new();
+        builder
+            .max_buf_size(BUFFER)
+            // upstreams are old and odd: what nginx lets through, passes
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true)
+            .max_headers(200);
+        let shaken = builder.handshake(TokioIo::new(socket)).await;
+        let (sender, connection) = shaken.map_err(UpstreamError::Broken)?;
+        let (keep, tunnel) = if wanted == Wanted::Tunnel {
+            let (tell, told) = oneshot::channel();
+            tokio::task::spawn_local(until_tunnel(connection, tell));
+            (Keep::Closed, Some(told))
+        } else {
+            // what goes wrong on it is told to whoever waits for its answer
+            tokio::task::spawn_local(async move { drop(connection.await) });
+            (Keep::Pooled, None)
+        };
+        Ok(Lease { sender, written, age: Age::Fresh, pool: Rc::clone(self), keep, tunnel })
+    }
+}
+
+type UpstreamConnection = Connection<TokioIo<UpstreamSocket>, RequestBody>;
+
+/// Lets a connection live until HTTP is over on it, and hands its socket on.
+async fn until_tunnel(
+    mut connection: UpstreamConnection,
+    tell: oneshot::Sender<(UpstreamSocket, Bytes)>,
+) {
+    let over = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    if over.is_ok() {
+        let parts = connection.into_parts();
+        // nobody may want it
+        drop(tell.send((parts.io.into_inner(), parts.read_buf)));
+    }
+}
+
+async fn connect(address: &UpstreamAddr) -> io::Result<Stream> {
+    match address {
+        UpstreamAddr::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        UpstreamAddr::Tcp { host, port } => {
+            let stream = match host.parse() {
+                Ok(ip) => TcpStream::connect(SocketAddr::new(ip, *port)).await?,
+                Err(_) => TcpStream::connect((&**host, *port)).await?,
+            };
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        }
+    }
+}
