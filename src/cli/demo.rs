@@ -135,6 +135,7 @@ sites:
         session_cookie: {SESSION}
         outcome:
           - success: {{ status: 303, location: /, set_cookie: {SESSION} }}
+          - failure: {{ status: 200 }}
     logouts:
       - {{ path: /logout, methods: [POST], session_cookie: {SESSION} }}
 lockout:
