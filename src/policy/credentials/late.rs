@@ -276,6 +276,19 @@ mod tests {
     }
 
     #[test]
+    fn where_a_window_ends_makes_no_difference() {
+        let late = late();
+        for start in late.window - 60..late.window + 60 {
+            let part = format!("{}name=\"{}user[password]\"", "x".repeat(start), " ".repeat(5000));
+            assert_eq!(scan(&late, part.as_bytes(), 100).0, Scan::Found, "{start}");
+            let word = format!("{}user[password]={}", "x".repeat(start), "x".repeat(5000));
+            assert_eq!(scan(&late, word.as_bytes(), 100).1, word.len(), "{start}");
+            let pads = format!("{}&{}user[password]=", "x".repeat(start), "%20".repeat(2000));
+            assert_eq!(scan(&late, pads.as_bytes(), 7).0, Scan::Found, "{start}");
+        }
+    }
+
+    #[test]
     fn a_rule_without_fields_in_the_body_looks_for_none() {
         let scans = |rule| LateField::new(&rule).expect("small").is_some();
         assert!(!scans(rule(vec![Source::Basic], Vec::new())));
