@@ -150,6 +150,9 @@ fn every_username_of_a_doubled_field_counts() {
         offered(&usual(), None, &headers, many.as_bytes()),
         Err(Unreadable::TooManyUsernames(Carries::UsernameOnly))
     );
+    let spellings: String = (1..20).map(|n| format!("username=v{}&", "%00".repeat(n))).collect();
+    let found = offered(&usual(), None, &headers, spellings.as_bytes());
+    assert_eq!(found, Err(Unreadable::TooManyUsernames(Carries::UsernameOnly)));
     let four = many.strip_suffix("&username=e").expect("it ends so");
     check(FORM, four, "a b c d", 1);
 }
@@ -248,6 +251,9 @@ fn query_body_and_cookies_all_count() {
     check(Some("a=b;username=q"), "password=x", "q", Carries::Password);
     check(None, "username=b", "b", Carries::Password);
     check(None, "", "cookie", Carries::Password);
+    let password = headers(&[(COOKIE, "password=c")]);
+    let request = Request { names: &[], query: None, headers: &password, body: None };
+    assert_eq!(read(&rule, &request).map(|found| found.carries), Ok(Carries::Nothing));
     let no_cookie = HeaderMap::new();
     let carries = |query| {
         let request = Request { names: &[], query, headers: &no_cookie, body: None };
