@@ -11,9 +11,9 @@ pub struct Success(Vec<(String, String)>);
 
 /// What `--help` says about it.
 pub const HELP: &str = "\
-What the application answers to a right password: conditions that all have to hold. Give it
-several times for several kinds of success. Every other answer counts as a failure; without
---success it is guessed what a success is, and a warning says so.
+What the application answers to a right password: conditions that all have to hold.
+Give it several times for several kinds of success. Every other answer counts as a
+failure; without --success it is guessed what a success is, and a warning says so.
 
   status=302,303            or 2xx, or 200-299
   location=/app*            where it redirects to; `*` is any text

@@ -9,5 +9,6 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod commands;
 mod smoke;
 mod support;
