@@ -10,5 +10,6 @@
 )]
 
 mod commands;
+mod readme;
 mod smoke;
 mod support;
