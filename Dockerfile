@@ -17,5 +17,5 @@ EXPOSE 8080
 # The configuration needs a `metrics` listener for this, such as { address: "127.0.0.1:9181" }.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
   CMD ["loginward", "health", "--config", "/etc/loginward/config.yaml"]
-ENTRYPOINT []
-CMD ["loginward", "run", "--config", "/etc/loginward/config.yaml"]
+ENTRYPOINT ["loginward"]
+CMD ["run", "--config", "/etc/loginward/config.yaml"]
