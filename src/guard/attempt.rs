@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::Response;
 use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
+use http::{Response, Uri};
 
 use super::answer::AnswerBody;
 use super::exchange::{self, Holding};
@@ -57,8 +57,8 @@ pub(super) struct Shown {
 
 /// See [`Asked`].
 pub(super) struct OwnedAsked {
-    host: String,
-    path: String,
+    host: Option<HeaderValue>,
+    target: Uri,
     referer: Option<HeaderValue>,
     format: Format,
 }
@@ -87,8 +87,8 @@ impl Case {
     /// What its answer is held against.
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
-            host: &self.asked.host,
-            path: &self.asked.path,
+            host: self.asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            path: self.asked.target.path(),
             referer: self.asked.referer.as_ref().map(HeaderValue::as_bytes),
             format: self.asked.format,
             challenged: self.challenged(),
@@ -159,10 +159,9 @@ impl Visit<'_> {
         let (shown_client, peer) = self.shown();
         let username = shown_names(&claim.subject);
         let shown = Shown { client: shown_client, peer, username };
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let asked = OwnedAsked {
-            host: host.unwrap_or_default().to_owned(),
-            path: parts.uri.path().to_owned(),
+            host: parts.headers.get(HOST).cloned(),
+            target: parts.uri.clone(),
             referer: referer(&parts.headers),
             format: match attempt.writing {
                 Writing::Basic => Format::Form,
