@@ -9,5 +9,8 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod keep_alive;
 mod smoke;
+mod streaming;
 mod support;
+mod upgrade;
