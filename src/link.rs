@@ -59,7 +59,10 @@ pub struct Link {
     expired: Cell<bool>,
     draining: Cell<bool>,
     half_closed: Cell<bool>,
+    starving: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+    /// Of whoever waits for more of a request's body.
+    hungry: RefCell<Option<Waker>>,
     limits: LinkLimits,
     coarse: Rc<Cell<Moment>>,
     alive: Rc<Cell<usize>>,
@@ -96,6 +99,7 @@ impl Link {
         }
         self.phase.set(phase);
         self.expired.set(false);
+        self.starving.set(false);
         let deadline = match phase {
             Phase::Idle => self.coarse.get().after(self.limits.idle),
             Phase::Head => self.coarse.get().after(self.limits.head),
@@ -132,6 +136,25 @@ impl Link {
     /// The client will send nothing more; it may still be reading.
     pub fn half_close(&self) {
         self.half_closed.set(true);
+        if let Some(hungry) = self.hungry.take() {
+            hungry.wake();
+        }
+    }
+
+    /// The task of `context` has all of the body that is here, and waits for more.
+    pub fn hunger(&self, context: &Context<'_>) {
+        if self.is_half_closed() {
+            self.starving.set(true);
+            self.wake();
+        } else {
+            self.hungry.replace(Some(context.waker().clone()));
+        }
+    }
+
+    /// A request's body lacks something that the client will not send any more.
+    #[must_use]
+    pub const fn is_starving(&self) -> bool {
+        self.starving.get()
     }
 
     /// The client will send nothing more.
@@ -202,7 +225,9 @@ impl Links {
             expired: Cell::new(false),
             draining: Cell::new(self.draining.get()),
             half_closed: Cell::new(false),
+            starving: Cell::new(false),
             waker: RefCell::default(),
+            hungry: RefCell::default(),
             limits: self.limits,
             coarse: Rc::clone(&self.coarse),
             alive: Rc::clone(&self.alive),

@@ -10,6 +10,7 @@
 )]
 
 mod keep_alive;
+mod leaving;
 mod smoke;
 mod streaming;
 mod support;
