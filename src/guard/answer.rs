@@ -101,6 +101,9 @@ pub enum Content {
         /// What is still to come, if anything.
         rest: Option<UpstreamBody>,
     },
+    /// None, though the head may tell the length of one, as a 304 does. A body that
+    /// is known to be empty would have hyper take the length away.
+    Untold,
 }
 
 impl AnswerBody {
@@ -133,6 +136,7 @@ impl Body for AnswerBody {
                 (None, Some(rest)) => Pin::new(rest).poll_frame(context),
                 (None, None) => Poll::Ready(None),
             },
+            Content::Untold => Poll::Ready(None),
         }
     }
 
@@ -143,6 +147,7 @@ impl Body for AnswerBody {
             Content::Begun { begun, rest } => {
                 begun.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream)
             }
+            Content::Untold => false,
         }
     }
 
@@ -159,6 +164,7 @@ impl Body for AnswerBody {
                 let total = rest.map(|rest| rest.saturating_add(begun));
                 total.map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Content::Untold => SizeHint::default(),
         }
     }
 }

@@ -70,8 +70,11 @@ impl Visit<'_> {
 
     /// The answer as it goes to the client.
     pub(super) fn pass_on(&self, answer: Response<Content>) -> Response<AnswerBody> {
-        let (mut parts, content) = answer.into_parts();
+        let (mut parts, mut content) = answer.into_parts();
         headers::to_client(&mut parts.headers);
+        if parts.status == StatusCode::NOT_MODIFIED && parts.headers.contains_key(CONTENT_LENGTH) {
+            content = Content::Untold;
+        }
         parts.version = Version::HTTP_11; // hyper speaks to the client as the client does
         let link = Rc::clone(&self.downstream.link);
         Response::from_parts(parts, AnswerBody::new(content, link))

@@ -11,6 +11,7 @@
 
 mod keep_alive;
 mod leaving;
+mod messages;
 mod smoke;
 mod streaming;
 mod support;
