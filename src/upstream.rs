@@ -156,6 +156,12 @@ impl Lease {
         self.tunnel.take()
     }
 
+    /// Whether it is one of `pool`'s connections.
+    #[must_use]
+    pub fn is_of(&self, pool: &Rc<Pool>) -> bool {
+        Rc::ptr_eq(&self.pool, pool)
+    }
+
     /// Whether another request can be sent on it.
     #[must_use]
     pub fn is_usable(&self) -> bool {

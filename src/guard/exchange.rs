@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body::Frame;
@@ -16,10 +17,12 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::Worker;
-use super::answer::{Content, UpstreamBody};
+use super::answer::{Content, Home, UpstreamBody};
 use super::attempt::Case;
+use super::forward::authenticates;
 use super::recognise::Writing;
 use crate::body::RequestBody;
+use crate::headers::authenticates_connection;
 use crate::policy::coding::Coding;
 use crate::policy::outcome::{Head, Judgement, NoAnswer};
 use crate::rejection::Rejection;
@@ -45,14 +48,23 @@ pub(super) enum Holding {
     Uncounted,
 }
 
+/// An attempt on its way.
+#[derive(Debug)]
+pub(super) struct Going {
+    /// What is sent.
+    pub request: Request<RequestBody>,
+    /// The connection that was authenticated for its client.
+    pub own: Option<Lease>,
+}
+
 /// Sends an attempt upstream and waits for what came of it. Dropping the future leaves the
 /// exchange to itself: it is settled all the same, and counted among those without a client.
 pub(super) async fn begin(
     case: Rc<Case>,
     holding: Holding,
-    request: Request<RequestBody>,
+    going: Going,
 ) -> Result<Response<Content>, Rejection> {
-    let exchange = Box::pin(run(Rc::clone(&case), holding, request));
+    let exchange = Box::pin(run(Rc::clone(&case), holding, going));
     Attended { exchange: Some(exchange), case }.await
 }
 
@@ -112,12 +124,13 @@ impl Drop for UnderWay {
 async fn run(
     case: Rc<Case>,
     holding: Holding,
-    request: Request<RequestBody>,
+    going: Going,
 ) -> Result<Response<Content>, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
     let timeouts = &case.worker.shared.plan.settings.timeouts;
     let deadline = Instant::now() + timeouts.exchange;
-    let sending = send(&case, request, timeouts.response_head.min(timeouts.exchange));
+    let dedicated = going.own.is_some() || authenticates(going.request.headers());
+    let sending = send(&case, going, timeouts.response_head.min(timeouts.exchange));
     let (mut response, lease) = match sending.await {
         Ok(answered) => answered,
         Err(Unanswered { error, sent: Sent::Nothing }) => {
@@ -145,7 +158,12 @@ async fn run(
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));
     }
-    let body = UpstreamBody::new(incoming, lease, None);
+    let home = if dedicated || authenticates_connection(&parts.headers, &WWW_AUTHENTICATE) {
+        Home::Nobody
+    } else {
+        Home::Pool
+    };
+    let body = UpstreamBody::new(incoming, lease, home);
     let content = if begun.is_empty() {
         Content::Streamed(body)
     } else {
@@ -164,12 +182,16 @@ struct Unanswered {
 /// was not sent at all, and goes out on a new one.
 async fn send(
     case: &Case,
-    request: Request<RequestBody>,
+    Going { request, own }: Going,
     patience: Duration,
 ) -> Result<(Response<hyper::body::Incoming>, Lease), Unanswered> {
     let pool = case.worker.upstreams.to(&case.site.upstream);
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
-    let mut lease = pool.lease(Wanted::Lively).await.map_err(unsent)?;
+    let wanted = if authenticates(request.headers()) { Wanted::New } else { Wanted::Lively };
+    let mut lease = match own {
+        Some(own) => own,
+        None => pool.lease(wanted).await.map_err(unsent)?,
+    };
     let failure = match send_on(&mut lease, request, patience).await {
         Ok(response) => return Ok((response, lease)),
         Err(failure) => failure,

@@ -13,7 +13,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::Visit;
-use super::answer::{AnswerBody, Content, UpstreamBody};
+use super::answer::{AnswerBody, Content, Home, UpstreamBody};
 use super::plan::{RulePlan, SitePlan};
 use crate::body::RequestBody;
 use crate::config::UpstreamAddr;
@@ -40,12 +40,9 @@ impl Visit<'_> {
         let leaving = self.leaving(site, &parts);
         let challenge = basic.map(|_| self.target(site, &parts));
         let request = self.prepare(site, parts, body, tunnel);
-        let mut own = self.downstream.own_upstream.borrow_mut().take();
         let dedicated = authenticates(request.headers());
-        if !own.as_ref().is_some_and(Lease::is_usable) {
-            own = None;
-        }
         let pool = self.worker.upstreams.to(&site.upstream);
+        let own = self.downstream.take_own(&pool);
         let sending = Sending { pool, own, dedicated, tunnel };
         let sent = self.downstream.link.in_time(sending.send(request)).await;
         let (response, lease, owned) =
@@ -62,9 +59,9 @@ impl Visit<'_> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.tunnel(response, lease).map_err(Rejection::Upstream);
         }
-        let owner = owned.then(|| Rc::clone(self.downstream));
+        let home = if owned { Home::Client(Rc::clone(self.downstream)) } else { Home::Pool };
         let (parts, incoming) = response.into_parts();
-        let body = UpstreamBody::new(incoming, lease, owner);
+        let body = UpstreamBody::new(incoming, lease, home);
         Ok(self.pass_on(Response::from_parts(parts, Content::Streamed(body))))
     }
 
@@ -138,7 +135,7 @@ impl Visit<'_> {
 }
 
 /// Whether a request authenticates the whole connection that it goes by.
-fn authenticates(headers: &HeaderMap) -> bool {
+pub(super) fn authenticates(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
         && headers::authenticates_connection(headers, &AUTHORIZATION)
 }
