@@ -211,8 +211,8 @@ async fn send_on(
     request: Request<RequestBody>,
     patience: Duration,
 ) -> Result<Response<hyper::body::Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
-    let written = lease.written();
-    let before = written.get();
+    let traffic = lease.traffic();
+    let before = traffic.written.get();
     match tokio::time::timeout(patience, lease.send(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(failure)) => {
@@ -220,7 +220,8 @@ async fn send_on(
             Err((Unanswered { error, sent: failure.sent }, failure.request))
         }
         Err(_) => {
-            let sent = if written.get() == before { Sent::Nothing } else { Sent::Something };
+            let sent =
+                if traffic.written.get() == before { Sent::Nothing } else { Sent::Something };
             Err((Unanswered { error: UpstreamError::Timeout, sent }, None))
         }
     }

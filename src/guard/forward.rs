@@ -22,7 +22,7 @@ use crate::link::Phase;
 use crate::policy::key::Fingerprint;
 use crate::rejection::Rejection;
 use crate::upstream::pool::{Pool, Wanted};
-use crate::upstream::{Age, Lease, Sent, UpstreamError};
+use crate::upstream::{Age, Begun, Lease, Sent, UpstreamError};
 
 impl Visit<'_> {
     /// Forwards a request that is no attempt and passes the answer on as it comes.
@@ -193,6 +193,7 @@ impl Sending {
         };
         // what was never sent may be sent; what was safe to send may be sent again
         let unsent = failure.request.filter(|_| failure.sent == Sent::Nothing);
+        let again = again.filter(|_| failure.answer == Begun::No);
         let Some(request) = unsent.or(again).filter(|_| lease.age() == Age::Reused) else {
             return Err(UpstreamError::Broken(failure.error));
         };

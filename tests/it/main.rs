@@ -13,6 +13,7 @@ mod connection_auth;
 mod keep_alive;
 mod leaving;
 mod messages;
+mod pool;
 mod smoke;
 mod streaming;
 mod support;
