@@ -10,6 +10,8 @@
 )]
 
 mod connection_auth;
+mod headers;
+mod identity;
 mod keep_alive;
 mod leaving;
 mod messages;
