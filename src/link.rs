@@ -1,7 +1,8 @@
 //! What is known of one client's connection while it lasts.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -49,6 +50,9 @@ pub struct Link {
     pub alarm: Rc<Alarm>,
     phase: Cell<Phase>,
     half_closed: Cell<bool>,
+    starving: Cell<bool>,
+    /// Of whoever waits for more of a request's body.
+    hungry: RefCell<Option<Waker>>,
     limits: LinkLimits,
     all: Rc<AllLinks>,
 }
@@ -77,6 +81,7 @@ impl Link {
             return;
         }
         self.phase.set(phase);
+        self.starving.set(false);
         match phase {
             Phase::Idle => self.alarm.set(self.limits.idle),
             Phase::Head => self.alarm.set(self.limits.head),
@@ -95,6 +100,25 @@ impl Link {
     pub fn half_close(&self) {
         self.half_closed.set(true);
         self.alarm.stay_restless();
+        if let Some(hungry) = self.hungry.take() {
+            hungry.wake();
+        }
+    }
+
+    /// The task of `context` has all of the body that is here, and waits for more.
+    pub fn hunger(&self, context: &Context<'_>) {
+        if self.is_half_closed() {
+            self.starving.set(true);
+            self.alarm.wake();
+        } else {
+            self.hungry.replace(Some(context.waker().clone()));
+        }
+    }
+
+    /// A request's body lacks something that the client will not send any more.
+    #[must_use]
+    pub const fn is_starving(&self) -> bool {
+        self.starving.get()
     }
 
     /// The client will send nothing more.
@@ -155,6 +179,8 @@ impl Links {
             alarm,
             phase: Cell::new(Phase::Idle),
             half_closed: Cell::new(false),
+            starving: Cell::new(false),
+            hungry: RefCell::default(),
             limits: self.limits,
             all: Rc::clone(&self.all),
         })

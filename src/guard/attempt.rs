@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Response, Uri};
 
 use super::answer::AnswerBody;
-use super::exchange::{self, Holding};
+use super::exchange::{self, Going, Holding};
 use super::plan::{CountsAgent, RulePlan, SitePlan};
 use super::recognise::{Attempt, Writing};
 use super::seen::Hold;
@@ -126,7 +126,9 @@ impl Visit<'_> {
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
         let request = self.prepare(site, parts, body, false);
-        let answered = exchange::begin(case, holding, request).await?;
+        let own = self.downstream.take_own(&self.worker.upstreams.to(&site.upstream));
+        let mut answered = exchange::begin(case, holding, Going { request, own }).await?;
+        answered.body_mut().belong_to(self.downstream);
         Ok(self.pass_on(answered))
     }
 

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 
 use super::Worker;
-use super::answer::{Content, UpstreamBody};
+use super::answer::{Content, Home, UpstreamBody};
 use super::attempt::Case;
+use super::forward::authenticates;
 use super::recognise::Writing;
 use crate::alarm::Alarm;
 use crate::body::RequestBody;
+use crate::headers::authenticates_connection;
 use crate::policy::coding::Coding;
 use crate::policy::outcome::{Head, Judgement, NoAnswer};
 use crate::rejection::Rejection;
@@ -44,14 +47,23 @@ pub(super) enum Holding {
     Uncounted,
 }
 
+/// An attempt on its way.
+#[derive(Debug)]
+pub(super) struct Going {
+    /// What is sent.
+    pub request: Request<RequestBody>,
+    /// The connection that was authenticated for its client.
+    pub own: Option<Lease>,
+}
+
 /// Sends an attempt upstream and waits for what came of it. Dropping the future leaves the
 /// exchange to itself: it is settled all the same, and counted among those without a client.
 pub(super) async fn begin(
     case: Rc<Case>,
     holding: Holding,
-    request: Request<RequestBody>,
+    going: Going,
 ) -> Result<Response<Content>, Rejection> {
-    let exchange = Box::pin(run(Rc::clone(&case), holding, request));
+    let exchange = Box::pin(run(Rc::clone(&case), holding, going));
     Attended { exchange: Some(exchange), case }.await
 }
 
@@ -111,13 +123,14 @@ impl Drop for UnderWay {
 async fn run(
     case: Rc<Case>,
     holding: Holding,
-    request: Request<RequestBody>,
+    going: Going,
 ) -> Result<Response<Content>, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
     let timeouts = case.worker.shared.plan.settings.timeouts;
     let (alarm, begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
     alarm.set(timeouts.response_head.min(timeouts.exchange));
-    let sending = send(&case, request, &alarm);
+    let dedicated = going.own.is_some() || authenticates(going.request.headers());
+    let sending = send(&case, going, &alarm);
     let (mut response, lease) = match sending.await {
         Ok(answered) => answered,
         Err(Unanswered { error, sent: Sent::Nothing }) => {
@@ -146,7 +159,12 @@ async fn run(
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));
     }
-    let body = UpstreamBody::new(incoming, lease, None);
+    let home = if dedicated || authenticates_connection(&parts.headers, &WWW_AUTHENTICATE) {
+        Home::Nobody
+    } else {
+        Home::Pool
+    };
+    let body = UpstreamBody::new(incoming, lease, home);
     let content = if begun.is_empty() {
         Content::Streamed(body)
     } else {
@@ -165,12 +183,16 @@ struct Unanswered {
 /// was not sent at all, and goes out on a new one.
 async fn send(
     case: &Case,
-    request: Request<RequestBody>,
+    Going { request, own }: Going,
     alarm: &Alarm,
 ) -> Result<(Response<hyper::body::Incoming>, Lease), Unanswered> {
     let pool = case.worker.upstreams.to(&case.site.upstream);
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
-    let mut lease = pool.lease(Wanted::Lively).await.map_err(unsent)?;
+    let wanted = if authenticates(request.headers()) { Wanted::New } else { Wanted::Lively };
+    let mut lease = match own {
+        Some(own) => own,
+        None => pool.lease(wanted).await.map_err(unsent)?,
+    };
     let failure = match send_on(&mut lease, request, alarm).await {
         Ok(response) => return Ok((response, lease)),
         Err(failure) => failure,
@@ -190,8 +212,8 @@ async fn send_on(
     request: Request<RequestBody>,
     alarm: &Alarm,
 ) -> Result<Response<hyper::body::Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
-    let written = lease.written();
-    let before = written.get();
+    let traffic = lease.traffic();
+    let before = traffic.written.get();
     match alarm.in_time(lease.send(request)).await {
         Some(Ok(response)) => Ok(response),
         Some(Err(failure)) => {
@@ -199,7 +221,8 @@ async fn send_on(
             Err((Unanswered { error, sent: failure.sent }, failure.request))
         }
         None => {
-            let sent = if written.get() == before { Sent::Nothing } else { Sent::Something };
+            let sent =
+                if traffic.written.get() == before { Sent::Nothing } else { Sent::Something };
             Err((Unanswered { error: UpstreamError::Timeout, sent }, None))
         }
     }

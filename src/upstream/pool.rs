@@ -1,6 +1,6 @@
 //! The open connections to one application.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
-use super::{Age, Keep, Lease, UpstreamError, UpstreamSocket};
+use super::{Age, Keep, Lease, Traffic, UpstreamError, UpstreamSocket};
 use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
 use crate::clock::Moment;
@@ -99,7 +99,7 @@ pub struct Pool {
 #[derive(Debug)]
 struct Idle {
     sender: SendRequest<RequestBody>,
-    written: Rc<Cell<u64>>,
+    traffic: Rc<Traffic>,
     since: Moment,
 }
 
@@ -117,9 +117,9 @@ impl Pool {
             Wanted::New | Wanted::Tunnel => None,
         };
         match longest.and_then(|longest| self.take_idle(longest)) {
-            Some(Idle { sender, written, .. }) => Ok(Lease {
+            Some(Idle { sender, traffic, .. }) => Ok(Lease {
                 sender,
-                written,
+                traffic,
                 age: Age::Reused,
                 pool: Rc::clone(self),
                 keep: Keep::Pooled,
@@ -148,10 +148,10 @@ impl Pool {
         self.alarms.now().since(connection.since).saturating_add(SWEEP)
     }
 
-    pub(super) fn take_back(&self, sender: SendRequest<RequestBody>, written: Rc<Cell<u64>>) {
+    pub(super) fn take_back(&self, sender: SendRequest<RequestBody>, traffic: Rc<Traffic>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
-            idle.push_back(Idle { sender, written, since: self.alarms.now() });
+            idle.push_back(Idle { sender, traffic, since: self.alarms.now() });
         }
     }
 
@@ -169,8 +169,8 @@ impl Pool {
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?
             .map_err(UpstreamError::Connect)?;
-        let written = Rc::new(Cell::new(0));
-        let socket = UpstreamSocket { stream, written: Rc::clone(&written) };
+        let traffic = Rc::<Traffic>::default();
+        let socket = UpstreamSocket { stream, traffic: Rc::clone(&traffic) };
         let mut builder = Builder::new();
         builder
             .max_buf_size(BUFFER)
@@ -190,7 +190,7 @@ impl Pool {
             tokio::task::spawn_local(async move { drop(connection.await) });
             (Keep::Pooled, None)
         };
-        Ok(Lease { sender, written, age: Age::Fresh, pool: Rc::clone(self), keep, tunnel })
+        Ok(Lease { sender, traffic, age: Age::Fresh, pool: Rc::clone(self), keep, tunnel })
     }
 }
 

@@ -1,0 +1,78 @@
+//! What a guard is started with.
+
+use std::fmt::Write as _;
+
+use tempfile::TempDir;
+
+use super::guard::Guard;
+use super::upstream::Upstream;
+
+/// The site of a configuration that names none: a login form at `/login` whose success is a 302.
+const SITES: &str = r#"
+sites:
+  - name: shop
+    upstream: "{UPSTREAM}"
+    logins:
+      - path: /login
+        username: { form: user }
+        password: { form: password }
+        outcome: { success: { status: 302 } }
+"#;
+
+/// What every configuration says that does not say otherwise.
+const USUAL: [(&str, &str); 5] = [
+    ("listen:", "listen: \"127.0.0.1:0\"\n"),
+    ("workers:", "workers: 2\n"),
+    ("metrics:", "metrics: { address: \"127.0.0.1:0\" }\n"),
+    ("admin:", "admin: none\n"),
+    ("sites:", SITES),
+];
+
+/// A configuration and the files it needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// The configuration.
+    pub text: String,
+    /// Where it and its files are.
+    pub dir: TempDir,
+}
+
+impl Setup {
+    /// A configuration. What it lacks of `listen`, `workers`, `metrics`, `admin` and `sites` is
+    /// added: any port of 127.0.0.1, and a site with a login form at `/login` whose success is a
+    /// 302. `{DIR}` is the directory it is in.
+    pub fn new(text: &str) -> Self {
+        let mut text = text.to_owned();
+        for (key, usual) in USUAL {
+            if !text.lines().any(|line| line.starts_with(key)) {
+                write!(text, "\n{usual}").unwrap();
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let text = text.replace("{DIR}", dir.path().to_str().unwrap());
+        Self { text, dir }
+    }
+
+    /// With the upstream that `{UPSTREAM}` stands for.
+    pub fn upstream(self, upstream: &Upstream) -> Self {
+        self.replace("{UPSTREAM}", upstream.url())
+    }
+
+    /// With `placeholder` replaced.
+    pub fn replace(mut self, placeholder: &str, by: &str) -> Self {
+        self.text = self.text.replace(placeholder, by);
+        self
+    }
+
+    /// With a file beside the configuration.
+    pub fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.dir.path().join(name), text).unwrap();
+        self
+    }
+
+    /// Starts the guard and waits until it listens.
+    #[track_caller]
+    pub fn start(self) -> Guard {
+        Guard::of(self)
+    }
+}
