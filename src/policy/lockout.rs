@@ -98,6 +98,14 @@ impl CoolOff {
             }
         }
     }
+
+    /// Whether it matters how many lockouts came before.
+    const fn escalates(&self) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Steps(steps) => steps.len() > 1,
+        }
+    }
 }
 
 /// How failures are forgotten.
@@ -209,9 +217,11 @@ impl History {
             self.tally = 0;
         }
         if self.failures >= limit.failures.get() {
-            self.lock(limit, self.latest); // the limit was lowered to the count
-            if self.locked_until.is_some_and(|until| now >= until) {
+            // the limit was lowered to the count
+            if now >= limit.cool_off.end(self.latest, self.tally) {
                 self.begin_anew();
+            } else {
+                self.lock(limit, self.latest);
             }
         }
         self
@@ -410,8 +420,10 @@ impl History {
     fn lock(&mut self, limit: &Limit, from: Moment) {
         let until = limit.cool_off.end(from, self.tally);
         self.locked_until = Some(until);
-        self.tally = self.tally.saturating_add(1);
-        self.forget_tally_at = until.after(limit.forget_lockouts_after);
+        if limit.cool_off.escalates() {
+            self.tally = self.tally.saturating_add(1);
+            self.forget_tally_at = until.after(limit.forget_lockouts_after);
+        }
     }
 }
 
