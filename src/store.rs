@@ -165,16 +165,15 @@ impl Store {
         lock(&self.ledger).reset(selector, what, self.clock.now())
     }
 
-    /// Takes away the counters that refused with this reference.
+    /// Takes away the counters that refused with this reference, in whatever case it is written.
+    /// Where that was too long ago to be remembered, it names the one that lasts longest.
     #[must_use]
     pub fn reset_reference(&self, reference: &str) -> Removed {
+        let reference = reference.to_ascii_uppercase();
+        let remembered = self.references.get(self.reference(&reference), self.clock.now());
+        let keys = remembered.unwrap_or_else(|| lock(&self.ledger).named(&reference).into());
         let mut removed = Removed::default();
-        for key in self
-            .references
-            .get(self.reference(reference), self.clock.now())
-            .iter()
-            .flat_map(|keys| keys.iter())
-        {
+        for key in keys.iter() {
             let selector = Selector { counter: Some(*key), ..Selector::default() };
             removed.counters += self.reset(&selector, Reset::Everything).counters;
         }

@@ -77,6 +77,9 @@ pub(super) fn tell(
         Some(key) => key.reference(),
         None => crate::policy::key::Key(worker.random()).reference(),
     };
+    if let Some(Lockout { keys, .. }) = locked.filter(|lockout| !lockout.keys.is_empty()) {
+        store.remember(&reference, keys);
+    }
     let retry_after = match locked {
         Some(lockout) => seconds_left(store, lockout.until),
         None => matches!(rejection, Rejection::Busy).then_some(1),
