@@ -9,5 +9,7 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod driven;
 mod smoke;
 mod support;
+mod vectors;
