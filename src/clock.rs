@@ -108,12 +108,17 @@ impl Clock {
         }
     }
 
-    /// The wall-clock time of `moment` since 1970, for people and logs.
+    /// The present wall-clock time since 1970, of the operating system.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
+    pub fn wall_now(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// The wall-clock time of `moment` since 1970, for people and logs.
+    #[must_use]
     pub fn wall(&self, moment: Moment) -> Duration {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = self.now();
+        let (wall, now) = (self.wall_now(), self.now());
         wall.saturating_add(moment.since(now)).saturating_sub(now.since(moment))
     }
 }

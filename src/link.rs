@@ -48,6 +48,8 @@ impl Phase {
 pub struct Link {
     /// The other end.
     pub peer: PeerAddr,
+    /// The other end in words.
+    pub peer_text: Rc<str>,
     /// The other end as a header value; `None` on a unix socket.
     pub peer_value: Option<HeaderValue>,
     /// The same as an element of the `Forwarded` header.
@@ -192,6 +194,7 @@ impl Links {
         };
         let link = Rc::new(Link {
             peer,
+            peer_text: peer.to_string().into(),
             peer_value,
             peer_forwarded,
             phase: Cell::new(Phase::Idle),

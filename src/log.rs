@@ -6,9 +6,10 @@
 
 pub mod line;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher};
-use std::io::Write;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::Write as _;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -17,8 +18,13 @@ use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::clock::Clock;
 use crate::config::{LogFormat, LogSettings};
-use crate::store::memory::lock;
-use line::Line;
+use crate::store::memory::{BuildHashedAlready, lock};
+use line::{LineWriter, Stamp, write_line};
+
+thread_local! {
+    /// Where a thread writes its line before it takes the lock.
+    static FIELDS: RefCell<String> = RefCell::default();
+}
 
 /// How much may wait to be written.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -34,20 +40,23 @@ const REPEATED_EVERY_MS: u64 = 1000;
 pub struct Logger {
     settings: LogSettings,
     clock: Clock,
+    hashing: RandomState,
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     buffer: Mutex<Buffer>,
     filled: Condvar,
+    format: LogFormat,
 }
 
 #[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
+    stamp: Stamp,
     dropped: u64,
-    repeated: HashMap<u64, Repeated>,
+    repeated: HashMap<u64, Repeated, BuildHashedAlready>,
     since: u64,
     closing: Closing,
 }
@@ -59,11 +68,11 @@ enum Closing {
     Yes,
 }
 
-/// A line that was written and came again.
-#[derive(Debug)]
+/// How often a line came again that was written, and what it said.
+#[derive(Debug, Default)]
 struct Repeated {
-    line: Line,
     times: u64,
+    latest: Option<(Duration, Box<str>)>,
 }
 
 /// Writes what is left when it goes out of scope.
@@ -93,84 +102,82 @@ pub fn install(
     settings: LogSettings,
     clock: Clock,
 ) -> Result<LogGuard, tracing::subscriber::SetGlobalDefaultError> {
-    let shared = Arc::new(Shared::default());
-    let logger = Logger { settings, clock: clock.clone(), shared: Arc::clone(&shared) };
+    let (buffer, filled, format) = (Mutex::default(), Condvar::new(), settings.format);
+    let shared = Arc::new(Shared { buffer, filled, format });
+    let hashing = RandomState::new();
+    let logger = Logger { settings, clock: clock.clone(), hashing, shared: Arc::clone(&shared) };
     tracing::subscriber::set_global_default(logger)?;
     let writing = Arc::clone(&shared);
-    let format = settings.format;
     let writer = std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || write_out(&writing, format, &clock))
+        .spawn(move || while write_out(&writing, &clock) == Closing::No {})
         .ok();
     Ok(LogGuard { shared, writer })
 }
 
-fn write_out(shared: &Shared, format: LogFormat, clock: &Clock) {
-    loop {
-        let mut buffer = lock(&shared.buffer);
-        while buffer.bytes.is_empty() && buffer.closing == Closing::No && buffer.is_quiet() {
-            buffer = shared
-                .filled
-                .wait_timeout(buffer, Duration::from_millis(REPEATED_EVERY_MS))
-                .map_or_else(|poisoned| poisoned.into_inner().0, |(buffer, _)| buffer);
-        }
-        let closing = buffer.closing;
-        let now = clock.now().0;
-        if closing == Closing::Yes || now.saturating_sub(buffer.since) >= REPEATED_EVERY_MS {
-            buffer.flush_repeated(format, now);
-        }
-        let bytes = std::mem::take(&mut buffer.bytes);
-        drop(buffer);
-        // there is nobody to tell that standard error is gone
-        drop(std::io::stderr().lock().write_all(&bytes));
-        if closing == Closing::Yes {
-            return;
-        }
-        // lines of the next moments go out together
-        let buffer = lock(&shared.buffer);
-        drop(
-            shared.filled.wait_timeout_while(buffer, EVERY, |buffer| buffer.closing == Closing::No),
-        );
+/// Waits for lines and writes them; returns whether they were the last.
+fn write_out(shared: &Shared, clock: &Clock) -> Closing {
+    let idle = |buffer: &mut Buffer| buffer.is_idle();
+    let buffer = lock(&shared.buffer);
+    let waited = shared.filled.wait_while(buffer, idle);
+    drop(waited.unwrap_or_else(std::sync::PoisonError::into_inner));
+    // lines of the next moments go out together
+    let open = |buffer: &mut Buffer| buffer.closing == Closing::No;
+    let buffer = lock(&shared.buffer);
+    let waited = shared.filled.wait_timeout_while(buffer, EVERY, open);
+    let mut buffer = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+    let now = clock.now();
+    let is_due = now.0.saturating_sub(buffer.since) >= REPEATED_EVERY_MS;
+    let closing = buffer.closing;
+    if closing == Closing::Yes || is_due {
+        buffer.since = now.0;
+        buffer.flush_repeated(shared.format, clock.wall(now));
     }
+    let bytes = std::mem::take(&mut buffer.bytes);
+    drop(buffer);
+    // there is nobody to tell that standard error is gone
+    drop(std::io::stderr().lock().write_all(&bytes));
+    closing
 }
 
 impl Buffer {
-    fn is_quiet(&self) -> bool {
-        self.repeated.is_empty() && self.dropped == 0
+    fn is_idle(&self) -> bool {
+        let nothing = self.bytes.is_empty() && self.repeated.is_empty() && self.dropped == 0;
+        nothing && self.closing == Closing::No
     }
 
     /// Appends a line, or counts it where the same was written lately.
-    fn add(&mut self, line: Line, format: LogFormat) {
-        let mut hasher = DefaultHasher::new();
-        line.hash_content(&mut hasher);
-        let same = hasher.finish();
+    fn add(&mut self, same: u64, line: (Duration, &str), format: LogFormat) {
         if let Some(repeated) = self.repeated.get_mut(&same) {
             repeated.times += 1;
+            let text = repeated.latest.take().map_or_else(|| line.1.into(), |(_, text)| text);
+            repeated.latest = Some((line.0, text));
             return;
         }
         if self.bytes.len() >= MOST_BYTES {
             self.dropped += 1;
             return;
         }
-        line.write(&mut self.bytes, format, 0);
+        write_line(&mut self.bytes, &mut self.stamp, format, line, 0);
         if self.repeated.len() < MOST_REPEATED {
-            self.repeated.insert(same, Repeated { line, times: 0 });
+            self.repeated.insert(same, Repeated::default());
         }
     }
 
-    fn flush_repeated(&mut self, format: LogFormat, now: u64) {
-        self.since = now;
-        for (_, repeated) in self.repeated.drain() {
-            if repeated.times > 0 {
-                repeated.line.write(&mut self.bytes, format, repeated.times);
+    fn flush_repeated(&mut self, format: LogFormat, now: Duration) {
+        for (_, repeated) in std::mem::take(&mut self.repeated) {
+            if let Some((wall, text)) = repeated.latest {
+                let line = (wall, &*text);
+                write_line(&mut self.bytes, &mut self.stamp, format, line, repeated.times);
             }
         }
         let dropped = std::mem::take(&mut self.dropped);
         if dropped > 0 {
-            let mut line = Line::new(Level::WARN, Duration::ZERO);
+            let mut fields = String::new();
+            let mut line = LineWriter::new(&mut fields, format, Level::WARN);
             line.text("event", "log_lines_dropped");
             line.number("count", dropped);
-            line.write(&mut self.bytes, format, 0);
+            write_line(&mut self.bytes, &mut self.stamp, format, (now, &fields), 0);
         }
     }
 }
@@ -189,16 +196,21 @@ impl Subscriber for Logger {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let wall = self.clock.wall(self.clock.now());
-        let mut line = Line::new(*event.metadata().level(), wall);
-        event.record(&mut Fields(&mut line));
-        let mut buffer = lock(&self.shared.buffer);
-        let was_empty = buffer.bytes.is_empty();
-        buffer.add(line, self.settings.format);
-        drop(buffer);
-        if was_empty {
-            self.shared.filled.notify_one();
-        }
+        FIELDS.with_borrow_mut(|fields| {
+            fields.clear();
+            let format = self.shared.format;
+            let line = LineWriter::new(fields, format, *event.metadata().level());
+            event.record(&mut Fields(line));
+            let same = self.hashing.hash_one(&*fields);
+            let wall = self.clock.wall_now();
+            let mut buffer = lock(&self.shared.buffer);
+            let was_idle = buffer.is_idle();
+            buffer.add(same, (wall, fields), format);
+            drop(buffer);
+            if was_idle {
+                self.shared.filled.notify_one();
+            }
+        });
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -207,7 +219,7 @@ impl Subscriber for Logger {
 }
 
 /// Takes the fields of a traced event into a line.
-struct Fields<'a>(&'a mut Line);
+struct Fields<'a>(LineWriter<'a>);
 
 impl Visit for Fields<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {

@@ -248,8 +248,8 @@ fn mentions_json(value: &[u8]) -> bool {
     let mut types = value.split(|byte| *byte == b',');
     types.any(|kind| {
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let lower = kind.to_ascii_lowercase();
-        lower.ends_with(b"/json") || lower.ends_with(b"+json")
+        let end = kind.len().checked_sub(5).and_then(|at| kind.get(at..)).unwrap_or_default();
+        end.eq_ignore_ascii_case(b"/json") || end.eq_ignore_ascii_case(b"+json")
     })
 }
 

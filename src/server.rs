@@ -216,4 +216,5 @@ async fn serve(
         tokio::time::sleep(Duration::from_millis(20)).await;
         worker.sweep(&clock);
     }
+    worker.end();
 }

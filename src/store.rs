@@ -14,26 +14,23 @@ pub mod register;
 pub mod select;
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
 use crate::config::StoreSettings;
 use crate::policy::client::ClientRules;
-use crate::policy::key::{Claim, CountedLimit, Fingerprint, Key, Keyer, ScopeNames, Subject};
+use crate::policy::key::{Claim, CountedLimit, Key, Keyer, ScopeNames, Subject};
 use crate::policy::lockout::{Limit, Proof};
 use counters::{Counters, Evicted};
 use hand::{HandLock, TooMany};
 use ledger::{Admission, Ledger, Refusal, Settled, Settlement, Terms};
-use memory::{Recent, lock};
+use memory::lock;
 use operate::{Removed, Reset, Sizes};
 use queue::Answer;
 use register::LimitName;
 use select::{Row, Selector};
-
-/// How many references are remembered, and for how long.
-const REFERENCES: u64 = 10_000;
-const REFERENCE_LIFE: Duration = Duration::from_hours(24);
 
 /// All counters of this process, shared by its threads.
 #[derive(Debug)]
@@ -41,7 +38,8 @@ pub struct Store {
     ledger: Mutex<Ledger>,
     clock: Clock,
     keyer: Keyer,
-    references: Recent<Arc<[Key]>>,
+    /// How many locks by hand there are, to be looked at without the lock.
+    hand_locks: AtomicUsize,
 }
 
 /// Leave to forward an attempt. Dropped unsettled it charges a failure without a verdict, since
@@ -62,7 +60,7 @@ impl Store {
             ledger: Mutex::new(Ledger::new(counters)),
             clock,
             keyer,
-            references: Recent::new(REFERENCES),
+            hand_locks: AtomicUsize::new(0),
         })
     }
 
@@ -100,10 +98,10 @@ impl Store {
     /// The lock by hand that refuses an attempt, if there is one.
     #[must_use]
     pub fn hand_lock(&self, subject: &Subject, claim: Option<&Claim>) -> Option<HandLock> {
-        let ledger = lock(&self.ledger);
-        if ledger.hand.is_empty() {
+        if self.hand_locks.load(Ordering::Acquire) == 0 {
             return None;
         }
+        let ledger = lock(&self.ledger);
         let charges = claim.map_or(&[][..], |claim| &claim.charges);
         let keys: Vec<Key> = charges.iter().map(|charge| charge.key).collect();
         ledger.hand.find(subject, &keys, self.clock.now()).cloned()
@@ -171,32 +169,23 @@ impl Store {
     /// Takes away what `selector` means; places stay.
     #[must_use]
     pub fn reset(&self, selector: &Selector, what: Reset) -> Removed {
-        lock(&self.ledger).reset(selector, what, self.clock.now())
-    }
-
-    /// Takes away the counters that refused with this reference, in whatever case it is written.
-    /// Where that was too long ago to be remembered, it names the one that lasts longest.
-    #[must_use]
-    pub fn reset_reference(&self, reference: &str) -> Removed {
-        let reference = reference.to_ascii_uppercase();
-        let remembered = self.references.get(self.reference(&reference), self.clock.now());
-        let keys = remembered.unwrap_or_else(|| lock(&self.ledger).named(&reference).into());
-        let mut removed = Removed::default();
-        for key in keys.iter() {
-            let selector = Selector { counter: Some(*key), ..Selector::default() };
-            removed.counters += self.reset(&selector, Reset::Everything).counters;
-        }
+        let mut ledger = lock(&self.ledger);
+        let removed = ledger.reset(selector, what, self.clock.now());
+        self.hand_locks.store(ledger.hand.count(), Ordering::Release);
         removed
     }
 
-    /// Remembers which counters refused with this reference.
-    pub fn remember(&self, reference: &str, keys: &[Key]) {
-        let until = self.clock.now().after(REFERENCE_LIFE);
-        self.references.remember(self.reference(reference), keys.into(), until);
-    }
-
-    fn reference(&self, reference: &str) -> Fingerprint {
-        self.keyer.fingerprint("reference", &[reference.as_bytes()])
+    /// Takes away the counter that refused with this reference.
+    #[must_use]
+    pub fn reset_reference(&self, reference: &str) -> Removed {
+        let mut removed = Removed::default();
+        for row in self.list(&Selector::default()) {
+            if row.id.reference() == reference {
+                let selector = Selector { counter: Some(row.id), ..Selector::default() };
+                removed.counters += self.reset(&selector, Reset::Everything).counters;
+            }
+        }
+        removed
     }
 
     /// Refuses what `selector` means from the next admission on, until then. Clients whose
@@ -216,7 +205,10 @@ impl Store {
                 crate::policy::client::ClientAddr::new(network.addr()).network(rules.address);
             if counted.contains(&network) { counted } else { network }
         });
-        lock(&self.ledger).hand.lock(selector, hand)
+        let mut ledger = lock(&self.ledger);
+        ledger.hand.lock(selector, hand)?;
+        self.hand_locks.store(ledger.hand.count(), Ordering::Release);
+        Ok(())
     }
 
     /// Counters that still counted and had to make room since this was last asked.

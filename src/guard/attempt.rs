@@ -11,14 +11,13 @@ use super::answer::AnswerBody;
 use super::exchange::{self, Holding};
 use super::plan::{CountsAgent, RulePlan, SitePlan};
 use super::recognise::{Attempt, Writing};
+use super::seen::Hold;
 use super::session::{cookies_of, referer, sessions_of};
 use super::{Visit, Worker};
 use crate::events::{self, About, Details, Name};
 use crate::policy::client::ClientAddr;
 use crate::policy::credentials::{Basic, Username};
-use crate::policy::key::{
-    AccountId, Candidate, Claim, Counted, Fingerprint, Keyer, Subject, claim, subject,
-};
+use crate::policy::key::{Candidate, Claim, Counted, Fingerprint, Keyer, Subject, claim, subject};
 use crate::policy::outcome::{Asked, Challenged, Format};
 use crate::policy::route::{Mode, NeverLock};
 use crate::rejection::{Lockout, Rejection};
@@ -51,8 +50,9 @@ pub(super) struct Case {
 
 /// What events show of an attempt.
 pub(super) struct Shown {
-    pub client: String,
-    pub peer: Option<String>,
+    pub client: Rc<str>,
+    /// Where it is another.
+    pub peer: Option<Rc<str>>,
     pub username: Option<String>,
 }
 
@@ -148,9 +148,7 @@ impl Visit<'_> {
         let (usernames, guesses) = (attempt.credentials.usernames, attempt.credentials.guesses);
         let mut subject = subject(&site.site.name, client, &shared.plan.settings.clients);
         subject.candidates = usernames.iter().map(|name| candidate(keyer, name)).collect();
-        if subject.candidates.is_empty() {
-            subject.candidates = self.known_by_session(&sessions);
-        }
+        self.add_sessions_accounts(&mut subject.candidates, &sessions);
         if attempt.plan.counts_agent == CountsAgent::Yes {
             subject.user_agent = parts.headers.get(USER_AGENT).map(agent);
         }
@@ -159,12 +157,9 @@ impl Visit<'_> {
             credentials: fingerprint(keyer, &attempt.plan, client, &attempt.basic),
             target: self.target(site, parts),
         });
-        let peer = self.downstream.link.peer.to_string();
-        let shown = Shown {
-            client: client.to_string(),
-            peer: Some(peer).filter(|peer| *peer != client.to_string()),
-            username: shown_names(&claim.subject),
-        };
+        let (shown_client, peer) = self.shown();
+        let username = shown_names(&claim.subject);
+        let shown = Shown { client: shown_client, peer, username };
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let asked = OwnedAsked {
             host: host.unwrap_or_default().to_owned(),
@@ -191,18 +186,22 @@ impl Visit<'_> {
         (case, attempt.body)
     }
 
-    /// A second factor's codes are guesses too: they belong to whom the session belongs to.
-    fn known_by_session(&self, sessions: &[Fingerprint]) -> Vec<Candidate> {
+    /// A second factor's codes are guesses too: they belong to whom the session belongs to, also
+    /// where the request names somebody else, as soon as an answer has proved the session his.
+    fn add_sessions_accounts(&self, candidates: &mut Vec<Candidate>, sessions: &[Fingerprint]) {
+        if sessions.is_empty() {
+            return;
+        }
         let shared = &self.worker.shared;
         let now = shared.store.clock().now();
-        let mut accounts: Vec<AccountId> = Vec::new();
-        for session in sessions {
-            accounts.extend(shared.seen.accounts(*session, now).iter().flat_map(|a| a.iter()));
+        let is_nameless = candidates.is_empty();
+        let owners = sessions.iter().filter_map(|session| shared.seen.owners(*session, now));
+        for owners in owners.filter(|owners| is_nameless || owners.hold == Hold::Proven) {
+            for account in owners.accounts.iter().copied() {
+                let known = candidates.iter().any(|known| known.account == account);
+                candidates.extend((!known).then_some(Candidate::nameless(account)));
+            }
         }
-        accounts.sort_unstable();
-        accounts.dedup();
-        let nameless = |account| Candidate { account, shown: None, spelling: 0 };
-        accounts.into_iter().map(nameless).collect()
     }
 
     /// A stranger that sends forwarding headers either tests the guard, or is a proxy that should
@@ -215,8 +214,8 @@ impl Visit<'_> {
     }
 
     fn suspect_identity(&self, site: &SitePlan, reason: &str) {
-        let peer = self.downstream.link.peer.to_string();
-        let about = About { client: Some(&peer), site: Some(&site.site.name), ..About::default() };
+        let client = Some(&*self.downstream.link.peer_text);
+        let about = About { client, site: Some(&site.site.name), ..About::default() };
         let details = Details { reason: Some(reason), ..Details::default() };
         events::report(Name::IdentitySuspect, about, details);
     }

@@ -1,11 +1,11 @@
 //! A login exchange with the upstream, which goes on without its client and is settled before the
 //! first byte of the answer goes downstream.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +13,9 @@ use http::{Request, Response};
 use http_body::Body as _;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use super::Worker;
 use super::answer::{Content, UpstreamBody};
 use super::attempt::Case;
 use super::recognise::Writing;
@@ -52,58 +52,72 @@ pub(super) async fn begin(
     holding: Holding,
     request: Request<RequestBody>,
 ) -> Result<Response<Content>, Rejection> {
-    let (tell, told) = oneshot::channel();
-    tokio::task::spawn_local(attend(case, holding, request, tell));
-    told.await.unwrap_or(Err(Rejection::Upstream(UpstreamError::Timeout)))
+    let exchange = Box::pin(run(Rc::clone(&case), holding, request));
+    Attended { exchange: Some(exchange), case }.await
 }
 
-/// Counts the exchanges of a worker that are under way, so that it does not end before them.
-struct UnderWay<'a>(&'a Cell<usize>);
+type Exchange = Pin<Box<dyn Future<Output = Result<Response<Content>, Rejection>>>>;
 
-impl<'a> UnderWay<'a> {
-    fn begin(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
-    }
-}
-
-async fn attend(
+/// An exchange whose client waits for it. It costs a task of its own only when the client goes.
+struct Attended {
+    exchange: Option<Exchange>,
     case: Rc<Case>,
-    holding: Holding,
-    request: Request<RequestBody>,
-    mut tell: oneshot::Sender<Result<Response<Content>, Rejection>>,
-) {
-    let _under_way = UnderWay::begin(&case.worker.exchanges);
-    let mut exchange = pin!(run(&case, holding, request));
-    let result = tokio::select! {
-        biased;
-        result = &mut exchange => result,
-        () = tell.closed() => {
+}
+
+impl Future for Attended {
+    type Output = Result<Response<Content>, Rejection>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(exchange) = &mut self.exchange else { return Poll::Pending };
+        let result = ready!(exchange.as_mut().poll(context));
+        self.exchange = None;
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        let Some(exchange) = self.exchange.take() else { return };
+        if self.case.worker.has_ended() {
+            return; // there is nobody to run it; its permit charges a failure
+        }
+        let case = Rc::clone(&self.case);
+        tokio::task::spawn_local(async move {
             let subject = &case.claim.subject;
             let detached = &case.worker.shared.detached;
             let _without = detached.begin(subject.address, Arc::clone(&subject.site));
-            exchange.await
-        }
-    };
-    // where nobody waits for it any more, the answer ends here, and its connection with it
-    drop(tell.send(result));
+            // nobody waits for the answer: it ends here, and its connection with it
+            drop(exchange.await);
+        });
+    }
+}
+
+/// Counts the exchanges of a worker that are under way, so that it does not end before them.
+struct UnderWay(Rc<Worker>);
+
+impl UnderWay {
+    fn begin(worker: &Rc<Worker>) -> Self {
+        worker.exchanges.set(worker.exchanges.get() + 1);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.exchanges.set(self.0.exchanges.get().saturating_sub(1));
+    }
 }
 
 /// The exchange itself: send, read the outcome, settle.
 async fn run(
-    case: &Case,
+    case: Rc<Case>,
     holding: Holding,
     request: Request<RequestBody>,
 ) -> Result<Response<Content>, Rejection> {
+    let _under_way = UnderWay::begin(&case.worker);
     let timeouts = &case.worker.shared.plan.settings.timeouts;
     let deadline = Instant::now() + timeouts.exchange;
-    let sending = send(case, request, timeouts.response_head.min(timeouts.exchange));
+    let sending = send(&case, request, timeouts.response_head.min(timeouts.exchange));
     let (mut response, lease) = match sending.await {
         Ok(answered) => answered,
         Err(Unanswered { error, sent: Sent::Nothing }) => {
@@ -126,7 +140,7 @@ async fn run(
     };
     let by_body = deadline.min(Instant::now() + timeouts.verdict);
     let mut begun = VecDeque::new();
-    let judgement = judge(case, &mut response, &mut begun, by_body).await;
+    let judgement = judge(&case, &mut response, &mut begun, by_body).await;
     let (parts, incoming) = response.into_parts();
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));
@@ -198,8 +212,7 @@ async fn judge(
     deadline: Instant,
 ) -> Judgement {
     let rules = &case.plan.rule.outcome;
-    let now = case.worker.shared.store.clock();
-    let now = now.wall(now.now());
+    let now = case.worker.shared.store.clock().wall_now();
     let (status, headers) = (response.status(), response.headers().clone());
     let head = Head { status, headers: &headers, asked: case.asked(), now };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {

@@ -1,5 +1,7 @@
 //! A rejection becomes a response and is reported, once.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::Response;
 
@@ -10,6 +12,7 @@ use crate::clock::Moment;
 use crate::events::{self, About, Details, Name};
 use crate::link::Link;
 use crate::log::line::write_time;
+use crate::policy::client::PeerAddr;
 use crate::policy::route::ResponseSettings;
 use crate::rejection::page::Told;
 use crate::rejection::{Lockout, Rejection, Wanted, respond};
@@ -30,20 +33,27 @@ impl Visit<'_> {
         let own = site.and_then(|site| site.site.logins.first());
         let settings = own.map_or(&shared.plan.settings.response, |rule| &rule.lockout.response);
         let about = About { site: site.map(|site| &*site.site.name), ..About::default() };
-        let client = self.client.map(|client| client.to_string());
-        let peer = self.downstream.link.peer.to_string();
-        let about = About {
-            client: client.as_deref().or(Some(&peer)),
-            peer: client.as_deref().filter(|client| *client != peer).map(|_| &*peer),
-            ..about
-        };
+        let (client, peer) = self.shown();
+        let about = About { client: Some(&client), peer: peer.as_deref(), ..about };
         let response = tell(self.worker, rejection, &self.wanted, settings, about);
         self.own(response)
     }
 
+    /// The client as events show it, and the peer where it is another.
+    pub(super) fn shown(&self) -> (Rc<str>, Option<Rc<str>>) {
+        let link = &self.downstream.link;
+        let own = Rc::clone(&link.peer_text);
+        match self.client {
+            Some(client) if link.peer != PeerAddr::Ip(client.ip()) => {
+                (client.to_string().into(), Some(own))
+            }
+            Some(_) | None => (own, None),
+        }
+    }
+
     /// Makes a response of the guard's own go out on this connection.
     pub(super) fn own(&self, response: Response<Bytes>) -> Response<AnswerBody> {
-        let link = std::rc::Rc::clone(&self.downstream.link);
+        let link = Rc::clone(&self.downstream.link);
         response.map(|bytes| AnswerBody::new(Content::Own(Some(bytes)), link))
     }
 }
@@ -57,8 +67,7 @@ impl Worker {
         wanted: &Wanted,
         settings: &ResponseSettings,
     ) -> Response<Bytes> {
-        let client = link.peer.to_string();
-        let about = About { client: Some(&client), ..About::default() };
+        let about = About { client: Some(&link.peer_text), ..About::default() };
         tell(self, rejection, wanted, settings, about)
     }
 }
@@ -77,9 +86,6 @@ pub(super) fn tell(
         Some(key) => key.reference(),
         None => crate::policy::key::Key(worker.random()).reference(),
     };
-    if let Some(Lockout { keys, .. }) = locked.filter(|lockout| !lockout.keys.is_empty()) {
-        store.remember(&reference, keys);
-    }
     let retry_after = match locked {
         Some(lockout) => seconds_left(store, lockout.until),
         None => matches!(rejection, Rejection::Busy).then_some(1),

@@ -18,10 +18,28 @@ const MOST_ACCOUNTS: usize = 4;
 /// What was seen lately, by all workers.
 #[derive(Debug)]
 pub struct Seen {
-    sessions: Recent<Arc<[AccountId]>>,
+    sessions: Recent<Owners>,
     accepted: Recent<()>,
     wrong: Recent<()>,
     challenged: Recent<Option<Fingerprint>>,
+}
+
+/// Whom a session belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owners {
+    /// These accounts; an attempt may have named several.
+    pub accounts: Arc<[AccountId]>,
+    /// How surely.
+    pub hold: Hold,
+}
+
+/// How surely a session belongs to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// An attempt in it named him and failed.
+    Claimed,
+    /// An attempt in it named him and did not fail.
+    Proven,
 }
 
 impl Default for Seen {
@@ -36,16 +54,19 @@ impl Default for Seen {
 }
 
 impl Seen {
-    /// The accounts that a session is known to belong to.
+    /// Whom a session is known to belong to.
     #[must_use]
-    pub fn accounts(&self, session: Fingerprint, now: Moment) -> Option<Arc<[AccountId]>> {
+    pub fn owners(&self, session: Fingerprint, now: Moment) -> Option<Owners> {
         self.sessions.get(session, now)
     }
 
-    /// A session belongs to these accounts from now on.
-    pub fn belongs(&self, session: Fingerprint, accounts: &[AccountId], now: Moment) {
-        let accounts = accounts.get(..MOST_ACCOUNTS).unwrap_or(accounts);
-        self.sessions.remember(session, accounts.into(), now.after(SESSION_LIFE));
+    /// A session belongs to these accounts from now on, unless that is only claimed and it is
+    /// somebody's already.
+    pub fn belongs(&self, session: Fingerprint, accounts: &[AccountId], hold: Hold, now: Moment) {
+        if hold == Hold::Proven || self.owners(session, now).is_none() {
+            let accounts = accounts.get(..MOST_ACCOUNTS).unwrap_or(accounts).into();
+            self.sessions.remember(session, Owners { accounts, hold }, now.after(SESSION_LIFE));
+        }
     }
 
     /// A session has ended.

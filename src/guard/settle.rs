@@ -6,6 +6,7 @@ use super::attempt::Case;
 use super::exchange::Holding;
 use super::recognise::Writing;
 use super::report::time_of_day;
+use super::seen::Hold;
 use super::session::session;
 use super::watch::{Named, Sighting};
 use crate::clock::Moment;
@@ -33,7 +34,7 @@ impl Case {
         answer: Option<&Parts>,
     ) -> Option<Lockout> {
         let shared = &self.worker.shared;
-        let wall = shared.store.clock().wall(shared.store.clock().now());
+        let wall = shared.store.clock().wall_now();
         let cookies = answer.map_or_else(Vec::new, |parts| set_cookies(&parts.headers, wall));
         let known = self.remember_basic(judgement.outcome);
         self.remember_session(judgement.outcome, &cookies);
@@ -126,10 +127,9 @@ impl Case {
         let set = cookies.iter().filter(|cookie| pattern.matches(cookie.name));
         let set = set.filter_map(|cookie| Some((cookie.name, cookie.value?)));
         let set = set.map(|(name, value)| session(shared.store.keyer(), site, name, value));
+        let hold = if outcome == Outcome::Failure { Hold::Claimed } else { Hold::Proven };
         for session in self.sessions.iter().copied().chain(set) {
-            if outcome != Outcome::Failure || seen.accounts(session, now).is_none() {
-                seen.belongs(session, &accounts, now);
-            }
+            seen.belongs(session, &accounts, hold, now);
         }
     }
 

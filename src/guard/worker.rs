@@ -45,6 +45,7 @@ pub struct Worker {
     /// How many login exchanges are under way.
     pub exchanges: Cell<usize>,
     names: RefCell<Names>,
+    ended: Cell<bool>,
 }
 
 /// Makes names that nobody can foretell: hashes of a count under a key of this worker's own.
@@ -60,7 +61,7 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, links: Rc<Links>, keyer: Keyer) -> Self {
         let upstreams = Upstreams::new(shared.plan.settings.timeouts);
         let names = RefCell::new(Names { keyer, count: 0 });
-        Self { shared, links, upstreams, exchanges: Cell::new(0), names }
+        Self { shared, links, upstreams, exchanges: Cell::new(0), names, ended: Cell::new(false) }
     }
 
     /// Whether there are as many connections as there may be.
@@ -68,6 +69,17 @@ impl Worker {
     pub fn is_full(&self) -> bool {
         let settings = &self.shared.plan.settings;
         self.links.count() >= settings.bounds.connections.div_ceil(settings.workers.get())
+    }
+
+    /// Nothing runs on this thread any more.
+    pub fn end(&self) {
+        self.ended.set(true);
+    }
+
+    /// Whether nothing runs on this thread any more.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.ended.get()
     }
 
     /// Looks after everything that time changes.
@@ -81,7 +93,7 @@ impl Worker {
     pub fn random(&self) -> u128 {
         let mut names = self.names.borrow_mut();
         names.count += 1;
-        names.keyer.fingerprint("name", &[&names.count.to_le_bytes()]).0
+        names.keyer.number(names.count)
     }
 
     /// An identifier for a request.

@@ -1,7 +1,6 @@
-//! One log line: fields in order, what clients made escaped and cut.
+//! How a log line is written: fields in order, what clients made escaped and cut.
 
 use std::fmt::Write as _;
-use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use tracing::Level;
@@ -11,102 +10,123 @@ use crate::config::LogFormat;
 /// Longer values are cut.
 const MOST_CHARS: usize = 256;
 
-/// A log line.
-#[derive(Clone, Debug)]
-pub struct Line {
-    level: Level,
-    wall: Duration,
-    fields: Vec<(&'static str, Value)>,
+/// Writes the fields of one line, all but the time.
+#[derive(Debug)]
+pub struct LineWriter<'a> {
+    out: &'a mut String,
+    format: LogFormat,
 }
 
-#[derive(Clone, Debug, Hash)]
-enum Value {
-    Number(u64),
-    Text(Box<str>),
-}
-
-impl Line {
-    /// A line of `level` at a wall-clock time since 1970.
-    #[must_use]
-    pub const fn new(level: Level, wall: Duration) -> Self {
-        Self { level, wall, fields: Vec::new() }
+impl<'a> LineWriter<'a> {
+    /// Begins a line of `level` in `out`.
+    pub fn new(out: &'a mut String, format: LogFormat, level: Level) -> Self {
+        let mut writer = Self { out, format };
+        writer.text("level", level_name(level));
+        writer
     }
 
     /// Adds a number.
-    pub fn number(&mut self, name: &'static str, value: u64) {
-        self.fields.push((name, Value::Number(value)));
+    pub fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        // writing to a string cannot fail
+        _ = write!(self.out, "{value}");
     }
 
     /// Adds text, whoever made it.
-    pub fn text(&mut self, name: &'static str, value: &str) {
-        let name = if name == "message" { "msg" } else { name };
-        let value = match value.char_indices().nth(MOST_CHARS) {
-            Some((end, _)) => {
-                let mut cut = value.get(..end).unwrap_or_default().to_owned();
-                cut.push('…');
-                cut.into()
-            }
-            None => value.into(),
-        };
-        self.fields.push((name, Value::Text(value)));
-    }
-
-    /// Hashes all that makes the line what it says, but not when.
-    pub fn hash_content(&self, hasher: &mut impl Hasher) {
-        self.fields.hash(hasher);
-    }
-
-    /// Appends the line in `format`, marked as one of several where `repeated` is not 0.
-    pub fn write(&self, out: &mut Vec<u8>, format: LogFormat, repeated: u64) {
-        let mut line = String::with_capacity(160);
-        match format {
-            LogFormat::Json => self.write_json(&mut line, repeated),
-            LogFormat::Text => self.write_text(&mut line, repeated),
-        }
-        line.push('\n');
-        out.extend_from_slice(line.as_bytes());
-    }
-
-    fn write_text(&self, line: &mut String, repeated: u64) {
-        line.push_str("ts=");
-        write_time(line, self.wall);
-        line.push_str(" level=");
-        line.push_str(level_name(self.level));
-        for (name, value) in &self.fields {
-            line.push(' ');
-            line.push_str(name);
-            line.push('=');
-            match value {
-                Value::Number(number) => _ = write!(line, "{number}"),
-                Value::Text(text) => write_logfmt(line, text),
-            }
-        }
-        if repeated > 0 {
-            _ = write!(line, " repeated={repeated}");
-        }
-    }
-
-    fn write_json(&self, line: &mut String, repeated: u64) {
-        line.push_str("{\"ts\":\"");
-        write_time(line, self.wall);
-        line.push_str("\",\"level\":\"");
-        line.push_str(level_name(self.level));
-        line.push('"');
-        for (name, value) in &self.fields {
-            _ = write!(line, ",\"{name}\":");
-            match value {
-                Value::Number(number) => _ = write!(line, "{number}"),
-                Value::Text(text) => {
-                    line.push('"');
-                    write_escaped(line, text);
-                    line.push('"');
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.name(if name == "message" { "msg" } else { name });
+        let (shown, is_cut) = cut(value);
+        match self.format {
+            LogFormat::Text if !is_cut && is_bare(shown) => self.out.push_str(shown),
+            LogFormat::Json | LogFormat::Text => {
+                self.out.push('"');
+                write_escaped(self.out, shown);
+                if is_cut {
+                    self.out.push('…');
                 }
+                self.out.push('"');
             }
         }
-        if repeated > 0 {
-            _ = write!(line, ",\"repeated\":{repeated}");
+    }
+
+    fn name(&mut self, name: &str) {
+        match self.format {
+            LogFormat::Json => {
+                self.out.push_str(",\"");
+                self.out.push_str(name);
+                self.out.push_str("\":");
+            }
+            LogFormat::Text => {
+                self.out.push(' ');
+                self.out.push_str(name);
+                self.out.push('=');
+            }
         }
-        line.push('}');
+    }
+}
+
+/// The beginning of `value`, and whether there is more of it.
+fn cut(value: &str) -> (&str, bool) {
+    if value.len() <= MOST_CHARS {
+        return (value, false);
+    }
+    match value.char_indices().nth(MOST_CHARS) {
+        Some((end, _)) => (value.get(..end).unwrap_or_default(), true),
+        None => (value, false),
+    }
+}
+
+/// Appends a whole line: the time, the fields that a [`LineWriter`] wrote, and how often it came
+/// again, if it did.
+pub fn write_line(
+    out: &mut Vec<u8>,
+    stamp: &mut Stamp,
+    format: LogFormat,
+    (wall, fields): (Duration, &str),
+    repeated: u64,
+) {
+    let (before, after) = match format {
+        LogFormat::Json => (&b"{\"ts\":\""[..], &b"\""[..]),
+        LogFormat::Text => (&b"ts="[..], &b""[..]),
+    };
+    out.extend_from_slice(before);
+    out.extend_from_slice(stamp.at(wall).as_bytes());
+    out.extend_from_slice(after);
+    out.extend_from_slice(fields.as_bytes());
+    if repeated > 0 {
+        let count = match format {
+            LogFormat::Json => format!(",\"repeated\":{repeated}"),
+            LogFormat::Text => format!(" repeated={repeated}"),
+        };
+        out.extend_from_slice(count.as_bytes());
+    }
+    out.extend_from_slice(match format {
+        LogFormat::Json => b"}\n",
+        LogFormat::Text => b"\n",
+    });
+}
+
+/// The text of the latest time, of which most is that of the one before.
+#[derive(Debug, Default)]
+pub struct Stamp {
+    second: Option<u64>,
+    text: String,
+}
+
+impl Stamp {
+    fn at(&mut self, wall: Duration) -> &str {
+        if self.second != Some(wall.as_secs()) {
+            self.second = Some(wall.as_secs());
+            self.text.clear();
+            write_time(&mut self.text, Duration::from_secs(wall.as_secs()));
+        }
+        self.text.truncate("1970-01-01T00:00:00.".len());
+        let millis = wall.subsec_millis();
+        for digit in [millis / 100, millis / 10 % 10, millis % 10] {
+            self.text.push(char::from_digit(digit, 10).unwrap_or('0'));
+        }
+        self.text.push('Z');
+        &self.text
     }
 }
 
@@ -120,16 +140,10 @@ const fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// A bare word where it is one, quoted and escaped otherwise.
-fn write_logfmt(line: &mut String, text: &str) {
+/// Whether logfmt needs no quotes around it.
+fn is_bare(text: &str) -> bool {
     let bare = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
-    if !text.is_empty() && text.bytes().all(bare) {
-        line.push_str(text);
-        return;
-    }
-    line.push('"');
-    write_escaped(line, text);
-    line.push('"');
+    !text.is_empty() && text.bytes().all(bare)
 }
 
 /// Escapes as in JSON, besides whatever a terminal or a log viewer might obey or break a line at.
@@ -186,13 +200,15 @@ mod tests {
     use super::*;
 
     fn written(format: LogFormat, repeated: u64) -> String {
-        let mut line = Line::new(Level::INFO, Duration::from_millis(1_795_571_696_789));
+        let mut fields = String::new();
+        let mut line = LineWriter::new(&mut fields, format, Level::INFO);
         line.text("event", "login_failed");
         line.text("client", "192.0.2.1");
         line.text("username", "bob\" level=error\n\u{202e}x\u{1b}[31m");
         line.number("failures", 3);
         let mut out = Vec::new();
-        line.write(&mut out, format, repeated);
+        let wall = Duration::from_millis(1_795_571_696_789);
+        write_line(&mut out, &mut Stamp::default(), format, (wall, &fields), repeated);
         String::from_utf8(out).expect("text")
     }
 
@@ -206,16 +222,25 @@ mod tests {
         let json = written(LogFormat::Json, 7);
         let parsed: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(parsed["username"], "bob\" level=error\n\u{202e}x\u{1b}[31m");
+        assert_eq!(parsed["ts"], "2026-11-25T01:54:56.789Z");
         assert_eq!(parsed["repeated"], 7);
     }
 
     #[test]
     fn long_values_are_cut() {
-        let mut line = Line::new(Level::INFO, Duration::ZERO);
+        let mut fields = String::new();
+        let mut line = LineWriter::new(&mut fields, LogFormat::Text, Level::INFO);
         line.text("username", &"é".repeat(5000));
-        let mut out = Vec::new();
-        line.write(&mut out, LogFormat::Text, 0);
-        assert!(out.len() < 700, "{}", out.len());
+        assert_eq!(fields, format!(" level=info username=\"{}…\"", "é".repeat(256)));
+    }
+
+    #[test]
+    fn the_stamp_of_a_line_is_its_own() {
+        let mut stamp = Stamp::default();
+        assert_eq!(stamp.at(Duration::from_millis(1_005)), "1970-01-01T00:00:01.005Z");
+        assert_eq!(stamp.at(Duration::from_millis(1_999)), "1970-01-01T00:00:01.999Z");
+        assert_eq!(stamp.at(Duration::from_millis(2_000)), "1970-01-01T00:00:02.000Z");
+        assert_eq!(stamp.at(Duration::from_millis(1_001)), "1970-01-01T00:00:01.001Z");
     }
 
     #[test]

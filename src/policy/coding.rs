@@ -222,10 +222,34 @@ mod tests {
         check(&["deflate"], &[zlib(TEXT), vec![0]].concat(), Err(Undecodable::Damaged));
         check(&["gzip"], gzip(TEXT).split_last().expect("some").1, Err(Undecodable::Damaged));
         check(&["br"], BROTLI.split_last().expect("some").1, Err(Undecodable::Damaged));
+        check(&["br"], &[0x11, 0xde], Err(Undecodable::Damaged)); // an empty one, window 1 GiB
         for (coding, bomb) in [("gzip", gzip(&[0; 1001])), ("deflate", bare(&[0; 1001]))] {
             check(&[coding], &bomb, Err(Undecodable::TooLarge));
         }
         check(&[], &[0; 1001], Err(Undecodable::TooLarge));
+    }
+
+    /// The head of the zlib reading is the head of a stored block in the bare one.
+    #[test]
+    fn bytes_that_are_both_zlib_and_bare_deflate_are_neither() {
+        let filler = [0; 25_083];
+        let text = [&[3, 251, 96][..], &filler, &[1, 4, 0, 0xfb, 0xff]].concat();
+        let (a, b) = text.iter().fold((1, 0), |(a, b), byte| {
+            let a = (a + u32::from(*byte)) % 65_521;
+            (a, (b + a) % 65_521)
+        });
+        let length = u16::try_from(text.len() - 3).expect("short");
+        let bytes = [
+            &[0x78, 0x01, 0x62, 0xfe, 0x9d, 0x00, 0x08][..],
+            &length.to_le_bytes(),
+            &(!length).to_le_bytes(),
+            text.get(3..).expect("longer"),
+            &(b << 16 | a).to_be_bytes(),
+        ]
+        .concat();
+        assert!(whole(&mut ZlibDecoder::new(&*bytes), 1 << 16).is_ok());
+        assert!(whole(&mut DeflateDecoder::new(&*bytes), 1 << 16).is_ok());
+        assert_eq!(Coding::Deflate.decode(&bytes, 1 << 16), Err(Undecodable::Damaged));
     }
 
     #[test]

@@ -56,6 +56,7 @@ enum Tag {
     Account = 1,
     Counter,
     Fingerprint,
+    Number,
     Scope,
     Spelling,
 }
@@ -94,6 +95,12 @@ impl Keyer {
     pub fn fingerprint(&self, purpose: &str, fields: &[&[u8]]) -> Fingerprint {
         let all: Vec<&[u8]> = std::iter::once(purpose.as_bytes()).chain(fields.to_vec()).collect();
         Fingerprint(self.hash(Tag::Fingerprint, &all))
+    }
+
+    /// What stands for a number: another one, that nobody can foretell.
+    #[must_use]
+    pub fn number(&self, number: u64) -> u128 {
+        self.hash(Tag::Number, &[&number.to_le_bytes()])
     }
 
     /// What the counters of one limit have in common.
@@ -159,6 +166,14 @@ pub struct Candidate {
     pub shown: Option<Box<str>>,
     /// A hash of the very spelling.
     pub spelling: u64,
+}
+
+impl Candidate {
+    /// An account of which only a session tells.
+    #[must_use]
+    pub const fn nameless(account: AccountId) -> Self {
+        Self { account, shown: None, spelling: 0 }
+    }
 }
 
 /// Whom an attempt is charged to, readable for lists.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ipnet::IpNet;
@@ -15,7 +16,11 @@ pub const MOST_PER_SITE: u32 = 1024;
 
 /// The exchanges that go on without a client.
 #[derive(Debug, Default)]
-pub struct Detached(Mutex<Counts>);
+pub struct Detached {
+    counts: Mutex<Counts>,
+    /// How many there are, to be looked at without the lock.
+    total: AtomicU32,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -35,7 +40,10 @@ impl Detached {
     /// Whether another attempt of `address` on `site` may begin.
     #[must_use]
     pub fn has_room(&self, address: IpNet, site: &Arc<str>) -> bool {
-        let counts = lock(&self.0);
+        if self.count() < MOST_PER_ADDRESS {
+            return true;
+        }
+        let counts = lock(&self.counts);
         counts.by_address.get(&address).is_none_or(|count| *count < MOST_PER_ADDRESS)
             && counts.by_site.get(site).is_none_or(|count| *count < MOST_PER_SITE)
     }
@@ -43,13 +51,14 @@ impl Detached {
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u32 {
-        lock(&self.0).by_site.values().sum()
+        self.total.load(Ordering::Acquire)
     }
 
     /// An exchange of `address` on `site` has lost its client.
     #[must_use]
     pub fn begin(self: &Arc<Self>, address: IpNet, site: Arc<str>) -> WithoutClient {
-        let mut counts = lock(&self.0);
+        self.total.fetch_add(1, Ordering::AcqRel);
+        let mut counts = lock(&self.counts);
         *counts.by_address.entry(address).or_default() += 1;
         *counts.by_site.entry(Arc::clone(&site)).or_default() += 1;
         drop(counts);
@@ -59,7 +68,8 @@ impl Detached {
 
 impl Drop for WithoutClient {
     fn drop(&mut self) {
-        let mut counts = lock(&self.of.0);
+        self.of.total.fetch_sub(1, Ordering::AcqRel);
+        let mut counts = lock(&self.of.counts);
         one_less(&mut counts.by_address, &self.address);
         one_less(&mut counts.by_site, &self.site);
     }

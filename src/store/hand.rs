@@ -101,10 +101,10 @@ impl HandLocks {
         self.locks.iter().filter(move |(_, lock)| now < lock.until)
     }
 
-    /// There is none.
+    /// How many there are, in force or not.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.locks.is_empty()
+    pub fn count(&self) -> usize {
+        self.locks.len()
     }
 }
 

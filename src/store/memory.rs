@@ -30,6 +30,10 @@ impl Hasher for HashedAlready {
         }
     }
 
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+
     fn write_u128(&mut self, value: u128) {
         self.0 = (value >> 64) as u64 ^ value as u64;
     }

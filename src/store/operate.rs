@@ -60,14 +60,6 @@ impl Ledger {
         shown.then(|| row(key, &counter, registered))
     }
 
-    /// The counters of this reference.
-    #[must_use]
-    pub fn named(&self, reference: &str) -> Vec<Key> {
-        let at_rest = self.counters.all().into_iter().map(|(key, ..)| key);
-        let keys = self.active.keys().copied().chain(at_rest);
-        keys.filter(|key| key.reference() == reference).collect()
-    }
-
     /// Takes away what `selector` means; places stay, and whoever waits for one may get it.
     pub fn reset(&mut self, selector: &Selector, what: Reset, now: Moment) -> Removed {
         let mut removed = Removed::default();

@@ -61,6 +61,7 @@ impl<'r> Collector<'r> {
     pub(super) fn fill_from(&mut self, cookies: Self) {
         if self.usernames.is_empty() {
             self.usernames = cookies.usernames;
+            self.spellings += cookies.spellings;
         }
         if self.passwords.is_empty()
             && (!self.usernames.is_empty() || self.rule.usernames.is_empty())
@@ -71,6 +72,9 @@ impl<'r> Collector<'r> {
 
     /// Adds what `raw` names, found by the source at `source` of the rule.
     pub(super) fn username(&mut self, source: usize, raw: &[u8]) {
+        if raw.is_empty() {
+            return;
+        }
         if let Some((known, _)) = self.usernames.iter_mut().find(|(_, name)| *name.raw == *raw) {
             *known = source.min(*known);
             return;

@@ -1,7 +1,5 @@
 //! Login fields that turn up late in a body too large to be read, found before they are sent.
 
-use std::fmt::Write;
-
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{FieldName, Source};
@@ -77,29 +75,20 @@ const MAX_LETTER: usize = 48;
 
 /// An expression for a folded name in every spelling.
 fn loosely(name: &str) -> String {
-    let mut pattern = String::new();
-    for c in name.chars() {
-        if c == '_' {
-            pattern.push_str(r"(?:[_. +\[\]0-9'\x22]|[%\\](?:u00)?(?:5[bdf]|2[e027]|3[0-9])){1,8}");
-            continue;
-        }
-        pattern.push_str("(?:");
-        let codes = [c.to_ascii_lowercase(), c.to_ascii_uppercase()].map(u32::from);
-        for code in codes {
-            // writing to a string cannot fail
-            let _infallible = write!(pattern, "[%\\\\]u{code:04x}|");
-            let _infallible = if code < 0x80 { write!(pattern, "%{code:02x}|") } else { Ok(()) };
-        }
-        if !c.is_ascii() {
-            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                let _infallible = write!(pattern, "%{byte:02x}");
-            }
-            pattern.push('|');
-        }
-        pattern.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
-        pattern.push(')');
+    name.chars().map(loosely_letter).collect()
+}
+
+fn loosely_letter(letter: char) -> String {
+    if letter == '_' {
+        // what separates levels, with indexes between
+        return r"(?:[_. +\[\]0-9'\x22]|[%\\](?:u00)?(?:5[bdf]|2[e027]|3[0-9])){1,8}".to_owned();
     }
-    pattern
+    let mut ways = vec![regex::escape(&letter.to_string())];
+    for letter in [letter.to_ascii_lowercase(), letter.to_ascii_uppercase()] {
+        ways.push(letter.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect());
+        ways.push(format!(r"[%\\]u{:04x}", u32::from(letter)));
+    }
+    format!("(?:{})", ways.join("|"))
 }
 
 fn compile(pattern: &str) -> Result<Regex, regex::Error> {
@@ -272,6 +261,19 @@ mod tests {
                 assert!(matches!(scan, Scan::Pass(_)), "{shown}");
                 assert_eq!(sent, body.len(), "{shown}");
             }
+        }
+    }
+
+    #[test]
+    fn where_a_window_ends_makes_no_difference() {
+        let late = late();
+        for start in late.window - 60..late.window + 60 {
+            let part = format!("{}name=\"{}user[password]\"", "x".repeat(start), " ".repeat(5000));
+            assert_eq!(scan(&late, part.as_bytes(), 100).0, Scan::Found, "{start}");
+            let word = format!("{}user[password]={}", "x".repeat(start), "x".repeat(5000));
+            assert_eq!(scan(&late, word.as_bytes(), 100).1, word.len(), "{start}");
+            let pads = format!("{}&{}user[password]=", "x".repeat(start), "%20".repeat(2000));
+            assert_eq!(scan(&late, pads.as_bytes(), 7).0, Scan::Found, "{start}");
         }
     }
 

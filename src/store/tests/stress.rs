@@ -25,6 +25,15 @@ impl Used {
         [(&self.users[user as usize], BY_USER), (&self.clients[client as usize], BY_CLIENT)]
     }
 
+    /// That of a name or an address.
+    fn of(&self, value: &str) -> &AtomicU32 {
+        let number = |text: &str| text.parse::<usize>().expect("a number");
+        match value.strip_prefix('u') {
+            Some(user) => &self.users[number(user)],
+            None => &self.clients[number(value.rsplit('.').next().expect("an address"))],
+        }
+    }
+
     fn add(&self, user: u32, client: u32, guesses: u32) {
         for (counter, most) in self.counters(user, client) {
             let used = counter.fetch_add(guesses, Ordering::SeqCst) + guesses;
@@ -88,6 +97,19 @@ async fn attempts(world: Arc<World>, used: Arc<Used>, mut random: Random) {
     }
 }
 
+/// One thread's clients, all at once.
+fn crowd(world: &Arc<World>, used: &Arc<Used>, seed: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let random = Random(seed + task);
+        let attempts = attempts(Arc::clone(world), Arc::clone(used), random);
+        tasks.spawn_on(attempts, runtime.handle());
+    }
+    let done = runtime.block_on(tasks.join_all());
+    assert_eq!(done.len(), TASKS as usize, "no attempt goes beyond a limit");
+}
+
 #[test]
 fn however_many_threads_guess_no_counter_forwards_more_than_its_limit() {
     let limits = [limit(Parameter::Username, BY_USER), limit(Parameter::IpAddress, BY_CLIENT)];
@@ -97,39 +119,15 @@ fn however_many_threads_guess_no_counter_forwards_more_than_its_limit() {
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
                 let (world, used) = (&world, &used);
-                scope.spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().build();
-                    let mut tasks = JoinSet::new();
-                    for task in 0..TASKS {
-                        let random = Random(round * 1_000_003 + thread * 1009 + task + 1);
-                        let (world, used) = (Arc::clone(world), Arc::clone(used));
-                        tasks.spawn_on(
-                            attempts(world, used, random),
-                            runtime.as_ref().expect("a runtime").handle(),
-                        );
-                    }
-                    runtime.expect("a runtime").block_on(async {
-                        while let Some(done) = tasks.join_next().await {
-                            done.expect("no attempt goes beyond a limit");
-                        }
-                    });
-                });
+                scope.spawn(move || crowd(world, used, round * 1_000_003 + thread * 1009 + 1));
             }
         });
         let sizes = world.store.sizes();
         assert_eq!((sizes.places, sizes.waiting, sizes.active), (0, 0, 0), "all places are back");
-        // the books agree
         for row in world.rows() {
-            let value = &row.parameters[0].1;
-            let counter = match value.strip_prefix('u') {
-                Some(user) => &used.users[user.parse::<usize>().expect("a user")],
-                None => {
-                    let client = value.rsplit('.').next().expect("an address");
-                    &used.clients[client.parse::<usize>().expect("a client")]
-                }
-            };
-            assert_eq!(row.failures, counter.load(Ordering::SeqCst), "{value}");
-            assert_eq!(row.locked_until.is_some(), row.failures == row.of, "{value}");
+            let failures = used.of(&row.parameters[0].1).load(Ordering::SeqCst);
+            assert_eq!(row.failures, failures, "the books agree: {row:?}");
+            assert_eq!(row.locked_until.is_some(), row.failures == row.of, "{row:?}");
         }
         let failures: u32 = used.users.iter().map(|user| user.load(Ordering::SeqCst)).sum();
         assert!(failures > 0, "somebody failed");

@@ -25,7 +25,7 @@ impl World {
 fn refusal(waiter: &mut Admitting<'_>) -> Refusal {
     match poll(waiter) {
         Poll::Ready(Err(refusal)) => refusal,
-        other => panic!("it is not refused: {other:?}"),
+        other @ (Poll::Ready(Ok(_)) | Poll::Pending) => panic!("it is not refused: {other:?}"),
     }
 }
 
@@ -33,7 +33,7 @@ fn refusal(waiter: &mut Admitting<'_>) -> Refusal {
 fn permit(waiter: &mut Admitting<'_>) -> Permit {
     match poll(waiter) {
         Poll::Ready(Ok(permit)) => permit,
-        other => panic!("it is not admitted: {other:?}"),
+        other @ (Poll::Ready(Err(_)) | Poll::Pending) => panic!("it is not admitted: {other:?}"),
     }
 }
 

@@ -9,7 +9,7 @@ use loginward::store::hand::HandLock;
 use loginward::store::operate::Reset;
 use loginward::store::select::Selector;
 
-use super::step::{Counter, Selection, Step, Take, steps};
+use super::step::{Attempt, Counter, Selection, Step, Take, steps};
 use super::{Driven, Login, Setup};
 use crate::support::Ask;
 
@@ -42,18 +42,23 @@ fn see_lives(name: &str, setup: &Setup, before: &[Step], counters: &[Counter]) {
         let almost = life - Duration::from_millis(1);
         played.driven.wait(almost - passed);
         passed = life;
-        let there = |counters: &[String], counter: &Counter| {
-            counters.iter().any(|shown| *shown == counter.shown)
-        };
         let ends = || counters.iter().filter(|counter| counter.ttl == Some(life));
         let now = played.driven.counters();
         for counter in ends() {
-            assert!(there(&now, counter), "{name}: {} is gone before {life:?}", counter.shown);
+            assert!(
+                now.contains(&counter.shown),
+                "{name}: {} is gone before {life:?}",
+                counter.shown
+            );
         }
         played.driven.wait(Duration::from_millis(1));
         let now = played.driven.counters();
         for counter in ends() {
-            assert!(!there(&now, counter), "{name}: {} is there after {life:?}", counter.shown);
+            assert!(
+                !now.contains(&counter.shown),
+                "{name}: {} is there after {life:?}",
+                counter.shown
+            );
         }
     }
 }
@@ -88,18 +93,8 @@ impl Played<'_> {
             }
             Step::Login(attempt, times, expected) => {
                 for time in 1..=*times {
-                    self.names += 1;
-                    let unused = format!("name{}", self.names);
-                    let user = attempt.user.as_deref();
-                    let login = Login {
-                        user: if user == Some("n*") { Some(&unused) } else { user },
-                        password: attempt.password,
-                        ip: &attempt.ip,
-                        agent: attempt.agent.as_deref(),
-                        method: attempt.method,
-                    };
-                    let outcome = self.driven.log_in(&login).outcome();
-                    assert_eq!(outcome, *expected, "{name}, step {at}: {login:?}, time {time}");
+                    let (outcome, login) = self.log_in(attempt);
+                    assert_eq!(outcome, *expected, "{name}, step {at}: {login}, time {time}");
                 }
             }
             Step::Reset(selection, take, expected) => {
@@ -114,6 +109,22 @@ impl Played<'_> {
                 store.lock_by_hand(self.selector(selection), hand, rules).unwrap();
             }
         }
+    }
+
+    /// Tries once; the outcome, and what was tried.
+    #[track_caller]
+    fn log_in(&mut self, attempt: &Attempt) -> (String, String) {
+        self.names += 1;
+        let unused = format!("name{}", self.names);
+        let user = attempt.user.as_deref();
+        let login = Login {
+            user: user.map(|user| if user == "n*" { &unused } else { user }),
+            password: attempt.password,
+            ip: &attempt.ip,
+            agent: attempt.agent.as_deref(),
+            method: attempt.method,
+        };
+        (self.driven.log_in(&login).outcome(), format!("{login:?}"))
     }
 
     fn reset(&self, selection: &Selection, take: Take) -> usize {
@@ -140,11 +151,8 @@ impl Played<'_> {
                     let account = Account::new(value).unwrap();
                     selector.account = Some(self.driven.store().keyer().account(&account));
                 }
-                "site" => {
-                    let own = || self.driven.site().into();
-                    selector.site =
-                        Some(if value.is_empty() { own() } else { value.as_str().into() });
-                }
+                "site" if value.is_empty() => selector.site = Some(self.driven.site().into()),
+                "site" => selector.site = Some(value.as_str().into()),
                 "counter" => {
                     let rows = self.driven.rows();
                     let row = rows.iter().find(|row| &*row.limit == value).unwrap();

@@ -68,11 +68,8 @@ impl Subscriber for Recorder {
         let mut records = records();
         if !records.secrets.is_empty() {
             let line = format!("{event:?}");
-            for (secret, lines) in &mut records.secrets {
-                if line.contains(secret) {
-                    lines.push(line.clone());
-                }
-            }
+            let found = records.secrets.iter_mut().filter(|(secret, _)| line.contains(*secret));
+            found.for_each(|(_, lines)| lines.push(line.clone()));
         }
         if let Some(events) = records.sites.get_mut(event.get("site")) {
             events.push(event);

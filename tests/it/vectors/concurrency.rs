@@ -1,7 +1,5 @@
 //! N. Signals, concurrency, cache faults.
 
-use std::sync::Arc;
-
 use super::check_one;
 use crate::driven::{Driven, Login, Setup, app};
 use crate::support::event::Event;
@@ -44,7 +42,7 @@ fn n04_of_fifty_guesses_at_once_three_are_forwarded() {
         }
     });
     let limit = "limits: { by: ip_address, failures: 3, cool_off: 1h }";
-    let driven = Arc::new(Driven::before(upstream, &Setup::lockout(limit)));
+    let driven = Driven::before(upstream, &Setup::lockout(limit));
     let address = driven.addr();
     let clients: Vec<_> = (0..50)
         .map(|_| {

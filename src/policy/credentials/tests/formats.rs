@@ -113,6 +113,7 @@ fn a_multipart_form_that_parsers_read_differently_is_refused() {
         ("name=\"username\"", "name=user name"),
         ("name=\"username\"", "name=\"user\\\"name\""),
         ("name=\"username\"", "filename=\"a; name=b\"; name=\"username\""),
+        ("name=\"username\"", "name=\"username\\\"; x=\"y\""),
         ("name=\"username\"", "name =\"username\""),
         ("; name=\"username\"", ""),
         ("form-data; name=\"username\"", "form-data;\r\n name=\"username\""),
