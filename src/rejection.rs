@@ -264,7 +264,9 @@ pub fn respond(
     told: &page::Told<'_>,
 ) -> Response<Bytes> {
     let redirect = settings.redirect.as_deref().filter(|_| {
-        matches!(rejection, Rejection::Locked(_)) && wanted.format == AnswerFormat::Html
+        matches!(rejection, Rejection::Locked(_))
+            && wanted.format == AnswerFormat::Html
+            && settings.html.is_none() // a page of one's own wins, as in axes
     });
     let (kind, body) = match (redirect, wanted.format) {
         (Some(_), _) => ("text/html; charset=utf-8", Bytes::new()),

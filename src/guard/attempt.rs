@@ -21,6 +21,7 @@ use crate::policy::key::{Candidate, Claim, Counted, Fingerprint, Keyer, Subject,
 use crate::policy::outcome::{Asked, Challenged, Format};
 use crate::policy::route::{Mode, NeverLock};
 use crate::rejection::{Lockout, Rejection};
+use crate::store::hand::HandLock;
 use crate::store::ledger::{Refusal, Terms};
 
 /// A user agent is counted by its beginning.
@@ -229,8 +230,7 @@ impl Case {
         let lockout = &self.plan.rule.lockout;
         if let Some(hand) = store.hand_lock(&self.claim.subject, Some(&self.claim)) {
             if lockout.mode == Mode::Enforce {
-                let (until, reason) = (hand.until, hand.reason);
-                return Err(Rejection::Locked(Lockout { until, keys: Vec::new(), reason }));
+                return Err(refused(Refusal::ByHand(hand)));
             }
             self.would_refuse(None, "locked by hand");
             return Ok(Holding::Uncounted);
@@ -301,6 +301,7 @@ impl Refusal {
     const fn reason(&self) -> &'static str {
         match self {
             Self::Busy => "too many attempts at once",
+            Self::ByHand(_) => "locked by hand",
             Self::Locked { .. } => "locked out",
             Self::TooManyGuesses => "more guesses than are left",
         }
@@ -310,6 +311,9 @@ impl Refusal {
 fn refused(refusal: Refusal) -> Rejection {
     match refusal {
         Refusal::Busy => Rejection::Busy,
+        Refusal::ByHand(HandLock { until, reason }) => {
+            Rejection::Locked(Lockout { until, keys: Vec::new(), reason })
+        }
         Refusal::Locked { until, keys } => Rejection::Locked(Lockout::by_counters(until, keys)),
         Refusal::TooManyGuesses => Rejection::Overfull("more guesses than are left"),
     }
