@@ -9,14 +9,16 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod commands;
 mod connection_auth;
+mod driven;
 mod headers;
 mod identity;
 mod keep_alive;
 mod leaving;
 mod messages;
 mod pool;
-mod driven;
+mod readme;
 mod smoke;
 mod streaming;
 mod support;
