@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
@@ -58,10 +57,9 @@ struct Visit<'a> {
 pub async fn answer(
     worker: Rc<Worker>,
     downstream: Rc<Downstream>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
-    let body = ClientBody::new(body, Rc::clone(&downstream.link));
     let visit = Visit::new(&worker, &downstream, &parts);
     let site = match visit.site(&mut parts) {
         Ok(site) => site,

@@ -240,6 +240,9 @@ pub fn upgrade_to_websocket(headers: &mut HeaderMap) {
 /// Turns the head that an upstream sent into the one that goes to the client.
 pub fn to_client(headers: &mut HeaderMap) {
     let mut leaving = listed_by_connection(headers);
+    if headers.contains_key(TRANSFER_ENCODING) {
+        leaving.push(CONTENT_LENGTH); // RFC 9112, section 6.3: it was overridden
+    }
     for name in headers.keys() {
         let leaves = match kind(name.as_str()) {
             Some(Kind::HopByHop) => *name != EXPECT,

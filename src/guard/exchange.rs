@@ -6,20 +6,22 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, timeout_at};
 
 use super::Worker;
-use super::answer::{Content, UpstreamBody};
+use super::answer::{Content, Home, UpstreamBody};
 use super::attempt::Case;
+use super::forward::authenticates;
 use super::recognise::Writing;
+use crate::alarm::Alarm;
 use crate::body::RequestBody;
+use crate::headers::authenticates_connection;
 use crate::policy::coding::Coding;
 use crate::policy::outcome::{Head, Judgement, NoAnswer};
 use crate::rejection::Rejection;
@@ -45,14 +47,23 @@ pub(super) enum Holding {
     Uncounted,
 }
 
+/// An attempt on its way.
+#[derive(Debug)]
+pub(super) struct Going {
+    /// What is sent.
+    pub request: Request<RequestBody>,
+    /// The connection that was authenticated for its client.
+    pub own: Option<Lease>,
+}
+
 /// Sends an attempt upstream and waits for what came of it. Dropping the future leaves the
 /// exchange to itself: it is settled all the same, and counted among those without a client.
 pub(super) async fn begin(
     case: Rc<Case>,
     holding: Holding,
-    request: Request<RequestBody>,
+    going: Going,
 ) -> Result<Response<Content>, Rejection> {
-    let exchange = Box::pin(run(Rc::clone(&case), holding, request));
+    let exchange = Box::pin(run(Rc::clone(&case), holding, going));
     Attended { exchange: Some(exchange), case }.await
 }
 
@@ -112,12 +123,14 @@ impl Drop for UnderWay {
 async fn run(
     case: Rc<Case>,
     holding: Holding,
-    request: Request<RequestBody>,
+    going: Going,
 ) -> Result<Response<Content>, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
-    let timeouts = &case.worker.shared.plan.settings.timeouts;
-    let deadline = Instant::now() + timeouts.exchange;
-    let sending = send(&case, request, timeouts.response_head.min(timeouts.exchange));
+    let timeouts = case.worker.shared.plan.settings.timeouts;
+    let (alarm, begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
+    alarm.set(timeouts.response_head.min(timeouts.exchange));
+    let dedicated = going.own.is_some() || authenticates(going.request.headers());
+    let sending = send(&case, going, &alarm);
     let (mut response, lease) = match sending.await {
         Ok(answered) => answered,
         Err(Unanswered { error, sent: Sent::Nothing }) => {
@@ -138,14 +151,20 @@ async fn run(
             return Err(Rejection::Upstream(error));
         }
     };
-    let by_body = deadline.min(Instant::now() + timeouts.verdict);
+    let left = timeouts.exchange.saturating_sub(case.worker.alarms.now().since(begun_at));
+    alarm.set(timeouts.verdict.min(left));
     let mut begun = VecDeque::new();
-    let judgement = judge(&case, &mut response, &mut begun, by_body).await;
+    let judgement = judge(&case, &mut response, &mut begun, &alarm).await;
     let (parts, incoming) = response.into_parts();
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));
     }
-    let body = UpstreamBody::new(incoming, lease, None);
+    let home = if dedicated || authenticates_connection(&parts.headers, &WWW_AUTHENTICATE) {
+        Home::Nobody
+    } else {
+        Home::Pool
+    };
+    let body = UpstreamBody::new(incoming, lease, home);
     let content = if begun.is_empty() {
         Content::Streamed(body)
     } else {
@@ -164,13 +183,17 @@ struct Unanswered {
 /// was not sent at all, and goes out on a new one.
 async fn send(
     case: &Case,
-    request: Request<RequestBody>,
-    patience: Duration,
+    Going { request, own }: Going,
+    alarm: &Alarm,
 ) -> Result<(Response<hyper::body::Incoming>, Lease), Unanswered> {
     let pool = case.worker.upstreams.to(&case.site.upstream);
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
-    let mut lease = pool.lease(Wanted::Lively).await.map_err(unsent)?;
-    let failure = match send_on(&mut lease, request, patience).await {
+    let wanted = if authenticates(request.headers()) { Wanted::New } else { Wanted::Lively };
+    let mut lease = match own {
+        Some(own) => own,
+        None => pool.lease(wanted).await.map_err(unsent)?,
+    };
+    let failure = match send_on(&mut lease, request, alarm).await {
         Ok(response) => return Ok((response, lease)),
         Err(failure) => failure,
     };
@@ -178,7 +201,7 @@ async fn send(
     let again = request.filter(|_| unanswered.sent == Sent::Nothing && lease.age() == Age::Reused);
     let Some(request) = again else { return Err(unanswered) };
     let mut lease = pool.lease(Wanted::New).await.map_err(unsent)?;
-    match send_on(&mut lease, request, patience).await {
+    match send_on(&mut lease, request, alarm).await {
         Ok(response) => Ok((response, lease)),
         Err((unanswered, _)) => Err(unanswered),
     }
@@ -187,18 +210,19 @@ async fn send(
 async fn send_on(
     lease: &mut Lease,
     request: Request<RequestBody>,
-    patience: Duration,
+    alarm: &Alarm,
 ) -> Result<Response<hyper::body::Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
-    let written = lease.written();
-    let before = written.get();
-    match tokio::time::timeout(patience, lease.send(request)).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(failure)) => {
+    let traffic = lease.traffic();
+    let before = traffic.written.get();
+    match alarm.in_time(lease.send(request)).await {
+        Some(Ok(response)) => Ok(response),
+        Some(Err(failure)) => {
             let error = UpstreamError::Broken(failure.error);
             Err((Unanswered { error, sent: failure.sent }, failure.request))
         }
-        Err(_) => {
-            let sent = if written.get() == before { Sent::Nothing } else { Sent::Something };
+        None => {
+            let sent =
+                if traffic.written.get() == before { Sent::Nothing } else { Sent::Something };
             Err((Unanswered { error: UpstreamError::Timeout, sent }, None))
         }
     }
@@ -209,18 +233,18 @@ async fn judge(
     case: &Case,
     response: &mut Response<hyper::body::Incoming>,
     begun: &mut VecDeque<Frame<Bytes>>,
-    deadline: Instant,
+    alarm: &Alarm,
 ) -> Judgement {
     let rules = &case.plan.rule.outcome;
-    let now = case.worker.shared.store.clock().wall_now();
+    let now = case.wall_for(response.headers());
     let (status, headers) = (response.status(), response.headers().clone());
     let head = Head { status, headers: &headers, asked: case.asked(), now };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
         return judgement;
     }
-    let reading = timeout_at(deadline, read_beginning(response.body_mut(), begun));
+    let reading = alarm.in_time(read_beginning(response.body_mut(), begun));
     // when the time is over, what is here by then decides
-    if let Ok(Err(_)) = reading.await {
+    if let Some(Err(_)) = reading.await {
         return rules.read_nothing(NoAnswer::Cut);
     }
     let mut body = Vec::new();

@@ -13,7 +13,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::Visit;
-use super::answer::{AnswerBody, Content, UpstreamBody};
+use super::answer::{AnswerBody, Content, Home, UpstreamBody};
 use super::plan::{RulePlan, SitePlan};
 use crate::body::RequestBody;
 use crate::config::UpstreamAddr;
@@ -22,7 +22,7 @@ use crate::link::Phase;
 use crate::policy::key::Fingerprint;
 use crate::rejection::Rejection;
 use crate::upstream::pool::{Pool, Wanted};
-use crate::upstream::{Age, Lease, Sent, UpstreamError};
+use crate::upstream::{Age, Begun, Lease, Sent, UpstreamError};
 
 impl Visit<'_> {
     /// Forwards a request that is no attempt and passes the answer on as it comes.
@@ -40,14 +40,11 @@ impl Visit<'_> {
         let leaving = self.leaving(site, &parts);
         let challenge = basic.map(|_| self.target(site, &parts));
         let request = self.prepare(site, parts, body, tunnel);
-        let mut own = self.downstream.own_upstream.borrow_mut().take();
         let dedicated = authenticates(request.headers());
-        if !own.as_ref().is_some_and(Lease::is_usable) {
-            own = None;
-        }
         let pool = self.worker.upstreams.to(&site.upstream);
+        let own = self.downstream.take_own(&pool);
         let sending = Sending { pool, own, dedicated, tunnel };
-        let sent = self.downstream.link.in_time(sending.send(request)).await;
+        let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
         let (response, lease, owned) =
             sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::Upstream)?;
         if let Some(leaving) = leaving {
@@ -62,16 +59,19 @@ impl Visit<'_> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.tunnel(response, lease).map_err(Rejection::Upstream);
         }
-        let owner = owned.then(|| Rc::clone(self.downstream));
+        let home = if owned { Home::Client(Rc::clone(self.downstream)) } else { Home::Pool };
         let (parts, incoming) = response.into_parts();
-        let body = UpstreamBody::new(incoming, lease, owner);
+        let body = UpstreamBody::new(incoming, lease, home);
         Ok(self.pass_on(Response::from_parts(parts, Content::Streamed(body))))
     }
 
     /// The answer as it goes to the client.
     pub(super) fn pass_on(&self, answer: Response<Content>) -> Response<AnswerBody> {
-        let (mut parts, content) = answer.into_parts();
+        let (mut parts, mut content) = answer.into_parts();
         headers::to_client(&mut parts.headers);
+        if parts.status == StatusCode::NOT_MODIFIED && parts.headers.contains_key(CONTENT_LENGTH) {
+            content = Content::Untold;
+        }
         parts.version = Version::HTTP_11; // hyper speaks to the client as the client does
         let link = Rc::clone(&self.downstream.link);
         Response::from_parts(parts, AnswerBody::new(content, link))
@@ -135,7 +135,7 @@ impl Visit<'_> {
 }
 
 /// Whether a request authenticates the whole connection that it goes by.
-fn authenticates(headers: &HeaderMap) -> bool {
+pub(super) fn authenticates(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
         && headers::authenticates_connection(headers, &AUTHORIZATION)
 }
@@ -193,6 +193,7 @@ impl Sending {
         };
         // what was never sent may be sent; what was safe to send may be sent again
         let unsent = failure.request.filter(|_| failure.sent == Sent::Nothing);
+        let again = again.filter(|_| failure.answer == Begun::No);
         let Some(request) = unsent.or(again).filter(|_| lease.age() == Age::Reused) else {
             return Err(UpstreamError::Broken(failure.error));
         };

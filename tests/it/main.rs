@@ -10,6 +10,17 @@
 )]
 
 mod commands;
+mod connection_auth;
+mod driven;
+mod headers;
+mod identity;
+mod keep_alive;
+mod leaving;
+mod messages;
+mod pool;
 mod readme;
 mod smoke;
+mod streaming;
 mod support;
+mod upgrade;
+mod vectors;
