@@ -8,7 +8,8 @@ use http::request::Parts;
 use http::{Response, Uri};
 
 use super::answer::AnswerBody;
-use super::exchange::{self, Going, Holding};
+use super::exchange::{self, Answered, Going, Holding};
+use super::forward::asks_for_tunnel;
 use super::plan::{CountsAgent, RulePlan, SitePlan};
 use super::recognise::{Attempt, Writing};
 use super::seen::Hold;
@@ -126,11 +127,17 @@ impl Visit<'_> {
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
-        let request = self.prepare(site, parts, body, false);
+        // Basic credentials come with requests of every kind; a login's fields never with a tunnel
+        let tunnel = case.writing == Writing::Basic && asks_for_tunnel(&parts, &body);
+        let request = self.prepare(site, parts, body, tunnel);
         let own = self.downstream.take_own(&self.worker.upstreams.to(&site.upstream));
-        let mut answered = exchange::begin(case, holding, Going { request, own }).await?;
-        answered.body_mut().belong_to(self.downstream);
-        Ok(self.pass_on(answered))
+        let going = Going { request, own, tunnel };
+        let Answered { mut response, tunnel } = exchange::begin(case, holding, going).await?;
+        if let Some(end) = tunnel {
+            return Ok(self.become_tunnel(response, end));
+        }
+        response.body_mut().belong_to(self.downstream);
+        Ok(self.pass_on(response))
     }
 
     fn case(

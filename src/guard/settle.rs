@@ -250,14 +250,14 @@ impl Case {
         let shared = &self.worker.shared;
         for evicted in shared.store.take_evicted() {
             shared.metrics.eviction();
-            let subject = &evicted.counter.subject;
+            let subject = &evicted.slot.subject;
             let address = subject.address.to_string();
             let about = events::About {
                 client: Some(&address),
                 site: Some(&subject.site),
                 ..events::About::default()
             };
-            let failures = Some(evicted.counter.history.failures());
+            let failures = Some(evicted.history.failures());
             let details = Details { failures, ..Details::default() };
             events::report(Name::CounterEvicted, about, details);
         }
