@@ -130,7 +130,7 @@ impl Visit<'_> {
         // Basic credentials come with requests of every kind; a login's fields never with a tunnel
         let tunnel = case.writing == Writing::Basic && asks_for_tunnel(&parts, &body);
         let request = self.prepare(site, parts, body, tunnel);
-        let own = self.downstream.take_own(&self.worker.upstreams.to(&site.upstream));
+        let own = self.downstream.take_own(&self.worker.upstreams.to(site.number, &site.upstream));
         let going = Going { request, own, tunnel };
         let Answered { mut response, tunnel } = exchange::begin(case, holding, going).await?;
         if let Some(end) = tunnel {
@@ -349,10 +349,16 @@ fn agent(value: &HeaderValue) -> Box<str> {
 
 /// The first `chars` characters of `text`.
 fn cut(text: &str, chars: usize) -> &str {
+    if text.len() <= chars {
+        return text;
+    }
     text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 fn shown_names(subject: &Subject) -> Option<String> {
+    if let [only] = subject.candidates.as_slice() {
+        return only.shown.as_deref().map(str::to_owned);
+    }
     let names = subject.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
     let names: Vec<&str> = names.collect();
     (!names.is_empty()).then(|| names.join(", "))

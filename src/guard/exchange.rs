@@ -193,7 +193,7 @@ async fn send(
     Going { request, own, tunnel }: Going,
     alarm: &Alarm,
 ) -> Result<(Response<Incoming>, Lease), Unanswered> {
-    let pool = case.worker.upstreams.to(&case.site.upstream);
+    let pool = case.worker.upstreams.to(case.site.number, &case.site.upstream);
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
     let wanted = match (tunnel, authenticates(request.headers())) {
         (true, _) => Wanted::Tunnel,

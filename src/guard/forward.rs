@@ -38,7 +38,7 @@ impl Visit<'_> {
         let challenge = basic.map(|_| self.target(site, &parts));
         let request = self.prepare(site, parts, body, tunnel);
         let dedicated = authenticates(request.headers());
-        let pool = self.worker.upstreams.to(&site.upstream);
+        let pool = self.worker.upstreams.to(site.number, &site.upstream);
         let own = self.downstream.take_own(&pool);
         let sending = Sending { pool, own, dedicated, tunnel };
         let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;

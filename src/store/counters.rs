@@ -7,12 +7,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::{History, Limit};
 use crate::store::memory::{BuildHashedAlready, Table};
 use crate::store::slot::{Rest, Slot, Tier};
+
+/// A counter in constant use tells its table so often, and not with every attempt.
+const TOUCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Something that still counted and had to make room.
 #[derive(Clone, Debug)]
@@ -68,14 +72,18 @@ impl Counters {
 
     /// Lays an idle counter, whose history is [aged](History::aged) under `limit`, where it
     /// belongs.
-    pub fn lay(&mut self, slot: &Arc<Slot>, limit: &Limit) {
-        let (before, after) = {
-            let mut state = slot.state();
-            let after = Rest::of(&state.history, limit);
-            (std::mem::replace(&mut state.rest, after), after)
-        };
+    pub fn lay(&mut self, slot: &Arc<Slot>, limit: &Limit, now: Moment) {
+        let mut state = slot.state();
+        let after = Rest::of(&state.history, limit);
+        let before = std::mem::replace(&mut state.rest, after);
+        if before == after && after != Rest::Nowhere && now.since(state.touched) < TOUCH_EVERY {
+            return;
+        }
+        state.touched = now;
+        drop(state);
         match (before, after) {
-            (Rest::Table(_), same) if before == same => self.table_of(same, slot),
+            // used again, so that others make room before it does
+            (Rest::Table(tier), same) if before == same => self.table(tier).touch(slot.key),
             (Rest::Locked(_), same) if before == same => {}
             (before, after) => {
                 self.leave(before, slot.key);
@@ -83,13 +91,6 @@ impl Counters {
             }
         }
         self.collect_evicted();
-    }
-
-    /// Used again, so that others make room before it does.
-    fn table_of(&self, rest: Rest, slot: &Slot) {
-        if let Rest::Table(tier) = rest {
-            self.table(tier).touch(slot.key);
-        }
     }
 
     fn leave(&mut self, rest: Rest, key: Key) {
@@ -150,7 +151,7 @@ impl Counters {
             let is_idle = state.is_idle();
             drop(state);
             if is_idle {
-                self.lay(&slot, limit);
+                self.lay(&slot, limit, now);
             }
         }
     }

@@ -331,7 +331,7 @@ impl Ledger {
         }
         state.history = state.history.aged(&entry.limit, now);
         drop(state);
-        self.counters.lay(slot, &entry.limit);
+        self.counters.lay(slot, &entry.limit, now);
     }
 
     /// Counters that still counted at `now` and had to make room.

@@ -31,6 +31,8 @@ pub struct State {
     pub places: u32,
     /// Where it rests while nobody holds a place in it or waits.
     pub rest: Rest,
+    /// When its table was last told that it is used.
+    pub touched: Moment,
     /// Who waits, by number of arrival; few counters ever have a queue.
     queue: BTreeSet<u64>,
 }
@@ -96,7 +98,13 @@ impl Slot {
             limit: charge.limit,
             subject: Arc::clone(subject),
             candidate: charge.candidate,
-            state: Mutex::new(State { history, places: 0, rest, queue: BTreeSet::new() }),
+            state: Mutex::new(State {
+                history,
+                places: 0,
+                rest,
+                touched: Moment(0),
+                queue: BTreeSet::new(),
+            }),
         })
     }
 
