@@ -152,7 +152,7 @@ async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered,
         _ => None,
     };
     let judgement = match tunnel {
-        Some(None) => case.plan.rule.outcome.read_nothing(NoAnswer::Cut),
+        Some(None) => case.rule.rule.outcome.read_nothing(NoAnswer::Cut),
         Some(Some(_)) | None => judge(&case, &parts, (&mut incoming, &mut begun), &alarm).await,
     };
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
@@ -193,7 +193,7 @@ async fn send(
     Going { request, own, tunnel }: Going,
     alarm: &Alarm,
 ) -> Result<(Response<Incoming>, Lease), Unanswered> {
-    let pool = case.worker.upstreams.to(case.site.number, &case.site.upstream);
+    let pool = &case.site.pool;
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
     let wanted = match (tunnel, authenticates(request.headers())) {
         (true, _) => Wanted::Tunnel,
@@ -246,7 +246,7 @@ async fn judge(
     (incoming, begun): (&mut Incoming, &mut VecDeque<Frame<Bytes>>),
     alarm: &Alarm,
 ) -> Judgement {
-    let rules = &case.plan.rule.outcome;
+    let rules = &case.rule.rule.outcome;
     let (status, headers) = (parts.status, &parts.headers);
     let head = Head { status, headers, asked: case.asked(), now: case.wall_for(headers) };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
@@ -312,7 +312,7 @@ impl Case {
                 NoAnswer::Cut
             }
         };
-        let judgement = self.plan.rule.outcome.read_nothing(why);
+        let judgement = self.rule.rule.outcome.read_nothing(why);
         let lockout = self.settle(holding, judgement, None);
         lockout.map_or(Rejection::Upstream(error), Rejection::Locked)
     }

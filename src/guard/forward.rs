@@ -1,7 +1,6 @@
 //! Everything that is no attempt: it streams through, both ways, and is not looked at.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
@@ -14,7 +13,7 @@ use hyper::body::Incoming;
 
 use super::Visit;
 use super::answer::{AnswerBody, Content, Home, UpstreamBody};
-use super::plan::{RulePlan, SitePlan};
+use super::local::{LocalRule, LocalSite};
 use crate::body::RequestBody;
 use crate::config::UpstreamAddr;
 use crate::headers::{self, Forwarding};
@@ -28,17 +27,17 @@ impl Visit<'_> {
     /// Forwards a request that is no attempt and passes the answer on as it comes.
     pub(super) async fn forward(
         &self,
-        site: &Arc<SitePlan>,
+        site: &Rc<LocalSite>,
         parts: Parts,
         body: RequestBody,
-        basic: Option<Arc<RulePlan>>,
+        basic: Option<Rc<LocalRule>>,
     ) -> Result<Response<AnswerBody>, Rejection> {
         let tunnel = asks_for_tunnel(&parts, &body);
         let leaving = self.leaving(site, &parts);
         let challenge = basic.map(|_| self.target(site, &parts));
         let request = self.prepare(site, parts, body, tunnel);
         let dedicated = authenticates(request.headers());
-        let pool = self.worker.upstreams.to(site.number, &site.upstream);
+        let pool = Rc::clone(&site.pool);
         let own = self.downstream.take_own(&pool);
         let sending = Sending { pool, own, dedicated, tunnel };
         let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
@@ -77,7 +76,7 @@ impl Visit<'_> {
     /// The request as it goes upstream.
     pub(super) fn prepare(
         &self,
-        site: &SitePlan,
+        site: &LocalSite,
         mut parts: Parts,
         body: RequestBody,
         tunnel: bool,
@@ -132,7 +131,7 @@ impl Visit<'_> {
     }
 
     /// What stands for a method and target, of which it is remembered that they want credentials.
-    pub(super) fn target(&self, site: &SitePlan, parts: &Parts) -> Fingerprint {
+    pub(super) fn target(&self, site: &LocalSite, parts: &Parts) -> Fingerprint {
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         let fields =
             [site.site.name.as_bytes(), parts.method.as_str().as_bytes(), target.as_bytes()];

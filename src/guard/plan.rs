@@ -7,7 +7,7 @@ use super::watch::RuleWatch;
 use crate::config::{Settings, SiteSettings, UpstreamAddr};
 use crate::metrics::{Metrics, SiteMetrics};
 use crate::policy::credentials::{LateField, Source, reads_body};
-use crate::policy::key::{CountedLimit, Counting, ScopeKind};
+use crate::policy::key::{CountedLimit, Counting, LimitId, ScopeKind};
 use crate::policy::lockout::{Limit, Parameter};
 use crate::policy::path::PathIndex;
 use crate::policy::route::{Attempts, CounterScope, HostPattern, LoginRule, LogoutRule, Site};
@@ -31,8 +31,6 @@ pub struct Plan {
 pub struct SitePlan {
     /// What is guarded.
     pub site: Arc<Site>,
-    /// Where it stands in the file.
-    pub number: usize,
     /// The application.
     pub upstream: UpstreamAddr,
     /// Paths nobody may ask for.
@@ -114,8 +112,7 @@ impl Plan {
         let sites: Vec<_> = settings
             .sites
             .iter()
-            .enumerate()
-            .map(|(at, site)| Arc::new(SitePlan::new(at, site, store, metrics)))
+            .map(|site| Arc::new(SitePlan::new(site, store, metrics)))
             .collect();
         store.reload();
         let (mut exact, mut below, mut any) = (HashMap::new(), HashMap::new(), None);
@@ -133,16 +130,21 @@ impl Plan {
         Self { settings, sites, exact, below, any }
     }
 
-    /// The site that answers for `host`, as a `Host` field names it; the first of the file where a
+    /// All sites, by number.
+    #[must_use]
+    pub fn sites(&self) -> &[Arc<SitePlan>] {
+        &self.sites
+    }
+
+    /// The number of the site that answers for `host`, as a `Host` field names it; the first of the file where a
     /// request of HTTP/1.0 names none and no site is for every host.
     #[must_use]
-    pub fn site(&self, host: Option<&str>) -> Option<&Arc<SitePlan>> {
-        let at = match host {
+    pub fn site(&self, host: Option<&str>) -> Option<usize> {
+        match host {
             None => self.any.or(Some(0)),
             Some(_) if self.exact.is_empty() && self.below.is_empty() => self.any,
             Some(host) => self.named(&bare_host(host)).or(self.any),
-        };
-        self.sites.get(at?)
+        }
     }
 
     fn named(&self, host: &str) -> Option<usize> {
@@ -170,7 +172,7 @@ fn bare_host(host: &str) -> String {
 }
 
 impl SitePlan {
-    fn new(number: usize, settings: &SiteSettings, store: &Store, metrics: &Metrics) -> Self {
+    fn new(settings: &SiteSettings, store: &Store, metrics: &Metrics) -> Self {
         let site = Arc::clone(&settings.site);
         let rule = |rule| Arc::new(RulePlan::new(&site, rule, store, metrics));
         let rules: Vec<_> = site.logins.iter().map(rule).collect();
@@ -180,7 +182,6 @@ impl SitePlan {
         };
         let logouts = site.logouts.iter().enumerate();
         Self {
-            number,
             upstream: settings.upstream.clone(),
             closed: PathIndex::new(site.closed.iter().map(|path| (path.clone(), ()))),
             logins: PathIndex::new(site.logins.iter().enumerate().flat_map(paths)),
@@ -190,10 +191,10 @@ impl SitePlan {
         }
     }
 
-    /// The rule of that number.
+    /// Its login rules, by number.
     #[must_use]
-    pub fn rule(&self, at: usize) -> Option<&Arc<RulePlan>> {
-        self.rules.get(at)
+    pub fn rules(&self) -> &[Arc<RulePlan>] {
+        &self.rules
     }
 
     /// The logout rule of that number.
@@ -243,6 +244,13 @@ impl RulePlan {
             fallback: store.register(name(&fallback.name, ScopeKind::Uncounted), fallback),
             rule: Arc::clone(rule),
         }
+    }
+
+    /// The limit of that number, if its attempts are held against it.
+    #[must_use]
+    pub fn limit(&self, id: LimitId) -> Option<&Limit> {
+        let mut all = self.limits.iter().chain([&self.fallback]);
+        all.find(|counted| counted.id == id).map(|counted| &*counted.limit)
     }
 
     /// The limits its attempts are held against.

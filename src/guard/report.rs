@@ -4,12 +4,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::request::Parts;
+use http::{Method, Response, StatusCode, Uri};
 
 use super::answer::{AnswerBody, Content};
-use super::plan::SitePlan;
+use super::local::{LocalRule, LocalSite};
 use super::{Shared, Visit, Worker};
 use crate::clock::Moment;
+use crate::config::AccessLog;
 use crate::events::{self, About, Details, Name};
 use crate::link::Link;
 use crate::log::line::write_time;
@@ -23,12 +25,12 @@ impl Visit<'_> {
     /// The response to a rejected request.
     pub(super) fn refuse(
         &self,
-        site: Option<&SitePlan>,
+        site: Option<&LocalSite>,
         rejection: &Rejection,
     ) -> Response<AnswerBody> {
         let shared = &self.worker.shared;
         if let Some(case) = &*self.case.borrow() {
-            let settings = &case.plan.rule.lockout.response;
+            let settings = &case.rule.rule.lockout.response;
             return self.own(tell(self.worker, rejection, &self.wanted, settings, case.about()));
         }
         let own = site.and_then(|site| site.site.logins.first());
@@ -50,6 +52,27 @@ impl Visit<'_> {
             }
             Some(_) | None => (own, None),
         }
+    }
+
+    /// What the access log will say that was asked for, if there is one. The query is left out: it
+    /// may hold credentials.
+    pub(super) fn asked(&self, parts: &Parts) -> Option<(Method, Uri)> {
+        let log = self.worker.shared.plan.settings.log;
+        (log.access == AccessLog::On).then(|| (parts.method.clone(), parts.uri.clone()))
+    }
+
+    /// Writes the line of a request into the access log.
+    pub(super) fn log(
+        &self,
+        site: Option<&LocalSite>,
+        (method, uri): &(Method, Uri),
+        status: StatusCode,
+    ) {
+        let (client, peer) = self.shown();
+        let site = site.map(|site| &*site.name);
+        let (client, peer) = (Some(&*client), peer.as_deref());
+        let about = About { client, peer, site, ..About::default() };
+        events::access(about, method.as_str(), uri.path(), status.as_u16());
     }
 
     /// Makes a response of the guard's own go out on this connection.
@@ -87,6 +110,19 @@ pub(super) fn evictions(shared: &Shared) {
     }
 }
 
+/// Reports a login rule that does not see what a rule should see.
+pub(super) fn rule(site: &LocalSite, rule: &LocalRule, now: Moment) {
+    let suspicion = match rule.batch.take() {
+        batch if batch.is_empty() => rule.watch.silence(now),
+        batch => rule.watch.see(batch, now),
+    };
+    if let Some(suspicion) = suspicion {
+        let (site, login) = (Some(&*site.name), Some(&*rule.rule.name));
+        let details = Details { reason: Some(&suspicion), ..Details::default() };
+        events::report(Name::RuleSuspect, About { site, login, ..About::default() }, details);
+    }
+}
+
 /// Makes the response and reports it.
 pub(super) fn tell(
     worker: &Worker,
@@ -106,7 +142,7 @@ pub(super) fn tell(
         None => matches!(rejection, Rejection::Busy).then_some(1),
     };
     let status = locked
-        .and_then(|_| http::StatusCode::from_u16(settings.status).ok())
+        .and_then(|_| StatusCode::from_u16(settings.status).ok())
         .unwrap_or_else(|| rejection.status());
     let kind = rejection.kind();
     let told = Told {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Response};
 
+use super::local::LocalSite;
 use super::plan::Plan;
 use super::seen::Seen;
 use crate::alarm::Alarms;
@@ -45,6 +46,8 @@ pub struct Worker {
     pub alarms: Rc<Alarms>,
     /// Its connections to applications.
     pub upstreams: Upstreams,
+    /// Its share of the sites, by number.
+    pub sites: Vec<Rc<LocalSite>>,
     /// How many login exchanges are under way.
     pub exchanges: Cell<usize>,
     names: RefCell<Names>,
@@ -70,12 +73,15 @@ impl Worker {
             answer: timeouts.response_head,
         });
         let upstreams = Upstreams::new(timeouts, Rc::clone(&alarms));
+        let sites = shared.plan.sites().iter();
+        let sites = sites.map(|plan| Rc::new(LocalSite::new(plan, &upstreams))).collect();
         let names = RefCell::new(Names { keyer, count: 0 });
         Self {
             shared,
             links,
             alarms,
             upstreams,
+            sites,
             exchanges: Cell::new(0),
             names,
             ended: Cell::new(false),
@@ -105,6 +111,10 @@ impl Worker {
         self.alarms.sweep(now);
         self.upstreams.sweep();
         super::report::evictions(&self.shared);
+        let now = self.shared.store.clock().now();
+        for site in &self.sites {
+            site.rules().iter().for_each(|rule| super::report::rule(site, rule, now));
+        }
     }
 
     /// Takes no more requests than those that are here.

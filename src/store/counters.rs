@@ -16,7 +16,7 @@ use crate::store::memory::{BuildHashedAlready, Table};
 use crate::store::slot::{Rest, Slot, Tier};
 
 /// A counter in constant use tells its table so often, and not with every attempt.
-const TOUCH_EVERY: Duration = Duration::from_secs(1);
+const TOUCH_EVERY: Duration = Duration::from_secs(5);
 
 /// Something that still counted and had to make room.
 #[derive(Clone, Debug)]

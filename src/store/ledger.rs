@@ -95,12 +95,14 @@ pub enum Settlement {
 }
 
 /// What a settlement did to one counter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
     /// The counter.
     pub key: Key,
     /// Its limit.
-    pub limit: Arc<Limit>,
+    pub limit: LimitId,
+    /// Failures that lock.
+    pub of: u32,
     /// Failures that count now.
     pub failures: u32,
     /// Failures that a success cleared.
@@ -285,23 +287,24 @@ impl Ledger {
         state: &mut State,
         (what, now): (Settlement, Moment),
     ) -> Option<Settled> {
-        let limit = Arc::clone(&self.register.get(slot.limit)?.limit);
+        let limit = &*self.register.get(slot.limit)?.limit;
         let spelling = claim.spelling(slot.key);
-        state.history = state.history.aged(&limit, now);
+        state.history = state.history.aged(limit, now);
         let history = &mut state.history;
         let (mut cleared, mut locked_until) = (0, None);
         match what {
             Settlement::Failure(proof) => {
                 let failure = Failure { guesses: claim.guesses, proof, spelling };
-                locked_until = history.fail(&limit, failure, now).locked_until;
+                locked_until = history.fail(limit, failure, now).locked_until;
             }
-            Settlement::Success { reset } if clears(reset, &limit, claim, history, spelling) => {
+            Settlement::Success { reset } if clears(reset, limit, claim, history, spelling) => {
                 cleared = history.succeed();
             }
             Settlement::GivenBack | Settlement::Success { .. } => {}
         }
         let failures = history.failures();
-        Some(Settled { key: slot.key, limit, failures, cleared, locked_until })
+        let of = limit.failures.get();
+        Some(Settled { key: slot.key, limit: slot.limit, of, failures, cleared, locked_until })
     }
 
     /// A refused attempt extends the counters that are locked, if so configured, and no others.

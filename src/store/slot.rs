@@ -9,17 +9,19 @@ use crate::policy::lockout::{History, Limit, Standing};
 use crate::store::memory::lock;
 
 /// The failures of one combination of values under one limit of one site.
+// what every attempt looks at comes first: it is beside the count of references in memory
 #[derive(Debug)]
+#[repr(C)]
 pub struct Slot {
+    state: Mutex<State>,
     /// What names it.
     pub key: Key,
     /// The limit it belongs to.
     pub limit: LimitId,
-    /// Whose failures they are.
-    pub subject: Arc<Subject>,
     /// Which of the subject's usernames it is about.
     pub candidate: Option<u8>,
-    state: Mutex<State>,
+    /// Whose failures they are.
+    pub subject: Arc<Subject>,
 }
 
 /// What changes about a counter. Only the ledger changes it, under its own lock.

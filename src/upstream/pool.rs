@@ -1,7 +1,7 @@
 //! The open connections to one application.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -42,8 +42,7 @@ pub enum Wanted {
 /// The connections to all upstreams of one worker.
 #[derive(Debug)]
 pub struct Upstreams {
-    /// By the number of the site; sites with one address share a pool.
-    pools: RefCell<Vec<Option<Rc<Pool>>>>,
+    pools: RefCell<HashMap<UpstreamAddr, Rc<Pool>>>,
     alarms: Rc<Alarms>,
     timeouts: Timeouts,
 }
@@ -55,21 +54,15 @@ impl Upstreams {
         Self { pools: RefCell::default(), alarms, timeouts }
     }
 
-    /// The connections to `address`, where the site of that number is.
+    /// The connections to `address`; several sites may share them.
     #[must_use]
-    pub fn to(&self, site: usize, address: &UpstreamAddr) -> Rc<Pool> {
-        if let Some(Some(pool)) = self.pools.borrow().get(site) {
-            return Rc::clone(pool);
-        }
+    pub fn to(&self, address: &UpstreamAddr) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
-        if pools.len() <= site {
-            pools.resize(site + 1, None);
+        if let Some(known) = pools.get(address) {
+            return Rc::clone(known);
         }
-        let known = pools.iter().flatten().find(|pool| pool.address == *address).map(Rc::clone);
-        let pool = known.unwrap_or_else(|| self.pool(address));
-        if let Some(place) = pools.get_mut(site) {
-            *place = Some(Rc::clone(&pool));
-        }
+        let pool = self.pool(address);
+        pools.insert(address.clone(), Rc::clone(&pool));
         pool
     }
 
@@ -85,14 +78,14 @@ impl Upstreams {
     /// Closes what has been idle for too long.
     pub fn sweep(&self) {
         let now = self.alarms.now();
-        for pool in self.pools.borrow().iter().flatten() {
+        for pool in self.pools.borrow().values() {
             pool.sweep(now);
         }
     }
 
     /// Closes everything idle.
     pub fn close(&self) {
-        for pool in self.pools.borrow().iter().flatten() {
+        for pool in self.pools.borrow().values() {
             pool.idle.borrow_mut().clear();
         }
     }
