@@ -16,6 +16,7 @@ mod keep_alive;
 mod leaving;
 mod messages;
 mod pool;
+mod refusals;
 mod smoke;
 mod streaming;
 mod support;
