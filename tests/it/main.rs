@@ -15,6 +15,7 @@ mod identity;
 mod keep_alive;
 mod leaving;
 mod messages;
+mod pages;
 mod pool;
 mod refusals;
 mod smoke;
