@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue,
-    LOCATION, ORIGIN, RETRY_AFTER, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, VARY,
 };
 use http::{Response, StatusCode};
 
@@ -18,6 +18,8 @@ use crate::headers::{X_LOGINWARD, X_LOGINWARD_REF};
 use crate::policy::key::Key;
 use crate::policy::route::{Identify, ResponseSettings};
 use crate::upstream::UpstreamError;
+
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// A reason to answer in the upstream's stead.
 #[derive(Debug)]
@@ -229,7 +231,7 @@ impl Wanted {
             headers.get(name).is_some_and(|value: &HeaderValue| mentions_json(value.as_bytes()))
         };
         let xhr = || {
-            let value = headers.get("x-requested-with");
+            let value = headers.get(&X_REQUESTED_WITH);
             value.is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"xmlhttprequest"))
         };
         let asks_for_page = || {
@@ -262,7 +264,9 @@ pub fn respond(
     told: &page::Told<'_>,
 ) -> Response<Bytes> {
     let redirect = settings.redirect.as_deref().filter(|_| {
-        matches!(rejection, Rejection::Locked(_)) && wanted.format == AnswerFormat::Html
+        matches!(rejection, Rejection::Locked(_))
+            && wanted.format == AnswerFormat::Html
+            && settings.html.is_none() // a page of one's own wins, as in axes
     });
     let (kind, body) = match (redirect, wanted.format) {
         (Some(_), _) => ("text/html; charset=utf-8", Bytes::new()),

@@ -128,12 +128,21 @@ impl Store {
             Admission::Waits(arrival) => {
                 let place = InQueue { store: self, arrival };
                 match place.wait(now.after(wait)).await {
-                    Answer::Granted => {}
+                    Answer::Granted => return self.unless_locked_by_hand(claim),
                     Answer::Refused(refusal) => return Err(refusal),
                 }
             }
         }
         Ok(Permit { store: Arc::clone(self), claim: Some(claim) })
+    }
+
+    /// Whoever has waited is admitted only now, and a lock by hand may have come meanwhile.
+    fn unless_locked_by_hand(self: &Arc<Self>, claim: Arc<Claim>) -> Result<Permit, Refusal> {
+        let hand = self.hand_lock(&claim.subject, Some(&claim));
+        let permit = Permit { store: Arc::clone(self), claim: Some(claim) };
+        let Some(hand) = hand else { return Ok(permit) };
+        drop(permit.settle(Settlement::GivenBack));
+        Err(Refusal::ByHand(hand))
     }
 
     /// Whether an attempt would be refused now; changes nothing.
@@ -211,7 +220,7 @@ impl Store {
     /// How much there is of everything.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        lock(&self.ledger).sizes()
+        lock(&self.ledger).sizes(self.clock.now())
     }
 }
 
@@ -276,3 +285,6 @@ impl Drop for InQueue<'_> {
         lock(&self.store.ledger).leave(self.arrival, self.store.clock.now());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::Response;
 use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
+use http::{Response, Uri};
 
 use super::answer::AnswerBody;
 use super::exchange::{self, Going, Holding};
@@ -21,6 +21,7 @@ use crate::policy::key::{Candidate, Claim, Counted, Fingerprint, Keyer, Subject,
 use crate::policy::outcome::{Asked, Challenged, Format};
 use crate::policy::route::{Mode, NeverLock};
 use crate::rejection::{Lockout, Rejection};
+use crate::store::hand::HandLock;
 use crate::store::ledger::{Refusal, Terms};
 
 /// A user agent is counted by its beginning.
@@ -57,8 +58,8 @@ pub(super) struct Shown {
 
 /// See [`Asked`].
 pub(super) struct OwnedAsked {
-    host: String,
-    path: String,
+    host: Option<HeaderValue>,
+    target: Uri,
     referer: Option<HeaderValue>,
     format: Format,
 }
@@ -87,8 +88,8 @@ impl Case {
     /// What its answer is held against.
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
-            host: &self.asked.host,
-            path: &self.asked.path,
+            host: self.asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            path: self.asked.target.path(),
             referer: self.asked.referer.as_ref().map(HeaderValue::as_bytes),
             format: self.asked.format,
             challenged: self.challenged(),
@@ -161,10 +162,9 @@ impl Visit<'_> {
         let (shown_client, peer) = self.shown();
         let username = shown_names(&claim.subject);
         let shown = Shown { client: shown_client, peer, username };
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let asked = OwnedAsked {
-            host: host.unwrap_or_default().to_owned(),
-            path: parts.uri.path().to_owned(),
+            host: parts.headers.get(HOST).cloned(),
+            target: parts.uri.clone(),
             referer: referer(&parts.headers),
             format: match attempt.writing {
                 Writing::Basic => Format::Form,
@@ -230,8 +230,7 @@ impl Case {
         let lockout = &self.plan.rule.lockout;
         if let Some(hand) = store.hand_lock(&self.claim.subject, Some(&self.claim)) {
             if lockout.mode == Mode::Enforce {
-                let (until, reason) = (hand.until, hand.reason);
-                return Err(Rejection::Locked(Lockout { until, keys: Vec::new(), reason }));
+                return Err(refused(Refusal::ByHand(hand)));
             }
             self.would_refuse(None, "locked by hand");
             return Ok(Holding::Uncounted);
@@ -302,6 +301,7 @@ impl Refusal {
     const fn reason(&self) -> &'static str {
         match self {
             Self::Busy => "too many attempts at once",
+            Self::ByHand(_) => "locked by hand",
             Self::Locked { .. } => "locked out",
             Self::TooManyGuesses => "more guesses than are left",
         }
@@ -311,6 +311,9 @@ impl Refusal {
 fn refused(refusal: Refusal) -> Rejection {
     match refusal {
         Refusal::Busy => Rejection::Busy,
+        Refusal::ByHand(HandLock { until, reason }) => {
+            Rejection::Locked(Lockout { until, keys: Vec::new(), reason })
+        }
         Refusal::Locked { until, keys } => Rejection::Locked(Lockout::by_counters(until, keys)),
         Refusal::TooManyGuesses => Rejection::Overfull("more guesses than are left"),
     }

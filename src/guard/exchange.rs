@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
@@ -14,13 +13,13 @@ use http::{Request, Response};
 use http_body::Body as _;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, timeout_at};
 
 use super::Worker;
 use super::answer::{Content, Home, UpstreamBody};
 use super::attempt::Case;
 use super::forward::authenticates;
 use super::recognise::Writing;
+use crate::alarm::Alarm;
 use crate::body::RequestBody;
 use crate::headers::authenticates_connection;
 use crate::policy::coding::Coding;
@@ -127,10 +126,11 @@ async fn run(
     going: Going,
 ) -> Result<Response<Content>, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
-    let timeouts = &case.worker.shared.plan.settings.timeouts;
-    let deadline = Instant::now() + timeouts.exchange;
+    let timeouts = case.worker.shared.plan.settings.timeouts;
+    let (alarm, begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
+    alarm.set(timeouts.response_head.min(timeouts.exchange));
     let dedicated = going.own.is_some() || authenticates(going.request.headers());
-    let sending = send(&case, going, timeouts.response_head.min(timeouts.exchange));
+    let sending = send(&case, going, &alarm);
     let (mut response, lease) = match sending.await {
         Ok(answered) => answered,
         Err(Unanswered { error, sent: Sent::Nothing }) => {
@@ -151,9 +151,10 @@ async fn run(
             return Err(Rejection::Upstream(error));
         }
     };
-    let by_body = deadline.min(Instant::now() + timeouts.verdict);
+    let left = timeouts.exchange.saturating_sub(case.worker.alarms.now().since(begun_at));
+    alarm.set(timeouts.verdict.min(left));
     let mut begun = VecDeque::new();
-    let judgement = judge(&case, &mut response, &mut begun, by_body).await;
+    let judgement = judge(&case, &mut response, &mut begun, &alarm).await;
     let (parts, incoming) = response.into_parts();
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));
@@ -183,7 +184,7 @@ struct Unanswered {
 async fn send(
     case: &Case,
     Going { request, own }: Going,
-    patience: Duration,
+    alarm: &Alarm,
 ) -> Result<(Response<hyper::body::Incoming>, Lease), Unanswered> {
     let pool = case.worker.upstreams.to(&case.site.upstream);
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
@@ -192,7 +193,7 @@ async fn send(
         Some(own) => own,
         None => pool.lease(wanted).await.map_err(unsent)?,
     };
-    let failure = match send_on(&mut lease, request, patience).await {
+    let failure = match send_on(&mut lease, request, alarm).await {
         Ok(response) => return Ok((response, lease)),
         Err(failure) => failure,
     };
@@ -200,7 +201,7 @@ async fn send(
     let again = request.filter(|_| unanswered.sent == Sent::Nothing && lease.age() == Age::Reused);
     let Some(request) = again else { return Err(unanswered) };
     let mut lease = pool.lease(Wanted::New).await.map_err(unsent)?;
-    match send_on(&mut lease, request, patience).await {
+    match send_on(&mut lease, request, alarm).await {
         Ok(response) => Ok((response, lease)),
         Err((unanswered, _)) => Err(unanswered),
     }
@@ -209,17 +210,17 @@ async fn send(
 async fn send_on(
     lease: &mut Lease,
     request: Request<RequestBody>,
-    patience: Duration,
+    alarm: &Alarm,
 ) -> Result<Response<hyper::body::Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
     let traffic = lease.traffic();
     let before = traffic.written.get();
-    match tokio::time::timeout(patience, lease.send(request)).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(failure)) => {
+    match alarm.in_time(lease.send(request)).await {
+        Some(Ok(response)) => Ok(response),
+        Some(Err(failure)) => {
             let error = UpstreamError::Broken(failure.error);
             Err((Unanswered { error, sent: failure.sent }, failure.request))
         }
-        Err(_) => {
+        None => {
             let sent =
                 if traffic.written.get() == before { Sent::Nothing } else { Sent::Something };
             Err((Unanswered { error: UpstreamError::Timeout, sent }, None))
@@ -232,18 +233,18 @@ async fn judge(
     case: &Case,
     response: &mut Response<hyper::body::Incoming>,
     begun: &mut VecDeque<Frame<Bytes>>,
-    deadline: Instant,
+    alarm: &Alarm,
 ) -> Judgement {
     let rules = &case.plan.rule.outcome;
-    let now = case.worker.shared.store.clock().wall_now();
+    let now = case.wall_for(response.headers());
     let (status, headers) = (response.status(), response.headers().clone());
     let head = Head { status, headers: &headers, asked: case.asked(), now };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
         return judgement;
     }
-    let reading = timeout_at(deadline, read_beginning(response.body_mut(), begun));
+    let reading = alarm.in_time(read_beginning(response.body_mut(), begun));
     // when the time is over, what is here by then decides
-    if let Ok(Err(_)) = reading.await {
+    if let Some(Err(_)) = reading.await {
         return rules.read_nothing(NoAnswer::Cut);
     }
     let mut body = Vec::new();

@@ -44,7 +44,7 @@ impl Visit<'_> {
         let pool = self.worker.upstreams.to(&site.upstream);
         let own = self.downstream.take_own(&pool);
         let sending = Sending { pool, own, dedicated, tunnel };
-        let sent = self.downstream.link.in_time(sending.send(request)).await;
+        let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
         let (response, lease, owned) =
             sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::Upstream)?;
         if let Some(leaving) = leaving {

@@ -1,5 +1,8 @@
 //! What an attempt came to is charged or cleared, remembered and reported.
 
+use std::time::Duration;
+
+use http::header::{HeaderMap, SET_COOKIE};
 use http::response::Parts;
 
 use super::attempt::Case;
@@ -22,7 +25,7 @@ use crate::rejection::Lockout;
 use crate::store::ledger::{Settled, Settlement};
 
 /// For how long wrong Basic credentials are known where a lockout has no end.
-const LONGEST_KNOWN: std::time::Duration = std::time::Duration::from_hours(24);
+const LONGEST_KNOWN: Duration = Duration::from_hours(24);
 
 impl Case {
     /// Settles the attempt. Returns the lockout that is the answer, where the failure reached a
@@ -33,9 +36,9 @@ impl Case {
         judgement: Judgement,
         answer: Option<&Parts>,
     ) -> Option<Lockout> {
-        let shared = &self.worker.shared;
-        let wall = shared.store.clock().wall_now();
-        let cookies = answer.map_or_else(Vec::new, |parts| set_cookies(&parts.headers, wall));
+        let cookies = answer.map_or_else(Vec::new, |parts| {
+            set_cookies(&parts.headers, self.wall_for(&parts.headers))
+        });
         let known = self.remember_basic(judgement.outcome);
         self.remember_session(judgement.outcome, &cookies);
         self.plan.metrics.attempt(judgement.outcome, judgement.basis);
@@ -62,6 +65,12 @@ impl Case {
         let lockout = &self.plan.rule.lockout;
         let answers = lockout.mode == Mode::Enforce && lockout.at_limit == AtLimit::Lockout;
         longest(&settled).filter(|_| answers)
+    }
+
+    /// The wall-clock time, where an answer's cookies have to be held against it.
+    pub(super) fn wall_for(&self, headers: &HeaderMap) -> Duration {
+        let clock = self.worker.shared.store.clock();
+        if headers.contains_key(SET_COOKIE) { clock.wall_now() } else { Duration::ZERO }
     }
 
     fn settle_unheld(&self, what: Settlement) -> Vec<Settled> {

@@ -98,6 +98,14 @@ impl CoolOff {
             }
         }
     }
+
+    /// Whether it matters how many lockouts came before.
+    const fn escalates(&self) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Steps(steps) => steps.len() > 1,
+        }
+    }
 }
 
 /// How failures are forgotten.
@@ -144,6 +152,8 @@ impl Spelling {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
     failures: u32,
+    /// In how many attempts they came, about.
+    attempts: u16,
     without_verdict: u32,
     refused: u32,
     latest: Moment,
@@ -209,9 +219,11 @@ impl History {
             self.tally = 0;
         }
         if self.failures >= limit.failures.get() {
-            self.lock(limit, self.latest); // the limit was lowered to the count
-            if self.locked_until.is_some_and(|until| now >= until) {
+            // the limit was lowered to the count
+            if now >= limit.cool_off.end(self.latest, self.tally) {
                 self.begin_anew();
+            } else {
+                self.lock(limit, self.latest);
             }
         }
         self
@@ -243,11 +255,13 @@ impl History {
 
     /// Charges `guesses` failures at `now`; of an aged history.
     pub fn fail(&mut self, limit: &Limit, failure: Failure, now: Moment) -> Failed {
-        if self.failures == 0 {
+        let first = self.failures == 0;
+        if first {
             self.spelling = Spelling::Unknown;
             self.without_verdict = 0;
+            self.attempts = 0;
         }
-        let first = self.failures == 0;
+        self.attempts = self.attempts.saturating_add(1);
         self.failures = self.failures.saturating_add(failure.guesses);
         if failure.proof == Proof::NoVerdict {
             self.without_verdict = self.without_verdict.saturating_add(failure.guesses);
@@ -328,10 +342,10 @@ impl History {
         self.locked_until.is_some()
     }
 
-    /// Whether lockouts that came before still lengthen the next one.
+    /// Whether a single attempt is all that is remembered.
     #[must_use]
-    pub const fn has_tally(&self) -> bool {
-        self.tally > 0
+    pub const fn is_one_off(&self) -> bool {
+        self.attempts <= 1 && self.tally == 0
     }
 
     /// Nothing of it counts any more: it need not be kept.
@@ -410,8 +424,10 @@ impl History {
     fn lock(&mut self, limit: &Limit, from: Moment) {
         let until = limit.cool_off.end(from, self.tally);
         self.locked_until = Some(until);
-        self.tally = self.tally.saturating_add(1);
-        self.forget_tally_at = until.after(limit.forget_lockouts_after);
+        if limit.cool_off.escalates() {
+            self.tally = self.tally.saturating_add(1);
+            self.forget_tally_at = until.after(limit.forget_lockouts_after);
+        }
     }
 }
 

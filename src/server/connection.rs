@@ -34,7 +34,7 @@ const MOST_LINGERING: usize = 1024 * 1024;
 /// Serves a connection until it ends. What goes wrong on it ends it; whoever sent the request
 /// knows more of that than we.
 pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
-    let link = worker.links.begin(peer);
+    let link = worker.links.begin(peer, &worker.alarms);
     let downstream = Rc::new(Downstream {
         link: Rc::clone(&link),
         own_upstream: RefCell::default(),
@@ -85,14 +85,14 @@ where
 {
     let mut is_ending = false;
     poll_fn(|context| {
-        link.watch(context);
+        link.alarm.watch(context);
         if link.is_draining() && !is_ending {
             is_ending = true;
             Pin::new(&mut *serving).graceful_shutdown();
         }
         match Pin::new(&mut *serving).poll(context) {
             Poll::Ready(_) => Poll::Ready(End::Done),
-            Poll::Pending if link.is_expired() && link.phase().awaits_client() => {
+            Poll::Pending if link.alarm.has_rung() && link.phase().awaits_client() => {
                 Poll::Ready(End::Late)
             }
             Poll::Pending => Poll::Pending,

@@ -1,7 +1,8 @@
 //! The counters at rest: who makes room for whom when there is no more.
 //!
-//! Counters that failed once are apart from those that failed more often, so that one-off keys
-//! evict one-off keys; lockouts in force are apart from both and have a budget of their own.
+//! Counters of a single attempt are apart from those that failed again, so that one-off keys evict
+//! one-off keys; of them, those that one more failure would lock are by themselves, so that other
+//! one-off keys do not evict them. Lockouts in force have a budget of their own.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -31,23 +32,41 @@ pub enum Home {
     Locked,
     /// Nowhere: it is new.
     Nowhere,
-    /// Among those that failed once.
-    Once(Arc<Slot>),
-    /// Among those that failed more often, or that one more failure would lock.
-    More(Arc<Slot>),
+    /// In one of the tables.
+    Table(Tier, Arc<Slot>),
 }
 
+/// The tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tier {
+pub enum Tier {
+    /// A single attempt, and one more failure would lock.
+    Last,
+    /// Several attempts.
     More,
+    /// A single attempt.
     Once,
 }
 
+impl Tier {
+    const ALL: [Self; 3] = [Self::More, Self::Once, Self::Last];
+
+    /// Where a counter belongs that is not locked.
+    const fn of(history: &History, limit: &Limit) -> Self {
+        if !history.is_one_off() {
+            Self::More
+        } else if history.failures() + 1 < limit.failures.get() {
+            Self::Once
+        } else {
+            Self::Last
+        }
+    }
+}
+
 impl Home {
-    const fn slot_in(&self, tier: Tier) -> Option<&Arc<Slot>> {
-        match (self, tier) {
-            (Self::Once(slot), Tier::Once) | (Self::More(slot), Tier::More) => Some(slot),
-            _ => None,
+    fn slot_in(&self, tier: Tier) -> Option<&Arc<Slot>> {
+        match self {
+            Self::Table(own, slot) if *own == tier => Some(slot),
+            Self::Locked | Self::Nowhere | Self::Table(..) => None,
         }
     }
 }
@@ -64,8 +83,9 @@ pub struct Evicted {
 /// All counters that nobody holds a place in.
 #[derive(Debug)]
 pub struct Counters {
-    once: Table,
+    last: Table,
     more: Table,
+    once: Table,
     locked: HashMap<Key, Counter, BuildHashedAlready>,
     by_end: BTreeSet<(Moment, Key)>,
     max_locked: usize,
@@ -76,10 +96,11 @@ impl Counters {
     /// Room for `max_counters` counters and, besides, for `max_lockouts` lockouts.
     #[must_use]
     pub fn new(max_counters: u64, max_lockouts: u64) -> Self {
-        let more = max_counters.div_ceil(2);
+        let (more, last) = (max_counters.div_ceil(2), max_counters.div_ceil(8));
         Self {
-            once: Table::new(max_counters.saturating_sub(more).max(1)),
+            last: Table::new(last.max(1)),
             more: Table::new(more.max(1)),
+            once: Table::new(max_counters.saturating_sub(more).saturating_sub(last).max(1)),
             locked: HashMap::default(),
             by_end: BTreeSet::new(),
             max_locked: usize::try_from(max_lockouts).unwrap_or(usize::MAX).max(1),
@@ -93,10 +114,17 @@ impl Counters {
         if let Some(counter) = self.locked.get(&key) {
             return Some((counter.clone(), Home::Locked));
         }
-        if let Some(slot) = self.more.get(key) {
-            return Some((slot.read(), Home::More(slot)));
+        let found = |tier| self.table(tier).get(key).map(|slot| (tier, slot));
+        let (tier, slot) = Tier::ALL.into_iter().find_map(found)?;
+        Some((slot.read(), Home::Table(tier, slot)))
+    }
+
+    const fn table(&self, tier: Tier) -> &Table {
+        match tier {
+            Tier::Last => &self.last,
+            Tier::More => &self.more,
+            Tier::Once => &self.once,
         }
-        self.once.get(key).map(|slot| (slot.read(), Home::Once(slot)))
     }
 
     /// Lays `counter`, which came from `home`, where it belongs. `counter` is
@@ -109,28 +137,29 @@ impl Counters {
         } else if history.is_blank() {
             self.take_from(key, home);
         } else {
-            let tier = if is_one_off(&history, limit) { Tier::Once } else { Tier::More };
+            let tier = Tier::of(&history, limit);
             if let Some(slot) = home.slot_in(tier).filter(|slot| slot.is_resident()) {
                 slot.write(counter);
                 return;
             }
             self.take_from(key, home);
-            match tier {
-                Tier::Once => self.once.insert(key, Slot::new(counter)),
-                Tier::More => self.more.insert(key, Slot::new(counter)),
-            }
+            self.table(tier).insert(key, Slot::new(counter));
         }
     }
 
     /// A counter leaves its rest. In the tables its slot stays and is written to when it comes
     /// back; a lockout is taken out, since its end must not pass unseen meanwhile.
     pub fn rouse(&mut self, key: Key, home: Home) -> Home {
-        match home {
+        match &home {
             Home::Locked => {
                 self.take_from(key, &home);
                 Home::Nowhere
             }
-            Home::Nowhere | Home::Once(_) | Home::More(_) => home,
+            Home::Table(_, slot) => {
+                slot.vacate();
+                home
+            }
+            Home::Nowhere => home,
         }
     }
 
@@ -145,8 +174,7 @@ impl Counters {
                 }
             }
             Home::Nowhere => {}
-            Home::Once(_) => self.once.remove(key),
-            Home::More(_) => self.more.remove(key),
+            Home::Table(tier, _) => self.table(*tier).remove(key),
         }
     }
 
@@ -179,7 +207,7 @@ impl Counters {
     #[must_use]
     pub fn take_evicted(&mut self) -> Vec<Evicted> {
         let mut evicted = std::mem::take(&mut self.evicted);
-        let counters = self.once.take_evicted().into_iter().chain(self.more.take_evicted());
+        let counters = Tier::ALL.into_iter().flat_map(|tier| self.table(tier).take_evicted());
         evicted.extend(counters.map(|(key, counter)| Evicted { key, counter }));
         evicted
     }
@@ -188,25 +216,22 @@ impl Counters {
     #[must_use]
     pub fn all(&self) -> Vec<(Key, Counter, Home)> {
         let locked = self.locked.iter().map(|(key, c)| (*key, c.clone(), Home::Locked));
-        let more = self.more.iter().map(|(key, slot)| (key, slot.read(), Home::More(slot)));
-        let once = self.once.iter().map(|(key, slot)| (key, slot.read(), Home::Once(slot)));
-        locked.chain(more).chain(once).collect()
+        let tables = Tier::ALL.into_iter().flat_map(|tier| {
+            let slots = self.table(tier).iter();
+            slots.map(move |(key, slot)| (key, slot.read(), Home::Table(tier, slot)))
+        });
+        locked.chain(tables).collect()
     }
 
     /// How many lockouts are in force and how many other counters there are, about.
     #[must_use]
     pub fn sizes(&self) -> (usize, u64) {
-        (self.locked.len(), self.once.count() + self.more.count())
+        let counters = Tier::ALL.into_iter().map(|tier| self.table(tier).count());
+        (self.locked.len(), counters.sum())
     }
 
     /// Does now what the tables would do by and by; for tests and shutdown.
     pub fn settle_down(&self) {
-        self.once.settle_down();
-        self.more.settle_down();
+        Tier::ALL.into_iter().for_each(|tier| self.table(tier).settle_down());
     }
-}
-
-/// One more failure of the same kind would not lock it, and there was only one.
-const fn is_one_off(history: &History, limit: &Limit) -> bool {
-    history.failures() <= 1 && limit.failures.get() > 2 && !history.has_tally()
 }

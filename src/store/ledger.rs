@@ -13,7 +13,7 @@ use crate::policy::key::{Charge, Claim, Key, LimitId};
 use crate::policy::lockout::{Failure, History, Limit, Proof, Room, Spelling};
 use crate::policy::route::{ResetOnSuccess, WhileLocked};
 use crate::store::counters::{Counter, Counters, Evicted, Home};
-use crate::store::hand::HandLocks;
+use crate::store::hand::{HandLock, HandLocks};
 use crate::store::memory::BuildHashedAlready;
 use crate::store::queue::{Answer, Waiter, Waiting};
 use crate::store::register::Register;
@@ -65,6 +65,8 @@ pub enum Admission {
 pub enum Refusal {
     /// Too many wait already, or it waited too long.
     Busy,
+    /// An operator locked it out while it waited.
+    ByHand(HandLock),
     /// These counters are locked, the longest until then.
     Locked {
         /// The end of the longest lockout.
@@ -132,8 +134,7 @@ impl Ledger {
 
     /// Takes `claim`'s places, all or none, lets it wait for them, or refuses it.
     pub fn admit(&mut self, claim: &Arc<Claim>, terms: Terms, now: Moment) -> Admission {
-        let register = &self.register;
-        self.counters.release_ended(now, |id| register.get(id).map(|entry| &*entry.limit));
+        self.release_ended(now);
         match self.judge(claim, u64::MAX, now) {
             Judged::Room(seen) => {
                 self.take(claim, seen);
@@ -158,6 +159,7 @@ impl Ledger {
 
     /// Settles an admitted `claim`: its places end, and what it came to is charged or cleared.
     pub fn settle(&mut self, claim: &Claim, what: Settlement, now: Moment) -> Vec<Settled> {
+        self.release_ended(now);
         let mut settled = Vec::with_capacity(claim.charges.len());
         for charge in &claim.charges {
             if let Some(active) = self.active.get_mut(&charge.key) {
@@ -174,6 +176,12 @@ impl Ledger {
             self.refuse_waiters(locked.key, now);
         }
         settled
+    }
+
+    /// Lockouts that are over leave room for others.
+    pub(super) fn release_ended(&mut self, now: Moment) {
+        let register = &self.register;
+        self.counters.release_ended(now, |id| register.get(id).map(|entry| &*entry.limit));
     }
 
     /// A counter has locked: whoever needs it is answered at once, whichever queue he stands in.
@@ -205,6 +213,7 @@ impl Ledger {
             Judged::Refused(_) => Ok(Vec::new()),
             Judged::Full(_) => {
                 // others hold places there: theirs stay, this failure counts besides
+                self.release_ended(now);
                 Ok(claim.charges.iter().flat_map(|c| self.change(claim, c, what, now)).collect())
             }
             Judged::Room(seen) => {
@@ -451,10 +460,9 @@ impl Ledger {
     #[must_use]
     pub fn take_evicted(&mut self, now: Moment) -> Vec<Evicted> {
         let mut evicted = self.counters.take_evicted();
-        evicted.retain(|Evicted { key, counter }| {
+        evicted.retain(|Evicted { counter, .. }| {
             let limit = self.register.get(counter.limit);
-            let counted = |limit: &Limit| !counter.history.aged(limit, now).is_blank();
-            limit.is_some_and(|entry| counted(&entry.limit)) && !self.active.contains_key(key)
+            limit.is_some_and(|entry| !counter.history.aged(&entry.limit, now).is_blank())
         });
         evicted
     }

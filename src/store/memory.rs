@@ -47,13 +47,16 @@ pub type BuildHashedAlready = BuildHasherDefault<HashedAlready>;
 pub struct Slot {
     counter: Mutex<Counter>,
     resident: AtomicBool,
+    /// Its counter is in use elsewhere, so that nothing is lost with the slot.
+    vacant: AtomicBool,
 }
 
 impl Slot {
     /// A slot for `counter` that stands in no table yet.
     #[must_use]
     pub fn new(counter: Counter) -> Arc<Self> {
-        Arc::new(Self { counter: Mutex::new(counter), resident: AtomicBool::new(false) })
+        let (resident, vacant) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { counter: Mutex::new(counter), resident, vacant })
     }
 
     /// The counter as it is.
@@ -62,9 +65,15 @@ impl Slot {
         lock(&self.counter).clone()
     }
 
+    /// The counter is in use elsewhere until it is [written](Self::write) back.
+    pub fn vacate(&self) {
+        self.vacant.store(true, Ordering::Release);
+    }
+
     /// Replaces the counter.
     pub fn write(&self, counter: Counter) {
         *lock(&self.counter) = counter;
+        self.vacant.store(false, Ordering::Release);
     }
 
     /// Whether the slot still stands in its table.
@@ -97,7 +106,7 @@ impl Table {
             .eviction_policy(EvictionPolicy::lru())
             .eviction_listener(move |key, slot: Arc<Slot>, cause| {
                 slot.resident.store(false, Ordering::Release);
-                if cause.was_evicted() {
+                if cause.was_evicted() && !slot.vacant.load(Ordering::Acquire) {
                     lock(&sink).push((*key, slot.read()));
                 }
             })

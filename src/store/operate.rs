@@ -127,9 +127,10 @@ impl Ledger {
         self.waiting.wake_all();
     }
 
-    /// How much there is of everything.
+    /// How much there is of everything at `now`.
     #[must_use]
-    pub fn sizes(&self) -> Sizes {
+    pub fn sizes(&mut self, now: Moment) -> Sizes {
+        self.release_ended(now);
         let (locked, counters) = self.counters.sizes();
         let in_force = |active: &&super::ledger::Active| active.counter.history.is_locked();
         Sizes {

@@ -15,8 +15,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
 use super::{Age, Keep, Lease, Traffic, UpstreamError, UpstreamSocket};
+use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
-use crate::clock::{Clock, Moment};
+use crate::clock::Moment;
 use crate::config::{Timeouts, UpstreamAddr};
 use crate::stream::Stream;
 
@@ -42,15 +43,15 @@ pub enum Wanted {
 #[derive(Debug)]
 pub struct Upstreams {
     pools: RefCell<HashMap<UpstreamAddr, Rc<Pool>>>,
-    clock: Clock,
+    alarms: Rc<Alarms>,
     timeouts: Timeouts,
 }
 
 impl Upstreams {
     /// No connections yet.
     #[must_use]
-    pub fn new(timeouts: Timeouts) -> Self {
-        Self { pools: RefCell::default(), clock: Clock::system(), timeouts }
+    pub fn new(timeouts: Timeouts, alarms: Rc<Alarms>) -> Self {
+        Self { pools: RefCell::default(), alarms, timeouts }
     }
 
     /// The connections to `address`.
@@ -62,7 +63,7 @@ impl Upstreams {
         let pool = Rc::new(Pool {
             address: address.clone(),
             idle: RefCell::default(),
-            clock: self.clock.clone(),
+            alarms: Rc::clone(&self.alarms),
             timeouts: self.timeouts,
         });
         self.pools.borrow_mut().insert(address.clone(), Rc::clone(&pool));
@@ -71,7 +72,7 @@ impl Upstreams {
 
     /// Closes what has been idle for too long.
     pub fn sweep(&self) {
-        let now = self.clock.now();
+        let now = self.alarms.now();
         for pool in self.pools.borrow().values() {
             pool.sweep(now);
         }
@@ -91,7 +92,7 @@ pub struct Pool {
     address: UpstreamAddr,
     /// The latest used last.
     idle: RefCell<VecDeque<Idle>>,
-    clock: Clock,
+    alarms: Rc<Alarms>,
     timeouts: Timeouts,
 }
 
@@ -131,7 +132,7 @@ impl Pool {
     fn take_idle(&self, longest: Duration) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
         while let Some(connection) = idle.pop_back() {
-            if self.clock.now().since(connection.since) >= longest {
+            if self.age(&connection) >= longest {
                 idle.push_back(connection); // the ones before it are older still
                 return None;
             }
@@ -142,10 +143,15 @@ impl Pool {
         None
     }
 
+    /// How long a connection has been idle at most, as the time is known by the last sweep.
+    fn age(&self, connection: &Idle) -> Duration {
+        self.alarms.now().since(connection.since).saturating_add(SWEEP)
+    }
+
     pub(super) fn take_back(&self, sender: SendRequest<RequestBody>, traffic: Rc<Traffic>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
-            idle.push_back(Idle { sender, traffic, since: self.clock.now() });
+            idle.push_back(Idle { sender, traffic, since: self.alarms.now() });
         }
     }
 

@@ -9,7 +9,9 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod commands;
 mod connection_auth;
+mod driven;
 mod headers;
 mod identity;
 mod keep_alive;
@@ -17,8 +19,10 @@ mod leaving;
 mod messages;
 mod pages;
 mod pool;
+mod readme;
 mod refusals;
 mod smoke;
 mod streaming;
 mod support;
 mod upgrade;
+mod vectors;

@@ -97,6 +97,24 @@ fn cool_offs_escalate_and_the_tally_is_forgotten_a_day_after_the_last() {
 }
 
 #[test]
+fn after_a_lockout_nothing_is_left_of_a_counter_whose_cool_off_does_not_grow() {
+    for (cool_off, is_blank) in [(&[100][..], true), (&[100, 100], false)] {
+        let mut counter = Counter::new(limit(2, cool_off, Forget::Together, 100));
+        counter.fail().fail().wait(100).age();
+        assert_eq!(counter.history.is_blank(), is_blank, "{cool_off:?}");
+    }
+}
+
+#[test]
+fn a_lockout_that_a_reload_finds_to_be_over_is_none_and_does_not_escalate() {
+    let mut counter = Counter::new(limit(3, &[10, 1000], Forget::Together, 100));
+    counter.fail().fail().wait(10);
+    counter.limit = limit(2, &[10, 1000], Forget::Together, 100);
+    assert_eq!(counter.see(), "open 0");
+    assert_eq!(counter.fail().fail().see(), "locked 10s");
+}
+
+#[test]
 fn never_lasts_until_a_reset() {
     let mut counter = Counter::new(limit(1, &[], Forget::Together, 60));
     assert_eq!(counter.fail().wait(10_000_000).see(), "locked for good");
