@@ -9,6 +9,7 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod cap;
 mod commands;
 mod connection_auth;
 mod driven;
