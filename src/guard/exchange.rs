@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
@@ -131,7 +131,7 @@ async fn run(
     alarm.set(timeouts.response_head.min(timeouts.exchange));
     let dedicated = going.own.is_some() || authenticates(going.request.headers());
     let sending = send(&case, going, &alarm);
-    let (mut response, lease) = match sending.await {
+    let (mut response, lease) = match sending.await.and_then(answered) {
         Ok(answered) => answered,
         Err(Unanswered { error, sent: Sent::Nothing }) => {
             case.give_back(holding);
@@ -154,10 +154,13 @@ async fn run(
     let left = timeouts.exchange.saturating_sub(case.worker.alarms.now().since(begun_at));
     alarm.set(timeouts.verdict.min(left));
     let mut begun = VecDeque::new();
-    let judgement = judge(&case, &mut response, &mut begun, &alarm).await;
+    let (judgement, broken) = judge(&case, &mut response, &mut begun, &alarm).await;
     let (parts, incoming) = response.into_parts();
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));
+    }
+    if let Some(error) = broken {
+        return Err(Rejection::Upstream(UpstreamError::Broken(error)));
     }
     let home = if dedicated || authenticates_connection(&parts.headers, &WWW_AUTHENTICATE) {
         Home::Nobody
@@ -171,6 +174,16 @@ async fn run(
         Content::Begun { begun, rest: Some(body) }
     };
     Ok(Response::from_parts(parts, content))
+}
+
+/// An attempt never becomes a tunnel, so that its upstream has no protocol to switch to.
+fn answered(
+    (response, lease): (Response<hyper::body::Incoming>, Lease),
+) -> Result<(Response<hyper::body::Incoming>, Lease), Unanswered> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Unanswered { error: UpstreamError::Unexpected, sent: Sent::Something });
+    }
+    Ok((response, lease))
 }
 
 /// Why there is no answer, and whether the upstream can know of the attempt.
@@ -228,24 +241,25 @@ async fn send_on(
     }
 }
 
-/// Reads the outcome: from the head, or from as much of the body as that takes.
+/// Reads the outcome: from the head, or from as much of the body as that takes; and what broke the
+/// body off meanwhile.
 async fn judge(
     case: &Case,
     response: &mut Response<hyper::body::Incoming>,
     begun: &mut VecDeque<Frame<Bytes>>,
     alarm: &Alarm,
-) -> Judgement {
+) -> (Judgement, Option<hyper::Error>) {
     let rules = &case.plan.rule.outcome;
     let now = case.wall_for(response.headers());
     let (status, headers) = (response.status(), response.headers().clone());
     let head = Head { status, headers: &headers, asked: case.asked(), now };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
-        return judgement;
+        return (judgement, None);
     }
     let reading = alarm.in_time(read_beginning(response.body_mut(), begun));
     // when the time is over, what is here by then decides
-    if let Some(Err(_)) = reading.await {
-        return rules.read_nothing(NoAnswer::Cut);
+    if let Some(Err(error)) = reading.await {
+        return (rules.read_nothing(NoAnswer::Cut), Some(error));
     }
     let mut body = Vec::new();
     for data in begun.iter().filter_map(Frame::data_ref) {
@@ -255,7 +269,7 @@ async fn judge(
         |_| std::borrow::Cow::Borrowed(&[][..]),
         |coding| coding.decode_prefix(&body, MOST_OF_BODY),
     );
-    rules.read_body(head, &body)
+    (rules.read_body(head, &body), None)
 }
 
 /// Reads a body until its end or until enough of it is here.
@@ -276,8 +290,8 @@ async fn read_beginning(
 impl Case {
     /// A form's attempt that also carries wrong Basic credentials is no success, whatever the
     /// form's rule says.
-    fn judge_basic(&self, status: http::StatusCode) -> Option<Judgement> {
-        let refused = status == http::StatusCode::UNAUTHORIZED
+    fn judge_basic(&self, status: StatusCode) -> Option<Judgement> {
+        let refused = status == StatusCode::UNAUTHORIZED
             && self.basic.is_some()
             && matches!(self.writing, Writing::Fields(_));
         refused.then_some(Judgement::refused())

@@ -18,6 +18,7 @@ mod identity;
 mod keep_alive;
 mod leaving;
 mod messages;
+mod no_free_guess;
 mod pages;
 mod pool;
 mod readme;
