@@ -128,7 +128,8 @@ fn is_protected(name: &str) -> bool {
 
 /// The field names that `Connection` lists.
 fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lines = headers.get_all(CONNECTION).iter();
+    let usual = |line: &HeaderValue| matches!(line.as_bytes(), b"keep-alive" | b"close");
+    let lines = headers.get_all(CONNECTION).iter().filter(|line| !usual(line));
     let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
     names.filter(|name| !is_protected(name.as_str())).collect()

@@ -8,7 +8,8 @@ use http::request::Parts;
 use http::{Response, Uri};
 
 use super::answer::AnswerBody;
-use super::exchange::{self, Going, Holding};
+use super::exchange::{self, Answered, Going, Holding};
+use super::forward::asks_for_tunnel;
 use super::plan::{CountsAgent, RulePlan, SitePlan};
 use super::recognise::{Attempt, Writing};
 use super::seen::Hold;
@@ -126,11 +127,17 @@ impl Visit<'_> {
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
-        let request = self.prepare(site, parts, body, false);
-        let own = self.downstream.take_own(&self.worker.upstreams.to(&site.upstream));
-        let mut answered = exchange::begin(case, holding, Going { request, own }).await?;
-        answered.body_mut().belong_to(self.downstream);
-        Ok(self.pass_on(answered))
+        // Basic credentials come with requests of every kind; a login's fields never with a tunnel
+        let tunnel = case.writing == Writing::Basic && asks_for_tunnel(&parts, &body);
+        let request = self.prepare(site, parts, body, tunnel);
+        let own = self.downstream.take_own(&self.worker.upstreams.to(site.number, &site.upstream));
+        let going = Going { request, own, tunnel };
+        let Answered { mut response, tunnel } = exchange::begin(case, holding, going).await?;
+        if let Some(end) = tunnel {
+            return Ok(self.become_tunnel(response, end));
+        }
+        response.body_mut().belong_to(self.downstream);
+        Ok(self.pass_on(response))
     }
 
     fn case(
@@ -342,10 +349,16 @@ fn agent(value: &HeaderValue) -> Box<str> {
 
 /// The first `chars` characters of `text`.
 fn cut(text: &str, chars: usize) -> &str {
+    if text.len() <= chars {
+        return text;
+    }
     text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 fn shown_names(subject: &Subject) -> Option<String> {
+    if let [only] = subject.candidates.as_slice() {
+        return only.shown.as_deref().map(str::to_owned);
+    }
     let names = subject.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
     let names: Vec<&str> = names.collect();
     (!names.is_empty()).then(|| names.join(", "))

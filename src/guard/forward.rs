@@ -22,7 +22,7 @@ use crate::link::Phase;
 use crate::policy::key::Fingerprint;
 use crate::rejection::Rejection;
 use crate::upstream::pool::{Pool, Wanted};
-use crate::upstream::{Age, Begun, Lease, Sent, UpstreamError};
+use crate::upstream::{Age, Begun, Lease, Sent, TunnelEnd, UpstreamError};
 
 impl Visit<'_> {
     /// Forwards a request that is no attempt and passes the answer on as it comes.
@@ -33,15 +33,12 @@ impl Visit<'_> {
         body: RequestBody,
         basic: Option<Arc<RulePlan>>,
     ) -> Result<Response<AnswerBody>, Rejection> {
-        let tunnel = parts.method == Method::GET
-            && parts.version == Version::HTTP_11
-            && body.is_end_stream()
-            && headers::asks_for_websocket(&parts.headers);
+        let tunnel = asks_for_tunnel(&parts, &body);
         let leaving = self.leaving(site, &parts);
         let challenge = basic.map(|_| self.target(site, &parts));
         let request = self.prepare(site, parts, body, tunnel);
         let dedicated = authenticates(request.headers());
-        let pool = self.worker.upstreams.to(&site.upstream);
+        let pool = self.worker.upstreams.to(site.number, &site.upstream);
         let own = self.downstream.take_own(&pool);
         let sending = Sending { pool, own, dedicated, tunnel };
         let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
@@ -118,11 +115,20 @@ impl Visit<'_> {
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         let agrees = response.headers().get(UPGRADE).is_some_and(headers::is_websocket);
         let end = lease.take_tunnel().filter(|_| agrees).ok_or(UpstreamError::Unexpected)?;
+        Ok(self.become_tunnel(response.map(|_| Content::Own(None)), end))
+    }
+
+    /// The answer with which the client's connection becomes a tunnel to `end`.
+    pub(super) fn become_tunnel(
+        &self,
+        response: Response<Content>,
+        end: TunnelEnd,
+    ) -> Response<AnswerBody> {
         self.downstream.tunnel.replace(Some(end));
         self.downstream.link.enter(Phase::Tunnel);
-        let mut answer = self.pass_on(response.map(|_| Content::Own(None)));
+        let mut answer = self.pass_on(response);
         headers::upgrade_to_websocket(answer.headers_mut());
-        Ok(answer)
+        answer
     }
 
     /// What stands for a method and target, of which it is remembered that they want credentials.
@@ -132,6 +138,14 @@ impl Visit<'_> {
             [site.site.name.as_bytes(), parts.method.as_str().as_bytes(), target.as_bytes()];
         self.worker.shared.store.keyer().fingerprint("target", &fields)
     }
+}
+
+/// Whether a request asks for what may become a tunnel.
+pub(super) fn asks_for_tunnel(parts: &Parts, body: &RequestBody) -> bool {
+    parts.method == Method::GET
+        && parts.version == Version::HTTP_11
+        && body.is_end_stream()
+        && headers::asks_for_websocket(&parts.headers)
 }
 
 /// Whether a request authenticates the whole connection that it goes by.

@@ -31,6 +31,8 @@ pub struct Plan {
 pub struct SitePlan {
     /// What is guarded.
     pub site: Arc<Site>,
+    /// Where it stands in the file.
+    pub number: usize,
     /// The application.
     pub upstream: UpstreamAddr,
     /// Paths nobody may ask for.
@@ -112,7 +114,8 @@ impl Plan {
         let sites: Vec<_> = settings
             .sites
             .iter()
-            .map(|site| Arc::new(SitePlan::new(site, store, metrics)))
+            .enumerate()
+            .map(|(at, site)| Arc::new(SitePlan::new(at, site, store, metrics)))
             .collect();
         store.reload();
         let (mut exact, mut below, mut any) = (HashMap::new(), HashMap::new(), None);
@@ -167,7 +170,7 @@ fn bare_host(host: &str) -> String {
 }
 
 impl SitePlan {
-    fn new(settings: &SiteSettings, store: &Store, metrics: &Metrics) -> Self {
+    fn new(number: usize, settings: &SiteSettings, store: &Store, metrics: &Metrics) -> Self {
         let site = Arc::clone(&settings.site);
         let rule = |rule| Arc::new(RulePlan::new(&site, rule, store, metrics));
         let rules: Vec<_> = site.logins.iter().map(rule).collect();
@@ -177,6 +180,7 @@ impl SitePlan {
         };
         let logouts = site.logouts.iter().enumerate();
         Self {
+            number,
             upstream: settings.upstream.clone(),
             closed: PathIndex::new(site.closed.iter().map(|path| (path.clone(), ()))),
             logins: PathIndex::new(site.logins.iter().enumerate().flat_map(paths)),

@@ -7,7 +7,7 @@ use http::Response;
 
 use super::answer::{AnswerBody, Content};
 use super::plan::SitePlan;
-use super::{Visit, Worker};
+use super::{Shared, Visit, Worker};
 use crate::clock::Moment;
 use crate::events::{self, About, Details, Name};
 use crate::link::Link;
@@ -69,6 +69,20 @@ impl Worker {
     ) -> Response<Bytes> {
         let about = About { client: Some(&link.peer_text), ..About::default() };
         tell(self, rejection, wanted, settings, about)
+    }
+}
+
+/// Reports what still counted and had to make room, of whoever it was.
+pub(super) fn evictions(shared: &Shared) {
+    for evicted in shared.store.take_evicted() {
+        shared.metrics.eviction();
+        let subject = &evicted.slot.subject;
+        let address = subject.address.to_string();
+        let site = Some(&*subject.site);
+        let about = About { client: Some(&address), site, ..About::default() };
+        let failures = Some(evicted.history.failures());
+        let details = Details { failures, ..Details::default() };
+        events::report(Name::CounterEvicted, about, details);
     }
 }
 

@@ -60,7 +60,6 @@ impl Case {
             }
             Holding::Uncounted => return None,
         };
-        self.report_evictions();
         self.report(judgement, answer, &settled);
         let lockout = &self.plan.rule.lockout;
         let answers = lockout.mode == Mode::Enforce && lockout.at_limit == AtLimit::Lockout;
@@ -243,23 +242,6 @@ impl Case {
         if by_address {
             let details = Details { reason: Some(reason), ..Details::default() };
             events::report(Name::IdentitySuspect, self.about(), details);
-        }
-    }
-
-    fn report_evictions(&self) {
-        let shared = &self.worker.shared;
-        for evicted in shared.store.take_evicted() {
-            shared.metrics.eviction();
-            let subject = &evicted.counter.subject;
-            let address = subject.address.to_string();
-            let about = events::About {
-                client: Some(&address),
-                site: Some(&subject.site),
-                ..events::About::default()
-            };
-            let failures = Some(evicted.counter.history.failures());
-            let details = Details { failures, ..Details::default() };
-            events::report(Name::CounterEvicted, about, details);
         }
     }
 }

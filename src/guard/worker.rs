@@ -104,6 +104,7 @@ impl Worker {
     pub fn sweep(&self, now: Moment) {
         self.alarms.sweep(now);
         self.upstreams.sweep();
+        super::report::evictions(&self.shared);
     }
 
     /// Takes no more requests than those that are here.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::policy::key::{Claim, Key};
-use crate::store::ledger::{Refusal, Terms};
+use crate::store::ledger::{Held, Refusal, Terms};
 
 /// How many may wait on one counter.
 const MOST_ON_ONE: usize = 256;
@@ -37,10 +37,10 @@ enum Stirred {
 }
 
 /// What came of waiting.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// It holds its places.
-    Granted,
+    Granted(Held),
     /// It does not go on.
     Refused(Refusal),
 }

@@ -1,7 +1,7 @@
 //! The open connections to one application.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -42,7 +42,8 @@ pub enum Wanted {
 /// The connections to all upstreams of one worker.
 #[derive(Debug)]
 pub struct Upstreams {
-    pools: RefCell<HashMap<UpstreamAddr, Rc<Pool>>>,
+    /// By the number of the site; sites with one address share a pool.
+    pools: RefCell<Vec<Option<Rc<Pool>>>>,
     alarms: Rc<Alarms>,
     timeouts: Timeouts,
 }
@@ -54,33 +55,44 @@ impl Upstreams {
         Self { pools: RefCell::default(), alarms, timeouts }
     }
 
-    /// The connections to `address`.
+    /// The connections to `address`, where the site of that number is.
     #[must_use]
-    pub fn to(&self, address: &UpstreamAddr) -> Rc<Pool> {
-        if let Some(pool) = self.pools.borrow().get(address) {
+    pub fn to(&self, site: usize, address: &UpstreamAddr) -> Rc<Pool> {
+        if let Some(Some(pool)) = self.pools.borrow().get(site) {
             return Rc::clone(pool);
         }
-        let pool = Rc::new(Pool {
+        let mut pools = self.pools.borrow_mut();
+        if pools.len() <= site {
+            pools.resize(site + 1, None);
+        }
+        let known = pools.iter().flatten().find(|pool| pool.address == *address).map(Rc::clone);
+        let pool = known.unwrap_or_else(|| self.pool(address));
+        if let Some(place) = pools.get_mut(site) {
+            *place = Some(Rc::clone(&pool));
+        }
+        pool
+    }
+
+    fn pool(&self, address: &UpstreamAddr) -> Rc<Pool> {
+        Rc::new(Pool {
             address: address.clone(),
             idle: RefCell::default(),
             alarms: Rc::clone(&self.alarms),
             timeouts: self.timeouts,
-        });
-        self.pools.borrow_mut().insert(address.clone(), Rc::clone(&pool));
-        pool
+        })
     }
 
     /// Closes what has been idle for too long.
     pub fn sweep(&self) {
         let now = self.alarms.now();
-        for pool in self.pools.borrow().values() {
+        for pool in self.pools.borrow().iter().flatten() {
             pool.sweep(now);
         }
     }
 
     /// Closes everything idle.
     pub fn close(&self) {
-        for pool in self.pools.borrow().values() {
+        for pool in self.pools.borrow().iter().flatten() {
             pool.idle.borrow_mut().clear();
         }
     }

@@ -9,6 +9,7 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod basic;
 mod cap;
 mod commands;
 mod connection_auth;
@@ -17,6 +18,7 @@ mod headers;
 mod identity;
 mod keep_alive;
 mod leaving;
+mod lockout;
 mod messages;
 mod no_free_guess;
 mod pages;
