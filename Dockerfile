@@ -7,8 +7,8 @@ COPY src src
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim
-# The directory is for unix sockets.
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin loginward \
+# /run/loginward is for unix sockets.
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin loginward \
  && install -d -o loginward -g loginward /run/loginward \
  && install -d /etc/loginward
 COPY --from=build /src/target/release/loginward /usr/local/bin/loginward

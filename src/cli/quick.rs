@@ -156,8 +156,8 @@ fn flag(key: &str) -> Option<(&'static str, &str)> {
         ("sites[0].upstream", "--upstream"),
         ("sites[0].logins[0].outcome", "--success"),
         ("sites[0].logins[0].password", "--password"),
-        ("sites[0].logins[0].path", "--login"),
         ("sites[0].logins[0].username", "--username"),
+        ("sites[0].logins[0]", "--login"),
     ];
     let (_, flag) = FLAGS.iter().find(|(start, _)| key.starts_with(start))?;
     Some((*flag, key.split_once(".success.").map_or("", |(_, condition)| condition)))

@@ -1,6 +1,7 @@
 //! A rejection becomes a response and is reported, once.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -138,8 +139,10 @@ fn seconds_left(store: &Store, until: Moment) -> Option<u64> {
 /// The wall-clock time of `until`; none where there is no end.
 pub(super) fn time_of_day(store: &Store, until: Moment) -> Option<String> {
     (until != Moment::NEVER).then(|| {
+        // whole seconds, so that the lines about one lockout are alike
+        let wall = store.clock().wall(until).saturating_add(Duration::from_millis(500));
         let mut text = String::new();
-        write_time(&mut text, store.clock().wall(until));
+        write_time(&mut text, Duration::from_secs(wall.as_secs()));
         text
     })
 }

@@ -131,6 +131,8 @@ fn wrong_flags_are_named_with_what_would_be_right() {
     ] {
         assert!(said.err.contains(told), "{told}\nis not in\n{}", said.err);
     }
+    let said = run(&["run", "--upstream", "http://x", "--login", "/l", "--login", "/l"]);
+    assert!(said.err.starts_with("command line: --login: names `/l` twice"), "{}", said.err);
     let said = run(&["run", "--upstream", "http://x", "--login", "/l", "--success", "302"]);
     assert_eq!(said.status, 2);
     assert!(said.err.contains("`302` is no condition; write KEY=VALUE"), "{}", said.err);
