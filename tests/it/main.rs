@@ -25,6 +25,7 @@ mod pages;
 mod pool;
 mod readme;
 mod refusals;
+mod sessions;
 mod smoke;
 mod streaming;
 mod support;
