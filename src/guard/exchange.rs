@@ -308,7 +308,7 @@ impl Case {
         let Unanswered { error, sent } = unanswered;
         if sent == Sent::Nothing {
             self.give_back(holding);
-            return Rejection::Upstream(error);
+            return Rejection::unanswered(error);
         }
         let why = match error {
             UpstreamError::ConnectTimeout | UpstreamError::Timeout => NoAnswer::Timeout,
@@ -318,7 +318,7 @@ impl Case {
         };
         let judgement = self.plan.rule.outcome.read_nothing(why);
         let lockout = self.settle(holding, judgement, None);
-        lockout.map_or(Rejection::Upstream(error), Rejection::Locked)
+        lockout.map_or_else(|| Rejection::unanswered(error), Rejection::Locked)
     }
 
     /// The attempt was never sent: it is as if it had not been.

@@ -17,6 +17,7 @@ mod driven;
 mod headers;
 mod identity;
 mod keep_alive;
+mod large_body;
 mod leaving;
 mod lockout;
 mod messages;
