@@ -2,6 +2,7 @@
 
 pub mod page;
 
+use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use http::header::{
 };
 use http::{Response, StatusCode};
 
+use crate::body::BodyError;
 use crate::clock::Moment;
 use crate::headers::{X_LOGINWARD, X_LOGINWARD_REF};
 use crate::policy::glob::find;
@@ -100,6 +102,18 @@ impl AnswerKind {
 }
 
 impl Rejection {
+    /// Why a request got no answer: by the upstream's fault or, where its body broke it off, by
+    /// the client's.
+    #[must_use]
+    pub fn unanswered(error: UpstreamError) -> Self {
+        let UpstreamError::Broken(broken) = &error else { return Self::Upstream(error) };
+        match broken.source().and_then(|source| source.downcast_ref()) {
+            None => Self::Upstream(error),
+            Some(BodyError::Connection(_)) => Self::Unclear("the body broke off"),
+            Some(BodyError::LateField) => Self::BodyTooLarge,
+        }
+    }
+
     /// The status, where the operator does not choose it.
     #[must_use]
     pub const fn status(&self) -> StatusCode {

@@ -122,6 +122,7 @@ impl Body for UpstreamBody {
 #[derive(Debug)]
 pub struct AnswerBody {
     content: Content,
+    broken: Option<BodyError>,
     link: Rc<Link>,
 }
 
@@ -152,13 +153,29 @@ impl Content {
             Self::Begun { rest: None, .. } | Self::Own(_) | Self::Untold => {}
         }
     }
+
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streamed(body) => Pin::new(body).poll_frame(context),
+            Self::Begun { begun, rest } => match (begun.pop_front(), rest) {
+                (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
+                (None, Some(rest)) => Pin::new(rest).poll_frame(context),
+                (None, None) => Poll::Ready(None),
+            },
+            Self::Untold => Poll::Ready(None),
+        }
+    }
 }
 
 impl AnswerBody {
     /// The answer to the request that came by `link`.
     #[must_use]
     pub const fn new(content: Content, link: Rc<Link>) -> Self {
-        Self { content, link }
+        Self { content, broken: None, link }
     }
 }
 
@@ -176,15 +193,17 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.content {
-            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Streamed(body) => Pin::new(body).poll_frame(context),
-            Content::Begun { begun, rest } => match (begun.pop_front(), rest) {
-                (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
-                (None, Some(rest)) => Pin::new(rest).poll_frame(context),
-                (None, None) => Poll::Ready(None),
-            },
-            Content::Untold => Poll::Ready(None),
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(self.content.poll_frame(context)) {
+            Some(Err(error)) => {
+                // hyper ends the connection with it; head and data that are here go out before
+                self.broken = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
         }
     }
 

@@ -151,12 +151,15 @@ async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered,
         StatusCode::SWITCHING_PROTOCOLS => Some(agreed_tunnel(&parts, &mut lease)),
         _ => None,
     };
-    let judgement = match tunnel {
-        Some(None) => case.rule.rule.outcome.read_nothing(NoAnswer::Cut),
+    let (judgement, broken) = match tunnel {
+        Some(None) => (case.rule.rule.outcome.read_nothing(NoAnswer::Cut), None),
         Some(Some(_)) | None => judge(&case, &parts, (&mut incoming, &mut begun), &alarm).await,
     };
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));
+    }
+    if let Some(error) = broken {
+        return Err(Rejection::Upstream(UpstreamError::Broken(error)));
     }
     match tunnel {
         None => {}
@@ -239,23 +242,24 @@ async fn send_on(
     }
 }
 
-/// Reads the outcome: from the head, or from as much of the body as that takes.
+/// Reads the outcome: from the head, or from as much of the body as that takes; and what broke the
+/// body off meanwhile.
 async fn judge(
     case: &Case,
     parts: &Parts,
     (incoming, begun): (&mut Incoming, &mut VecDeque<Frame<Bytes>>),
     alarm: &Alarm,
-) -> Judgement {
+) -> (Judgement, Option<hyper::Error>) {
     let rules = &case.rule.rule.outcome;
     let (status, headers) = (parts.status, &parts.headers);
     let head = Head { status, headers, asked: case.asked(), now: case.wall_for(headers) };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
-        return judgement;
+        return (judgement, None);
     }
     let reading = alarm.in_time(read_beginning(incoming, begun));
     // when the time is over, what is here by then decides
-    if let Some(Err(_)) = reading.await {
-        return rules.read_nothing(NoAnswer::Cut);
+    if let Some(Err(error)) = reading.await {
+        return (rules.read_nothing(NoAnswer::Cut), Some(error));
     }
     let mut body = Vec::new();
     for data in begun.iter().filter_map(Frame::data_ref) {
@@ -265,7 +269,7 @@ async fn judge(
         |_| std::borrow::Cow::Borrowed(&[][..]),
         |coding| coding.decode_prefix(&body, MOST_OF_BODY),
     );
-    rules.read_body(head, &body)
+    (rules.read_body(head, &body), None)
 }
 
 /// Reads a body until its end or until enough of it is here.
@@ -304,7 +308,7 @@ impl Case {
         let Unanswered { error, sent } = unanswered;
         if sent == Sent::Nothing {
             self.give_back(holding);
-            return Rejection::Upstream(error);
+            return Rejection::unanswered(error);
         }
         let why = match error {
             UpstreamError::ConnectTimeout | UpstreamError::Timeout => NoAnswer::Timeout,
@@ -314,7 +318,7 @@ impl Case {
         };
         let judgement = self.rule.rule.outcome.read_nothing(why);
         let lockout = self.settle(holding, judgement, None);
-        lockout.map_or(Rejection::Upstream(error), Rejection::Locked)
+        lockout.map_or_else(|| Rejection::unanswered(error), Rejection::Locked)
     }
 
     /// The attempt was never sent: it is as if it had not been.

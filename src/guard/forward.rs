@@ -42,7 +42,7 @@ impl Visit<'_> {
         let sending = Sending { pool, own, dedicated, tunnel };
         let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
         let (response, lease, owned) =
-            sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::Upstream)?;
+            sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::unanswered)?;
         if let Some(leaving) = leaving {
             self.left(site, leaving, response.status());
         }

@@ -234,6 +234,9 @@ impl Reading<'_> {
             self.body = Some(Arriving::Whole(Bytes::new()));
             return Ok(());
         }
+        if by_method && body.size_hint().lower() > bound as u64 {
+            return Err(Rejection::BodyTooLarge);
+        }
         let mut begun = VecDeque::new();
         let reading = read_prefix(&mut body, bound, &mut begun);
         let read = match tokio::time::timeout(self.slowest, reading).await {

@@ -58,6 +58,9 @@ fn check_coding(coding: &HeaderValue) -> Result<(), Rejection> {
 
 /// RFC 9112, section 3.2.2: the target's authority is the host, whatever `Host` says.
 fn to_origin_form(parts: &mut Parts) -> Result<(), Rejection> {
+    if parts.uri.scheme().is_none() {
+        return Err(Rejection::Unclear("the target is no path")); // `login`, which is CONNECT's form
+    }
     let authority = parts.uri.authority().map_or("", |authority| authority.as_str());
     let host = HeaderValue::from_str(authority)
         .map_err(|_| Rejection::Unclear("the target's authority is no host"))?;

@@ -214,14 +214,20 @@ fn trailers_pass_in_both_directions() {
 
 #[test]
 fn a_body_that_the_upstream_breaks_off_is_broken_off_for_the_client() {
-    for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
-        let answer = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n5\r\nbegun");
+    for (framing, part, arrives) in [
+        ("Content-Length: 100", "begun", "begun"),
+        ("Content-Length: 100", "", ""),
+        ("Transfer-Encoding: chunked", "5\r\nbegun\r\n", "begun"),
+        ("Transfer-Encoding: chunked", "", ""),
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{part}");
         let upstream = Upstream::scripted(move |talk| {
             talk.request();
             talk.send(&answer);
         });
         let guard = Guard::start("", &upstream);
         let answer = guard.client().get("/");
-        assert_eq!((answer.status, answer.body.cut), (200, true), "{framing}");
+        assert_eq!((answer.status, answer.body.cut), (200, true), "{framing} {part}");
+        assert_eq!(answer.text(), arrives);
     }
 }

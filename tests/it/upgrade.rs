@@ -168,6 +168,36 @@ fn neither_a_body_nor_http_1_0_goes_with_an_upgrade() {
 }
 
 #[test]
+fn a_websocket_may_come_with_basic_credentials() {
+    let upstream = Upstream::scripted(|talk| {
+        let request = talk.request().unwrap();
+        if request.get("authorization") == Some("Basic Ym9iOnJpZ2h0") {
+            talk.send([SWITCHING, "hello"].concat());
+            let echo = talk.wire.exactly(4).unwrap();
+            talk.send(echo);
+        } else {
+            talk.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let guard = Guard::start(
+        r#"
+lockout: { limits: { by: ip_address, failures: 3, cool_off: 10m } }
+sites: [{ upstream: "{UPSTREAM}", logins: [{ path: "/*", username: { basic: true } }] }]
+"#,
+        &upstream,
+    );
+    let with = |credentials: &str| handshake("/chat").with("Authorization", credentials);
+    assert_eq!(guard.ask(&with("Basic Ym9iOndyb25n")).status, 401);
+    let mut client = guard.client();
+    client.send(with("Basic Ym9iOnJpZ2h0").bytes());
+    assert_eq!(client.answer_head().unwrap().status, 101);
+    client.send("echo");
+    assert_eq!(client.wire.rest(), b"helloecho");
+    assert_eq!(guard.ask(&with("Basic Ym9iOng=")).status, 401);
+    assert_eq!(guard.ask(&with("Basic Ym9iOnk=")).verdict(), (403, "locked"));
+}
+
+#[test]
 fn an_attempt_never_becomes_a_tunnel() {
     let upstream = Upstream::scripted(|talk| {
         while let Some(request) = talk.request() {
@@ -176,12 +206,13 @@ fn an_attempt_never_becomes_a_tunnel() {
         }
     });
     let guard = Guard::start(
-        "lockout: { limits: { by: ip_address, failures: 2, cool_off: 10m } }",
+        "lockout: { limits: { by: ip_address, failures: 3, cool_off: 10m } }",
         &upstream,
     );
     let answer = guard.ask(&handshake("/login?user=bob&password=x"));
     assert_eq!((answer.status, answer.text().as_str()), (200, "wrong password"));
     assert_eq!(upstream.only_request().get("upgrade"), None);
-    let answer = guard.ask(&handshake("/login?user=bob&password=x&anyway"));
-    assert_eq!(answer.verdict(), (403, "locked"), "it was the second failure");
+    let anyway = handshake("/login?user=bob&password=x&anyway");
+    assert_eq!(guard.ask(&anyway).verdict(), (502, "error"));
+    assert_eq!(guard.ask(&anyway).verdict(), (403, "locked"), "each of them was a failure");
 }
