@@ -317,3 +317,6 @@ fn write_network(hasher: &mut SipHasher24, network: IpNet) {
     }
     hasher.write_u8(network.prefix_len());
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 )]
 
 mod driven;
+mod secrets;
 mod smoke;
 mod support;
 mod vectors;
