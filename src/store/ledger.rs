@@ -141,8 +141,7 @@ impl Ledger {
                 Admission::Admitted
             }
             Judged::Refused(refusal) => {
-                self.refuse(claim, terms.while_locked, &refusal, now);
-                Admission::Refused(refusal)
+                Admission::Refused(self.refuse(claim, terms.while_locked, refusal, now))
             }
             Judged::Full(key) => self.enqueue(claim, terms, key),
         }
@@ -189,7 +188,7 @@ impl Ledger {
         for arrival in self.waiting.needing(locked) {
             let Some((claim, terms)) = self.waiting.claim(arrival) else { continue };
             let Judged::Refused(refusal) = self.judge(&claim, arrival, now) else { continue };
-            self.refuse(&claim, terms.while_locked, &refusal, now);
+            let refusal = self.refuse(&claim, terms.while_locked, refusal, now);
             if let Some(on) = self.waiting.on(arrival) {
                 self.waiting.answer(arrival, Answer::Refused(refusal));
                 self.serve(on, now);
@@ -336,18 +335,32 @@ impl Ledger {
         }
     }
 
-    /// A refused attempt extends the counters that are locked, if so configured, and no others.
-    fn refuse(&mut self, claim: &Claim, rule: WhileLocked, refusal: &Refusal, now: Moment) {
-        let Refusal::Locked { keys, .. } = refusal else { return };
-        if rule == WhileLocked::Ignore {
-            return;
-        }
+    /// A refused attempt extends the counters that are locked, if so configured, and no others;
+    /// returns the refusal as it is then.
+    fn refuse(
+        &mut self,
+        claim: &Claim,
+        rule: WhileLocked,
+        refusal: Refusal,
+        now: Moment,
+    ) -> Refusal {
+        let keys = match &refusal {
+            Refusal::Locked { keys, .. } if rule == WhileLocked::Count => keys,
+            Refusal::Busy
+            | Refusal::ByHand(_)
+            | Refusal::Locked { .. }
+            | Refusal::TooManyGuesses => return refusal,
+        };
         for charge in claim.charges.iter().filter(|charge| keys.contains(&charge.key)) {
             let Some(entry) = self.register.get(charge.limit) else { continue };
             let limit = Arc::clone(&entry.limit);
             let (mut seen, _, _) = self.look(claim, charge, &limit, now);
             seen.counter.history.refuse(&limit, claim.guesses, now);
             self.put_back(charge.key, seen, &limit);
+        }
+        match self.judge(claim, u64::MAX, now) {
+            Judged::Refused(extended) => extended,
+            Judged::Full(_) | Judged::Room(_) => refusal,
         }
     }
 
@@ -380,7 +393,7 @@ impl Ledger {
                     Some(Answer::Granted)
                 }
                 Judged::Refused(refusal) => {
-                    self.refuse(&claim, terms.while_locked, &refusal, now);
+                    let refusal = self.refuse(&claim, terms.while_locked, refusal, now);
                     Some(Answer::Refused(refusal))
                 }
             };
