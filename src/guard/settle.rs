@@ -20,6 +20,7 @@ use crate::policy::outcome::{Judgement, Outcome};
 use crate::policy::route::{AtLimit, Mode, ResetOnSuccess};
 use crate::rejection::Lockout;
 use crate::store::ledger::{Settled, Settlement};
+use crate::store::select::shown_network;
 
 /// For how long wrong Basic credentials are known where a lockout has no end.
 const LONGEST_KNOWN: std::time::Duration = std::time::Duration::from_hours(24);
@@ -242,7 +243,7 @@ impl Case {
         for evicted in shared.store.take_evicted() {
             shared.metrics.eviction();
             let subject = &evicted.counter.subject;
-            let address = subject.address.to_string();
+            let address = shown_network(subject.address);
             let about = events::About {
                 client: Some(&address),
                 site: Some(&subject.site),

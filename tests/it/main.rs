@@ -10,6 +10,7 @@
 )]
 
 mod driven;
+mod rules;
 mod secrets;
 mod smoke;
 mod support;

@@ -119,25 +119,26 @@ fn lookalikes() -> Vec<Combination> {
         ("sl", None, "", ScopeKind::Limit),
         ("", None, "sl", ScopeKind::Limit),
     ];
+    let users = ["1", "10.2.2.2", "10.2.2.2/32", "agent", "2001:db8::/64"];
+    let addresses = ["10.2.2.2", "10.2.2.0", "1.0.2.2", "2001:db8::", "::10.2.2.2"];
+    let agents = ["", "1", "10.2.2.2", "agent"];
     let mut all = Vec::new();
     for by in subsets {
-        for (site, login, limit, kind) in scopes {
-            for user in ["1", "10.2.2.2", "10.2.2.2/32", "agent", "2001:db8::/64"] {
-                for address in ["10.2.2.2", "10.2.2.0", "1.0.2.2", "2001:db8::", "::10.2.2.2"] {
-                    for agent in ["", "1", "10.2.2.2", "agent"] {
-                        all.push(Combination {
-                            site: site.to_owned(),
-                            login: login.map(str::to_owned),
-                            limit: limit.to_owned(),
-                            kind,
-                            by: by.clone(),
-                            user: user.to_owned(),
-                            address: address.parse().expect("an address"),
-                            agent: agent.to_owned(),
-                        });
-                    }
-                }
-            }
+        for number in 0..scopes.len() * users.len() * addresses.len() * agents.len() {
+            let (agent, rest) = (agents[number % agents.len()], number / agents.len());
+            let (address, rest) = (addresses[rest % addresses.len()], rest / addresses.len());
+            let (user, rest) = (users[rest % users.len()], rest / users.len());
+            let (site, login, limit, kind) = scopes[rest];
+            all.push(Combination {
+                site: site.to_owned(),
+                login: login.map(str::to_owned),
+                limit: limit.to_owned(),
+                kind,
+                by: by.clone(),
+                user: user.to_owned(),
+                address: address.parse().expect("an address"),
+                agent: agent.to_owned(),
+            });
         }
     }
     all
@@ -276,7 +277,7 @@ fn a_limit_whose_parameter_is_missing_is_skipped_and_one_that_excepts_is_none_at
     let by_name = limit(1, &[Parameter::Username], &[]);
     let by_both = limit(2, &[Parameter::Username, Parameter::IpAddress], &[]);
     let by_agent = limit(3, &[Parameter::UserAgent], &[]);
-    let all = [by_name.clone(), by_both.clone(), by_agent.clone()];
+    let all = [by_name.clone(), by_both, by_agent];
     assert_eq!(charged(&all, &["u"], Some("a")), (vec![1, 2, 3], Counted::Limits));
     assert_eq!(charged(&all, &["u"], None), (vec![1, 2], Counted::Limits));
     assert_eq!(charged(&all, &["u", "v"], None), (vec![1, 1, 2, 2], Counted::Limits));
