@@ -1,8 +1,8 @@
 //! Promise 7, through the guard: floods of invented names.
 
 use crate::driven::play::play;
-use crate::driven::{Driven, Login, Setup};
-use crate::support::Ask;
+use crate::driven::{Driven, Login, Setup, app};
+use crate::support::{Ask, Gate, Upstream};
 
 const SETTINGS: &str = "store: { memory: { max_counters: 1000, max_lockouts: 1000 } }
 lockout: { limits: { by: username, failures: 3, cool_off: 1h } }
@@ -19,6 +19,39 @@ fn a_flood_changes_nothing_for_who_is_locked_or_nearly_so_or_comes_new() {
          F(newcomer,B)→fail; F(n*,*)×1000→fail; F(newcomer,C)→LOCK",
     );
     assert!(driven.rows().len() <= 2000, "memory is bounded");
+}
+
+#[test]
+fn a_counter_that_holds_a_place_is_never_evicted() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let upstream = Upstream::scripted(move |talk| {
+        while let Some(request) = talk.request() {
+            if request.text().contains("password=held") {
+                held.pass();
+            }
+            talk.send(app::answer(&request).unwrap());
+        }
+    });
+    let driven = Driven::before(upstream, &Setup::new(SETTINGS));
+    let login = Login {
+        user: Some("busy"),
+        password: "wrong",
+        ip: "10.1.1.1",
+        agent: None,
+        method: "POST",
+    };
+    assert_eq!(driven.log_in(&login).outcome(), "fail");
+    let mut client = driven.client();
+    client.send(Login { password: "held", ..login }.ask().bytes());
+    gate.wait_for_arrivals(1);
+    for number in 0..3000 {
+        let user = format!("other-{number}");
+        driven.log_in(&Login { user: Some(&user), ..login });
+    }
+    gate.open();
+    assert_eq!(client.answer().status, 200);
+    assert!(driven.counters().contains(&"user=busy→2".to_owned()), "both failures are there");
 }
 
 #[test]
