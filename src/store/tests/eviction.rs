@@ -136,7 +136,10 @@ fn lockouts_have_a_budget_and_the_one_with_least_time_left_yields() {
 
 #[test]
 fn lockouts_that_are_over_make_no_lockout_yield() {
-    let world = World::new(1000, 3, &[limit(Parameter::Username, 1)]);
+    // of which the tally is left
+    let steps = CoolOff::Steps(vec![COOL_OFF, COOL_OFF * 2]);
+    let limit = Limit { cool_off: steps, ..limit(Parameter::Username, 1) };
+    let world = World::new(1000, 3, std::slice::from_ref(&limit));
     let late = ["d", "e", "f"].map(|user| world.admit(&world.claim(user, 1)).expect("admitted"));
     for user in ["a", "b", "c"] {
         world.fail(user, 1).expect("admitted");
@@ -148,7 +151,7 @@ fn lockouts_that_are_over_make_no_lockout_yield() {
     assert!(world.store.take_evicted().is_empty());
     // attempts without places, as `monitor` mode has them, make room as well
     for unheld in [false, true] {
-        let world = World::new(1000, 3, &[limit(Parameter::Username, 1)]);
+        let world = World::new(1000, 3, std::slice::from_ref(&limit));
         let fail = |user: &str| match unheld {
             false => drop(world.fail(user, 1).expect("admitted")),
             true => drop(world.store.settle_unheld(&world.claim(user, 1), FAILURE).expect("room")),
