@@ -213,7 +213,7 @@ impl Store {
             if counted.contains(&network) { counted } else { network }
         });
         let mut ledger = lock(&self.ledger);
-        ledger.hand.lock(selector, hand)?;
+        ledger.hand.lock(selector, hand, self.clock.now())?;
         self.hand_locks.store(ledger.hand.count(), Ordering::Release);
         Ok(())
     }

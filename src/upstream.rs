@@ -92,7 +92,6 @@ impl fmt::Display for UpstreamError {
 impl std::error::Error for UpstreamError {}
 
 /// How sending a request failed.
-#[derive(Debug)]
 pub struct SendFailure {
     /// Why.
     pub error: hyper::Error,
@@ -120,6 +119,16 @@ pub enum Begun {
     No,
     /// At least one was.
     Yes,
+}
+
+impl fmt::Debug for SendFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // the request may carry credentials
+        out.debug_struct("SendFailure")
+            .field("error", &self.error)
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Lease {

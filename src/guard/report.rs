@@ -20,6 +20,7 @@ use crate::policy::route::ResponseSettings;
 use crate::rejection::page::Told;
 use crate::rejection::{Lockout, Rejection, Wanted, respond};
 use crate::store::Store;
+use crate::store::select::shown_network;
 
 impl Visit<'_> {
     /// The response to a rejected request.
@@ -101,7 +102,7 @@ pub(super) fn evictions(shared: &Shared) {
     for evicted in shared.store.take_evicted() {
         shared.metrics.eviction();
         let subject = &evicted.slot.subject;
-        let address = subject.address.to_string();
+        let address = shown_network(subject.address);
         let site = Some(&*subject.site);
         let about = About { client: Some(&address), site, ..About::default() };
         let failures = Some(evicted.history.failures());

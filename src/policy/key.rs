@@ -328,3 +328,6 @@ fn write_network(hasher: &mut SipHasher13, network: IpNet) {
     }
     hasher.write_u8(network.prefix_len());
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,12 +67,17 @@ pub fn bind(addresses: &[ListenAddr], workers: usize) -> Result<Listeners, Start
         match address {
             ListenAddr::Tcp(address) => {
                 let failed = |error| StartError::new(format!("cannot listen on {address}"), error);
-                // another program's port is found out without SO_REUSEPORT, which would share it
-                let first = bind_tcp(*address, Port::Own).map_err(failed)?;
-                let bound = first.local_addr().map_err(failed)?;
                 let mut sockets = Vec::with_capacity(workers);
-                drop(first);
-                for _ in 0..workers {
+                let bound = if address.port() == 0 {
+                    // the system's choice is kept, or somebody else may be given the same
+                    sockets.push(bind_tcp(*address, Port::Shared).map_err(failed)?);
+                    sockets.first().map_or(Ok(*address), std::net::TcpListener::local_addr)
+                } else {
+                    // another program's port is found out without SO_REUSEPORT, which would share it
+                    bind_tcp(*address, Port::Own).and_then(|first| first.local_addr())
+                };
+                let bound = bound.map_err(failed)?;
+                while sockets.len() < workers {
                     sockets.push(bind_tcp(bound, Port::Shared).map_err(failed)?);
                 }
                 listeners.bound.push(Bound::Tcp(bound));

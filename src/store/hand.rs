@@ -49,18 +49,26 @@ enum Family {
     V6,
 }
 
-/// There are [`MOST`] locks by hand already.
+/// There are [`MOST`] locks by hand in force already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany;
 
 impl HandLocks {
-    /// Refuses what `selector` means from now on.
+    /// Refuses what `selector` means from `now` on.
     ///
     /// # Errors
     ///
-    /// When there are [`MOST`] already.
-    pub fn lock(&mut self, mut selector: Selector, lock: HandLock) -> Result<(), TooMany> {
+    /// When there are [`MOST`] in force already.
+    pub fn lock(
+        &mut self,
+        mut selector: Selector,
+        lock: HandLock,
+        now: Moment,
+    ) -> Result<(), TooMany> {
         selector.network = selector.network.map(|network| network.trunc());
+        if self.locks.len() >= MOST {
+            self.locks.retain(|_, lock| now < lock.until);
+        }
         if self.locks.len() >= MOST && !self.locks.contains_key(&selector) {
             return Err(TooMany);
         }

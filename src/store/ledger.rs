@@ -139,8 +139,7 @@ impl Ledger {
         match self.judge(claim, u64::MAX, now) {
             Judged::Room(found) => Admission::Admitted(self.take(claim, found)),
             Judged::Refused(refusal) => {
-                self.refuse(claim, terms.while_locked, &refusal, now);
-                Admission::Refused(refusal)
+                Admission::Refused(self.refuse(claim, terms.while_locked, refusal, now))
             }
             Judged::Full(key) => self.enqueue(claim, terms, key),
         }
@@ -307,12 +306,22 @@ impl Ledger {
         Some(Settled { key: slot.key, limit: slot.limit, of, failures, cleared, locked_until })
     }
 
-    /// A refused attempt extends the counters that are locked, if so configured, and no others.
-    fn refuse(&mut self, claim: &Claim, rule: WhileLocked, refusal: &Refusal, now: Moment) {
-        let Refusal::Locked { keys, .. } = refusal else { return };
-        if rule == WhileLocked::Ignore {
-            return;
-        }
+    /// A refused attempt extends the counters that are locked, if so configured, and no others;
+    /// returns the refusal as it is then.
+    fn refuse(
+        &mut self,
+        claim: &Claim,
+        rule: WhileLocked,
+        refusal: Refusal,
+        now: Moment,
+    ) -> Refusal {
+        let keys = match &refusal {
+            Refusal::Locked { keys, .. } if rule == WhileLocked::Count => keys,
+            Refusal::Busy
+            | Refusal::ByHand(_)
+            | Refusal::Locked { .. }
+            | Refusal::TooManyGuesses => return refusal,
+        };
         for charge in claim.charges.iter().filter(|charge| keys.contains(&charge.key)) {
             let (Some(slot), Some(limit)) = (self.find(charge), self.limit(charge.limit)) else {
                 continue;
@@ -322,6 +331,10 @@ impl Ledger {
             state.history.refuse(&limit, claim.guesses, now);
             drop(state);
             self.rest(&slot, now);
+        }
+        match self.judge(claim, u64::MAX, now) {
+            Judged::Refused(extended) => extended,
+            Judged::Full(_) | Judged::Room(_) => refusal,
         }
     }
 

@@ -1,6 +1,8 @@
 //! The store as the guard uses it: admit, settle, list, reset, with a driven clock.
 
 mod eviction;
+mod hand;
+mod interleavings;
 mod permit;
 mod stress;
 mod waiting;

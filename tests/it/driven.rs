@@ -161,7 +161,21 @@ impl Driven {
         counters
     }
 
-    /// The events of this name so far.
+    /// Stops the guard; the events of this name that it had.
+    pub fn stop(mut self, name: &str) -> Vec<Event> {
+        self.end();
+        self.events(name)
+    }
+
+    fn end(&mut self) {
+        // an open connection would be waited for
+        self.client.take();
+        if let Some(server) = self.server.take() {
+            server.stop();
+        }
+    }
+
+    /// The events of this name so far; what the guard reports by and by may be missing.
     pub fn events(&self, name: &str) -> Vec<Event> {
         recorder::events(&self.site, name)
     }
@@ -169,11 +183,7 @@ impl Driven {
 
 impl Drop for Driven {
     fn drop(&mut self) {
-        // an open connection would be waited for
-        self.client.take();
-        if let Some(server) = self.server.take() {
-            server.stop();
-        }
+        self.end();
     }
 }
 

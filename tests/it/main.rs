@@ -26,6 +26,8 @@ mod pages;
 mod pool;
 mod readme;
 mod refusals;
+mod rules;
+mod secrets;
 mod sessions;
 mod smoke;
 mod streaming;

@@ -1,5 +1,7 @@
 //! Login fields that turn up late in a body too large to be read, found before they are sent.
 
+use std::fmt;
+
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{FieldName, Source};
@@ -105,14 +107,19 @@ pub enum Scan {
     Found,
 }
 
-/// A scan of one body as it streams.
-#[derive(Debug)]
+/// A scan of one body as it streams. Its `Debug` tells nothing of what it holds back.
 pub struct Scanner {
     late: LateField,
     /// What may stand before what is held back, then that.
     held: Vec<u8>,
     /// How much of `held` was sent, or never was there.
     context: usize,
+}
+
+impl fmt::Debug for Scanner {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Scanner(…)")
+    }
 }
 
 impl Scanner {

@@ -36,7 +36,7 @@ impl Ledger {
                 Judged::Full(other) => self.move_on(first, other),
                 Judged::Room(found) => Some(Answer::Granted(self.take(&claim, found))),
                 Judged::Refused(refusal) => {
-                    self.refuse(&claim, terms.while_locked, &refusal, now);
+                    let refusal = self.refuse(&claim, terms.while_locked, refusal, now);
                     Some(Answer::Refused(refusal))
                 }
             };
@@ -64,7 +64,7 @@ impl Ledger {
         for arrival in self.waiting.needing(locked) {
             let Some((claim, terms)) = self.waiting.claim(arrival) else { continue };
             let Judged::Refused(refusal) = self.judge(&claim, arrival, now) else { continue };
-            self.refuse(&claim, terms.while_locked, &refusal, now);
+            let refusal = self.refuse(&claim, terms.while_locked, refusal, now);
             let on = self.waiting.on(arrival);
             self.waiting.answer(arrival, Answer::Refused(refusal));
             self.serve_key(on, now);

@@ -359,7 +359,7 @@ fn a_lock_by_hand_refuses_what_it_names_and_a_reset_takes_it_away() {
     let network = Some("10.0.0.0/24".parse().expect("a network"));
     let selector = Selector { network, ..Selector::default() };
     let hand = HandLock { until: Moment::NEVER, reason: None };
-    world.ledger.hand.lock(selector, hand).expect("room");
+    world.ledger.hand.lock(selector, hand, world.now).expect("room");
     assert!(world.ledger.hand.find(&subject.subject, &[], world.now).is_some());
     let other: Subject = Subject {
         address: "10.0.1.1/32".parse().expect("a network"),

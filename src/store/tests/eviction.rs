@@ -136,9 +136,22 @@ fn lockouts_have_a_budget_and_the_one_with_least_time_left_yields() {
 
 #[test]
 fn lockouts_that_are_over_make_no_lockout_yield() {
+    // of which the tally is left
+    let steps = CoolOff::Steps(vec![COOL_OFF, COOL_OFF * 2]);
+    let limit = Limit { cool_off: steps, ..limit(Parameter::Username, 1) };
+    let world = World::new(1000, 3, std::slice::from_ref(&limit));
+    let late = ["d", "e", "f"].map(|user| world.admit(&world.claim(user, 1)).expect("admitted"));
+    for user in ["a", "b", "c"] {
+        world.fail(user, 1).expect("admitted");
+    }
+    world.clock.advance(COOL_OFF);
+    for permit in late {
+        assert!(permit.settle(FAILURE)[0].locked_until.is_some());
+    }
+    assert!(world.store.take_evicted().is_empty());
     // attempts without places, as `monitor` mode has them, make room as well
     for unheld in [false, true] {
-        let world = World::new(1000, 3, &[limit(Parameter::Username, 1)]);
+        let world = World::new(1000, 3, std::slice::from_ref(&limit));
         let fail = |user: &str| match unheld {
             false => drop(world.fail(user, 1).expect("admitted")),
             true => drop(world.store.settle_unheld(&world.claim(user, 1), FAILURE).expect("room")),
@@ -230,6 +243,8 @@ fn a_success_a_reset_and_the_end_of_a_lockout_are_no_evictions() {
     assert_eq!(removed.counters, 1);
     world.fail("locked", 1).expect("admitted");
     world.fail("locked", 1).expect("admitted");
+    world.settle_down();
+    assert!(world.store.take_evicted().is_empty());
     world.clock.advance(COOL_OFF);
     world.settle_down();
     flood(&world, 0..3);

@@ -117,10 +117,11 @@ impl Played<'_> {
         self.names += 1;
         let unused = format!("name{}", self.names);
         let user = attempt.user.as_deref();
+        let elsewhere = format!("172.16.{}.{}", self.names / 256, self.names % 256);
         let login = Login {
             user: user.map(|user| if user == "n*" { &unused } else { user }),
             password: attempt.password,
-            ip: &attempt.ip,
+            ip: if attempt.ip == "*" { &elsewhere } else { &attempt.ip },
             agent: attempt.agent.as_deref(),
             method: attempt.method,
         };

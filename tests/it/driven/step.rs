@@ -2,7 +2,7 @@
 //!
 //! | step | meaning |
 //! |---|---|
-//! | `F(user,ip[,agent])[×n]→outcome` | a login with a wrong password; `n*` is a new name each time, `∅` a field that is missing, `""` an empty one, `"u1 "` a quoted text |
+//! | `F(user,ip[,agent])[×n]→outcome` | a login with a wrong password; `n*` is a new name and `*` a new address each time, `∅` a field that is missing, `""` an empty one, `"u1 "` a quoted text |
 //! | `S(…)→outcome`, `X(…)→outcome` | with the right one; the same as `F` |
 //! | `E(…)`, `T(…)`, `R(…)` | answered by a 500; by a 429; by a redirect that begins no session |
 //! | `GET F(…)→outcome` | by GET, with a query |
