@@ -122,6 +122,13 @@ fn failures_without_a_verdict_are_told_apart_and_can_be_taken_back_alone() {
 }
 
 #[test]
+fn a_lockout_that_was_taken_back_does_not_lengthen_the_next() {
+    let limit = "limits: { by: ip_address, failures: 1, cool_off: [5s, 15s] }";
+    check(limit, "E(u1,A)→LOCK; pardon()→1; F(u1,A)→LOCK; wait 5s; S(u1,A)→ok");
+    check(limit, "F(u1,A)→LOCK; wait 5s; F(u1,A)→LOCK; wait 5s; S(u1,A)→DENY");
+}
+
+#[test]
 fn a_lock_by_hand_holds_from_the_next_admission_and_ends_in_time() {
     let limit = "limits: { by: ip_address, failures: 3, cool_off: 1h }";
     check(
