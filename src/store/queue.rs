@@ -59,6 +59,17 @@ pub struct Waiting {
     waiters: HashMap<u64, Waiter>,
     arrivals: u64,
     bytes: usize,
+    /// How many of them bring several guesses.
+    several: usize,
+}
+
+/// Whom a failure may leave without hope of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hopeless {
+    /// The counter is locked: everybody.
+    All,
+    /// The counter is not locked: those who bring more guesses than it has left.
+    SeveralGuesses,
 }
 
 impl Waiting {
@@ -81,6 +92,7 @@ impl Waiting {
         let arrival = self.arrivals;
         self.arrivals += 1;
         self.bytes = self.bytes.saturating_add(waiter.terms.bytes);
+        self.several += usize::from(waiter.claim.guesses > 1);
         self.waiters.insert(arrival, waiter);
         arrival
     }
@@ -131,11 +143,18 @@ impl Waiting {
         Poll::Pending
     }
 
-    /// Those without an answer who need the counter `key`.
+    /// Those without an answer who need the counter `key` and may have no hope of it.
     #[must_use]
-    pub fn needing(&self, key: Key) -> Vec<u64> {
+    pub fn needing(&self, key: Key, hopeless: Hopeless) -> Vec<u64> {
+        let fewest = match hopeless {
+            Hopeless::All => 0,
+            Hopeless::SeveralGuesses if self.several == 0 => return Vec::new(),
+            Hopeless::SeveralGuesses => 2,
+        };
         let needs = |waiter: &Waiter| {
-            waiter.answer.is_none() && waiter.claim.charges.iter().any(|charge| charge.key == key)
+            waiter.answer.is_none()
+                && waiter.claim.guesses >= fewest
+                && waiter.claim.charges.iter().any(|charge| charge.key == key)
         };
         self.waiters.iter().filter(|(_, waiter)| needs(waiter)).map(|(at, _)| *at).collect()
     }
@@ -144,6 +163,7 @@ impl Waiting {
     pub fn remove(&mut self, arrival: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(&arrival)?;
         self.bytes = self.bytes.saturating_sub(waiter.terms.bytes);
+        self.several -= usize::from(waiter.claim.guesses > 1);
         Some(waiter)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Admission, Judged, Ledger, Refusal, Settlement, Terms};
 use crate::clock::Moment;
 use crate::policy::key::{Claim, Key};
-use crate::store::queue::{Answer, Waiter, Waiting};
+use crate::store::queue::{Answer, Hopeless, Waiter, Waiting};
 use crate::store::slot::Slot;
 
 impl Ledger {
@@ -59,9 +59,10 @@ impl Ledger {
         None
     }
 
-    /// A counter has locked: whoever needs it is answered at once, whichever queue he stands in.
-    pub(super) fn refuse_waiters(&mut self, locked: Key, now: Moment) {
-        for arrival in self.waiting.needing(locked) {
+    /// A counter has locked, or has less room than before: whoever needs it and can get no place
+    /// any more is answered at once, whichever queue it stands in.
+    pub(super) fn refuse_waiters(&mut self, fuller: Key, hopeless: Hopeless, now: Moment) {
+        for arrival in self.waiting.needing(fuller, hopeless) {
             let Some((claim, terms)) = self.waiting.claim(arrival) else { continue };
             let Judged::Refused(refusal) = self.judge(&claim, arrival, now) else { continue };
             let refusal = self.refuse(&claim, terms.while_locked, refusal, now);

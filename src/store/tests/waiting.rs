@@ -259,3 +259,40 @@ fn whoever_gets_its_answer_is_woken_and_the_others_sleep_on() {
     drop(permit(&mut waiters[0]).settle(FAILURE));
     assert_eq!(times(), [1, 1, 1], "the counter has locked");
 }
+
+#[test]
+fn several_guesses_that_no_longer_fit_elsewhere_hold_nobody_up() {
+    let world =
+        World::new(1000, 1000, &[limit(Parameter::Username, 4), limit(Parameter::IpAddress, 4)]);
+    let held = world.admit(&world.claim_of("u", 1, 2)).expect("admitted");
+    let elsewhere = world.admit(&world.claim_of("other", 2, 2)).expect("admitted");
+    let three = world.claim_of("u", 2, 3);
+    let mut hopeless: Admitting<'_> = Box::pin(world.store.admit(three, TERMS, WAIT));
+    assert!(poll(&mut hopeless).is_pending(), "each counter alone may still have room for three");
+    let mut behind = world.waiter("u", 3);
+    assert_eq!(elsewhere.settle(FAILURE).len(), 2);
+    assert_eq!(refusal(&mut hopeless), Refusal::TooManyGuesses);
+    drop(permit(&mut behind));
+    drop(held);
+}
+
+#[test]
+fn whoever_waits_stays_in_its_queue_while_that_counter_holds_it_up() {
+    let limits = [limit(Parameter::Username, 3), limit(Parameter::IpAddress, 4)];
+    let world = World::new(1000, 1000, &limits);
+    let of_user = world.admit(&world.claim("u", 1)).expect("admitted");
+    let of_client = world.admit(&world.claim_of("other", 2, 2)).expect("admitted");
+    let three = world.claim_of("u", 2, 3);
+    let mut waits: Admitting<'_> = Box::pin(world.store.admit(three, TERMS, WAIT));
+    assert!(poll(&mut waits).is_pending());
+    drop(of_user.settle(Settlement::GivenBack));
+    // now the client's counter is what it waits for; the user's gets full as well
+    let of_user = world.admit(&world.claim("u", 3)).expect("it waits there no more");
+    let mut behind = world.waiter("third", 2);
+    assert!(poll(&mut waits).is_pending());
+    assert!(poll(&mut behind).is_pending(), "looking changes nothing");
+    drop(of_client.settle(Settlement::GivenBack));
+    assert!(poll(&mut waits).is_pending(), "the user's counter is still full");
+    drop(permit(&mut behind));
+    drop(of_user);
+}
