@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Admission, Judged, Ledger, Refusal, Settlement, Terms};
+use super::{Admission, Judged, Ledger, Refusal, Settled, Settlement, Terms};
 use crate::clock::Moment;
 use crate::policy::key::{Claim, Key};
 use crate::store::queue::{Answer, Hopeless, Waiter, Waiting};
@@ -61,8 +61,10 @@ impl Ledger {
 
     /// A counter has locked, or has less room than before: whoever needs it and can get no place
     /// any more is answered at once, whichever queue it stands in.
-    pub(super) fn refuse_waiters(&mut self, fuller: Key, hopeless: Hopeless, now: Moment) {
-        for arrival in self.waiting.needing(fuller, hopeless) {
+    pub(super) fn refuse_waiters(&mut self, fuller: &Settled, now: Moment) {
+        let is_locked = fuller.locked_until.is_some();
+        let hopeless = if is_locked { Hopeless::All } else { Hopeless::SeveralGuesses };
+        for arrival in self.waiting.needing(fuller.key, hopeless) {
             let Some((claim, terms)) = self.waiting.claim(arrival) else { continue };
             let Judged::Refused(refusal) = self.judge(&claim, arrival, now) else { continue };
             let refusal = self.refuse(&claim, terms.while_locked, refusal, now);
