@@ -1,5 +1,6 @@
-//! Deadlines as plain cells that a sweep compares with the time a few times a second, so that an
-//! ordinary request sets no timer. A deadline may be noticed one sweep late, never early.
+//! Deadlines as plain cells, which a sweep compares with the time a few times a second.
+//!
+//! So an ordinary request sets no timer. A deadline may be noticed one sweep late, never early.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

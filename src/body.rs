@@ -1,5 +1,4 @@
-//! Bodies of requests: as the client sends them, as they go upstream; a bounded beginning, given
-//! back whole.
+//! Bodies of requests: as the client sends them, as they go upstream, and a bounded beginning.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

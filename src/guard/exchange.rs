@@ -1,5 +1,6 @@
-//! A login exchange with the upstream, which goes on without its client and is settled before the
-//! first byte of the answer goes downstream.
+//! A login exchange with the upstream: it goes on without its client.
+//!
+//! It is settled before the first byte of the answer goes downstream.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
