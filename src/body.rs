@@ -66,7 +66,11 @@ impl Body for ClientBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        if polled.is_pending() {
+            self.link.hunger(context);
+        }
+        let frame = ready!(polled);
         if frame.is_none() || self.incoming.is_end_stream() {
             self.link.enter(Phase::Answering);
         }

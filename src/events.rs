@@ -3,7 +3,7 @@
 //! Never logged: passwords, cookies, queries, bodies. Usernames and addresses are what events are
 //! about and are logged as they were typed, escaped and cut.
 
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::metrics::{Metrics, SiteMetrics};
 use crate::policy::lockout::{Limit, Proof};
@@ -172,11 +172,6 @@ pub fn count_refusal(metrics: &Metrics, kind: AnswerKind) {
 pub fn access(about: About<'_>, method: &str, path: &str, status: u16) {
     let status = u64::from(status);
     info!(event = "request", client = about.client, site = about.site, status, method, path);
-}
-
-/// Something that matters only to whoever looks for a fault.
-pub fn detail(what: &str, error: &dyn std::fmt::Display) {
-    debug!(message = what, error = %error);
 }
 
 /// Whether a failure's reason is that the upstream gave no verdict.

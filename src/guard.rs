@@ -7,6 +7,7 @@ pub mod answer;
 pub mod attempt;
 pub mod exchange;
 pub mod forward;
+pub mod local;
 pub mod plan;
 pub mod recognise;
 pub mod report;
@@ -20,16 +21,14 @@ pub mod worker;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::attempt::Case;
-use crate::guard::plan::SitePlan;
+use crate::guard::local::LocalSite;
 use crate::guard::recognise::{Recognised, recognise};
 use crate::headers::Trust;
 use crate::policy::client::{ClientAddr, Identity, identify};
@@ -58,17 +57,20 @@ struct Visit<'a> {
 pub async fn answer(
     worker: Rc<Worker>,
     downstream: Rc<Downstream>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
-    let body = ClientBody::new(body, Rc::clone(&downstream.link));
     let visit = Visit::new(&worker, &downstream, &parts);
-    let site = match visit.site(&mut parts) {
-        Ok(site) => site,
-        Err(rejection) => return Ok(visit.refuse(None, &rejection)),
+    let asked = visit.asked(&parts);
+    let (site, answered) = match visit.site(&mut parts) {
+        Ok(site) => (Some(&**site), visit.way(site, parts, body).await),
+        Err(rejection) => (None, Err(rejection)),
     };
-    let answered = visit.way(site, parts, body).await;
-    Ok(answered.unwrap_or_else(|rejection| visit.refuse(Some(site), &rejection)))
+    let response = answered.unwrap_or_else(|rejection| visit.refuse(site, &rejection));
+    if let Some(asked) = asked {
+        visit.log(site, &asked, response.status());
+    }
+    Ok(response)
 }
 
 impl<'a> Visit<'a> {
@@ -85,17 +87,18 @@ impl<'a> Visit<'a> {
     }
 
     /// What the request asks for, and which site answers for that.
-    fn site(&self, parts: &mut Parts) -> Result<&'a Arc<SitePlan>, Rejection> {
+    fn site(&self, parts: &mut Parts) -> Result<&'a Rc<LocalSite>, Rejection> {
         let plan = &self.worker.shared.plan;
         target::vouch(parts, &plan.settings.bounds)?;
         let host = parts.headers.get(http::header::HOST);
         let host = host.map(|host| host.to_str().unwrap_or_default());
-        plan.site(host).ok_or(Rejection::NoSuchSite)
+        let site = plan.site(host).and_then(|number| self.worker.sites.get(number));
+        site.ok_or(Rejection::NoSuchSite)
     }
 
     async fn way(
         &self,
-        site: &'a Arc<SitePlan>,
+        site: &'a Rc<LocalSite>,
         parts: Parts,
         body: ClientBody,
     ) -> Result<Response<AnswerBody>, Rejection> {
@@ -109,7 +112,7 @@ impl<'a> Visit<'a> {
             Recognised::Ordinary(body, basic) => self.forward(site, parts, body, basic).await,
             Recognised::Attempt(attempt) => {
                 self.check_access(&site.site.access, Covers::Logins)?;
-                self.check_access(attempt.plan.rule.access.as_slice(), Covers::Logins)?;
+                self.check_access(attempt.rule.rule.access.as_slice(), Covers::Logins)?;
                 self.attempt(site, parts, *attempt).await
             }
         }

@@ -128,7 +128,8 @@ fn is_protected(name: &str) -> bool {
 
 /// The field names that `Connection` lists.
 fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lines = headers.get_all(CONNECTION).iter();
+    let usual = |line: &HeaderValue| matches!(line.as_bytes(), b"keep-alive" | b"close");
+    let lines = headers.get_all(CONNECTION).iter().filter(|line| !usual(line));
     let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
     names.filter(|name| !is_protected(name.as_str())).collect()
@@ -137,8 +138,7 @@ fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 /// Turns the head that a client sent into the one that goes upstream. Framing is left to whoever
 /// knows the body.
 pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
-    let wants_trailers = headers.get(TE).is_some_and(names_trailers);
-    let mut leaving = listed_by_connection(headers);
+    let mut leaving = Vec::new();
     for name in headers.keys() {
         match kind(name.as_str()) {
             None => {}
@@ -148,6 +148,10 @@ pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
             }
         }
     }
+    if leaving.contains(&CONNECTION) {
+        leaving.extend(listed_by_connection(headers));
+    }
+    let wants_trailers = leaving.contains(&TE) && headers.get_all(TE).iter().any(names_trailers);
     for name in leaving {
         headers.remove(name);
     }
@@ -239,7 +243,7 @@ pub fn upgrade_to_websocket(headers: &mut HeaderMap) {
 
 /// Turns the head that an upstream sent into the one that goes to the client.
 pub fn to_client(headers: &mut HeaderMap) {
-    let mut leaving = listed_by_connection(headers);
+    let mut leaving = Vec::new();
     for name in headers.keys() {
         let leaves = match kind(name.as_str()) {
             Some(Kind::HopByHop) => *name != EXPECT,
@@ -249,6 +253,12 @@ pub fn to_client(headers: &mut HeaderMap) {
         if leaves {
             leaving.push(name.clone());
         }
+    }
+    if leaving.contains(&CONNECTION) {
+        leaving.extend(listed_by_connection(headers));
+    }
+    if leaving.contains(&TRANSFER_ENCODING) {
+        leaving.push(CONTENT_LENGTH); // RFC 9112, section 6.3: it was overridden
     }
     for name in leaving {
         headers.remove(name);

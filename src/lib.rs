@@ -1,5 +1,6 @@
 //! loginward: a reverse proxy that guards the logins of applications nobody wants to change.
 
+pub mod alarm;
 pub mod body;
 pub mod cli;
 pub mod clock;

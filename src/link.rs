@@ -1,22 +1,14 @@
-//! What is known of one client's connection while it lasts, and the worker's look at all of them.
-//!
-//! Deadlines are plain cells that a sweep compares with the time a few times a second, so that an
-//! ordinary request sets no timer.
+//! What is known of one client's connection while it lasts.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::pin::pin;
-use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::clock::{Clock, Moment};
+use crate::alarm::{Alarm, Alarms};
 use crate::policy::client::PeerAddr;
-
-/// How often deadlines are looked at.
-pub const SWEEP: Duration = Duration::from_millis(200);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,21 +46,15 @@ pub struct Link {
     pub peer_value: Option<HeaderValue>,
     /// The same as an element of the `Forwarded` header.
     pub peer_forwarded: Option<HeaderValue>,
+    /// Rings when what it does takes too long.
+    pub alarm: Rc<Alarm>,
     phase: Cell<Phase>,
-    deadline: Cell<Moment>,
-    expired: Cell<bool>,
-    draining: Cell<bool>,
     half_closed: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+    starving: Cell<bool>,
+    /// Of whoever waits for more of a request's body.
+    hungry: RefCell<Option<Waker>>,
     limits: LinkLimits,
-    coarse: Rc<Cell<Moment>>,
-    alive: Rc<Cell<usize>>,
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.alive.set(self.alive.get().saturating_sub(1));
-    }
+    all: Rc<AllLinks>,
 }
 
 /// How long a client may take.
@@ -78,7 +64,7 @@ pub struct LinkLimits {
     pub idle: Duration,
     /// For a request's head.
     pub head: Duration,
-    /// For the head of an upstream's answer; see [`Link::in_time`].
+    /// For the head of an upstream's answer.
     pub answer: Duration,
 }
 
@@ -95,43 +81,44 @@ impl Link {
             return;
         }
         self.phase.set(phase);
-        self.expired.set(false);
-        let deadline = match phase {
-            Phase::Idle => self.coarse.get().after(self.limits.idle),
-            Phase::Head => self.coarse.get().after(self.limits.head),
-            Phase::Answering => self.coarse.get().after(self.limits.answer),
-            Phase::Answered | Phase::Body | Phase::Tunnel => Moment::NEVER,
-        };
-        self.deadline.set(deadline);
-    }
-
-    /// Waits for what belongs to the present phase; `None` where that takes too long. Dropping it
-    /// drops the future.
-    pub async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
-        poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if self.expired.get() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
-
-    /// It took too long.
-    #[must_use]
-    pub const fn is_expired(&self) -> bool {
-        self.expired.get()
+        self.starving.set(false);
+        match phase {
+            Phase::Idle => self.alarm.set(self.limits.idle),
+            Phase::Head => self.alarm.set(self.limits.head),
+            Phase::Answering => self.alarm.set(self.limits.answer),
+            Phase::Answered | Phase::Body | Phase::Tunnel => self.alarm.clear(),
+        }
     }
 
     /// The worker wants to end.
     #[must_use]
-    pub const fn is_draining(&self) -> bool {
-        self.draining.get()
+    pub fn is_draining(&self) -> bool {
+        self.all.draining.get()
     }
 
     /// The client will send nothing more; it may still be reading.
     pub fn half_close(&self) {
         self.half_closed.set(true);
+        self.alarm.stay_restless();
+        if let Some(hungry) = self.hungry.take() {
+            hungry.wake();
+        }
+    }
+
+    /// The task of `context` has all of the body that is here, and waits for more.
+    pub fn hunger(&self, context: &Context<'_>) {
+        if self.is_half_closed() {
+            self.starving.set(true);
+            self.alarm.wake();
+        } else {
+            self.hungry.replace(Some(context.waker().clone()));
+        }
+    }
+
+    /// A request's body lacks something that the client will not send any more.
+    #[must_use]
+    pub const fn is_starving(&self) -> bool {
+        self.starving.get()
     }
 
     /// The client will send nothing more.
@@ -139,110 +126,74 @@ impl Link {
     pub const fn is_half_closed(&self) -> bool {
         self.half_closed.get()
     }
+}
 
-    /// Lets the sweep wake the task that `context` belongs to, which stays the same one.
-    pub fn watch(&self, context: &Context<'_>) {
-        let mut waker = self.waker.borrow_mut();
-        if waker.is_none() {
-            *waker = Some(context.waker().clone());
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.all.count.set(self.all.count.get().saturating_sub(1));
     }
 }
 
 /// All connections of one worker.
 #[derive(Debug)]
 pub struct Links {
-    all: RefCell<Vec<Weak<Link>>>,
+    all: Rc<AllLinks>,
     limits: LinkLimits,
-    coarse: Rc<Cell<Moment>>,
+}
+
+#[derive(Debug, Default)]
+struct AllLinks {
+    count: Cell<usize>,
     draining: Cell<bool>,
-    alive: Rc<Cell<usize>>,
 }
 
 impl Links {
     /// No connections yet.
     #[must_use]
-    pub fn new(limits: LinkLimits, now: Moment) -> Self {
-        let coarse = Rc::new(Cell::new(now));
-        Self {
-            all: RefCell::default(),
-            limits,
-            coarse,
-            draining: Cell::new(false),
-            alive: Rc::default(),
-        }
+    pub fn new(limits: LinkLimits) -> Self {
+        Self { all: Rc::default(), limits }
     }
 
-    /// A connection from `peer` begins.
+    /// A connection from `peer` begins; it must say something in time.
     #[must_use]
-    pub fn begin(&self, peer: PeerAddr) -> Rc<Link> {
+    pub fn begin(&self, peer: PeerAddr, alarms: &Alarms) -> Rc<Link> {
         let value = |text: String| HeaderValue::try_from(text).ok();
+        let peer_text = peer.to_string();
         let (peer_value, peer_forwarded) = match peer {
             PeerAddr::Ip(address) if address.is_ipv4() => {
-                (value(address.to_string()), value(format!("for={address};proto=http")))
+                (value(peer_text.clone()), value(format!("for={address};proto=http")))
             }
             PeerAddr::Ip(address) => {
-                (value(address.to_string()), value(format!("for=\"[{address}]\";proto=http")))
+                (value(peer_text.clone()), value(format!("for=\"[{address}]\";proto=http")))
             }
             PeerAddr::Unix => (None, value("for=unknown;proto=http".to_owned())),
         };
-        let link = Rc::new(Link {
+        let alarm = alarms.begin();
+        alarm.set(self.limits.head);
+        self.all.count.set(self.all.count.get() + 1);
+        Rc::new(Link {
             peer,
-            peer_text: peer.to_string().into(),
+            peer_text: peer_text.into(),
             peer_value,
             peer_forwarded,
+            alarm,
             phase: Cell::new(Phase::Idle),
-            deadline: Cell::new(Moment::NEVER),
-            expired: Cell::new(false),
-            draining: Cell::new(self.draining.get()),
             half_closed: Cell::new(false),
-            waker: RefCell::default(),
+            starving: Cell::new(false),
+            hungry: RefCell::default(),
             limits: self.limits,
-            coarse: Rc::clone(&self.coarse),
-            alive: Rc::clone(&self.alive),
-        });
-        self.alive.set(self.alive.get() + 1);
-        link.deadline.set(self.coarse.get().after(self.limits.head));
-        self.all.borrow_mut().push(Rc::downgrade(&link));
-        link
+            all: Rc::clone(&self.all),
+        })
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.alive.get()
+        self.all.count.get()
     }
 
-    /// No more requests than those that are here: idle connections end, the others when they can.
+    /// No more requests than those that are here. Wake the connections afterwards.
     pub fn drain(&self) {
-        self.draining.set(true);
-        for link in self.all.borrow().iter().filter_map(Weak::upgrade) {
-            link.draining.set(true);
-            link.wake();
-        }
-    }
-
-    /// Wakes those whose time is over, and those whose client may have gone unnoticed.
-    pub fn sweep(&self, clock: &Clock) {
-        let now = clock.now();
-        self.coarse.set(now);
-        self.all.borrow_mut().retain(|link| {
-            let Some(link) = link.upgrade() else { return false };
-            let expires = now >= link.deadline.get();
-            if expires {
-                link.deadline.set(Moment::NEVER);
-                link.expired.set(true);
-            }
-            if expires || link.half_closed.get() {
-                link.wake();
-            }
-            true
-        });
+        self.all.draining.set(true);
     }
 }

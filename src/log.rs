@@ -165,7 +165,7 @@ impl Buffer {
     }
 
     fn flush_repeated(&mut self, format: LogFormat, now: Duration) {
-        for (_, repeated) in std::mem::take(&mut self.repeated) {
+        for (_, repeated) in self.repeated.drain() {
             if let Some((wall, text)) = repeated.latest {
                 let line = (wall, &*text);
                 write_line(&mut self.bytes, &mut self.stamp, format, line, repeated.times);

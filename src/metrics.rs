@@ -161,10 +161,9 @@ struct Holdings {
 impl Collector for Holdings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let sizes = self.store.sizes();
-        let rows: [(&str, &str, u64); 6] = [
+        let rows: [(&str, &str, u64); 5] = [
             ("lockouts_in_force", "Lockouts in force", sizes.locked as u64),
-            ("counters", "Counters that are not locked, about", sizes.counters),
-            ("counters_active", "Counters in which somebody holds a place", sizes.active as u64),
+            ("counters", "Counters that are not locked", sizes.counters as u64),
             ("places", "Places held, of all counters", sizes.places),
             ("waiting", "Attempts that wait for a place", sizes.waiting as u64),
             ("detached", "Exchanges whose client has gone", u64::from(self.detached.count())),

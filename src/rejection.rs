@@ -2,22 +2,27 @@
 
 pub mod page;
 
+use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue,
-    LOCATION, ORIGIN, RETRY_AFTER, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, VARY,
 };
 use http::{Response, StatusCode};
 
+use crate::body::BodyError;
 use crate::clock::Moment;
 use crate::headers::{X_LOGINWARD, X_LOGINWARD_REF};
+use crate::policy::glob::find;
 use crate::policy::key::Key;
 use crate::policy::route::{Identify, ResponseSettings};
 use crate::upstream::UpstreamError;
+
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// A reason to answer in the upstream's stead.
 #[derive(Debug)]
@@ -97,6 +102,18 @@ impl AnswerKind {
 }
 
 impl Rejection {
+    /// Why a request got no answer: by the upstream's fault or, where its body broke it off, by
+    /// the client's.
+    #[must_use]
+    pub fn unanswered(error: UpstreamError) -> Self {
+        let UpstreamError::Broken(broken) = &error else { return Self::Upstream(error) };
+        match broken.source().and_then(|source| source.downcast_ref()) {
+            None => Self::Upstream(error),
+            Some(BodyError::Connection(_)) => Self::Unclear("the body broke off"),
+            Some(BodyError::LateField) => Self::BodyTooLarge,
+        }
+    }
+
     /// The status, where the operator does not choose it.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
@@ -225,22 +242,25 @@ impl Wanted {
     /// for JSON, or is sent by a script.
     #[must_use]
     pub fn by(headers: &HeaderMap) -> Self {
-        let is_json = |name| {
-            headers.get(name).is_some_and(|value: &HeaderValue| mentions_json(value.as_bytes()))
-        };
-        let xhr = || {
-            let value = headers.get("x-requested-with");
-            value.is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"xmlhttprequest"))
-        };
-        let asks_for_page = || {
-            let accept = headers.get(ACCEPT).map(HeaderValue::as_bytes).unwrap_or_default();
-            crate::policy::glob::find(accept, b"text/html").is_some()
-        };
-        let json = is_json(CONTENT_TYPE) || xhr() || (is_json(ACCEPT) && !asks_for_page());
-        Self {
-            format: if json { AnswerFormat::Json } else { AnswerFormat::Html },
-            origin: headers.get(ORIGIN).cloned(),
+        let mut wanted = Self { format: AnswerFormat::Html, origin: None };
+        let (mut accepts_json, mut accepts_page) = (false, false);
+        for (name, value) in headers {
+            let bytes = value.as_bytes();
+            if *name == ACCEPT {
+                accepts_json |= mentions_json(bytes);
+                accepts_page |= find(bytes, b"text/html").is_some();
+            } else if *name == ORIGIN {
+                wanted.origin = Some(value.clone());
+            } else if (*name == CONTENT_TYPE && mentions_json(bytes))
+                || (*name == X_REQUESTED_WITH && bytes.eq_ignore_ascii_case(b"xmlhttprequest"))
+            {
+                wanted.format = AnswerFormat::Json;
+            }
         }
+        if accepts_json && !accepts_page {
+            wanted.format = AnswerFormat::Json;
+        }
+        wanted
     }
 }
 

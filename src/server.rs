@@ -17,12 +17,12 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
+use crate::alarm::SWEEP;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::guard::plan::Plan;
 use crate::guard::seen::Seen;
 use crate::guard::{Shared, Worker};
-use crate::link::{LinkLimits, Links, SWEEP};
 use crate::metrics::Metrics;
 use crate::policy::key::Keyer;
 use crate::store::Store;
@@ -186,13 +186,9 @@ async fn serve(
     (listeners, shared, keyer): (Vec<Listener>, Arc<Shared>, Keyer),
     mut stopping: watch::Receiver<Stage>,
 ) {
-    let settings = &shared.plan.settings;
-    let timeouts = settings.timeouts;
+    let timeouts = shared.plan.settings.timeouts;
     let clock = Clock::system();
-    let limits =
-        LinkLimits { idle: timeouts.idle, head: timeouts.head, answer: timeouts.response_head };
-    let links = Rc::new(Links::new(limits, clock.now()));
-    let worker = Rc::new(Worker::new(Arc::clone(&shared), Rc::clone(&links), keyer));
+    let worker = Rc::new(Worker::new(Arc::clone(&shared), keyer, clock.now()));
     for listener in listeners {
         let worker = Rc::clone(&worker);
         let stopping = stopping.clone();
@@ -202,19 +198,18 @@ async fn serve(
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = sweep.tick() => worker.sweep(&clock),
+            _ = sweep.tick() => worker.sweep(clock.now()),
             changed = stopping.wait_for(|stage| *stage == Stage::Drain) => {
                 drop(changed);
                 break;
             }
         }
     }
-    links.drain();
-    worker.upstreams.close();
+    worker.drain();
     let deadline = clock.now().after(timeouts.shutdown);
-    while (links.count() > 0 || worker.exchanges.get() > 0) && clock.now() < deadline {
+    while (worker.links.count() > 0 || worker.exchanges.get() > 0) && clock.now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        worker.sweep(&clock);
+        worker.sweep(clock.now());
     }
     worker.end();
 }

@@ -12,6 +12,7 @@ pub mod operate;
 pub mod queue;
 pub mod register;
 pub mod select;
+pub mod slot;
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +26,7 @@ use crate::policy::key::{Claim, CountedLimit, Key, Keyer, ScopeNames, Subject};
 use crate::policy::lockout::{Limit, Proof};
 use counters::{Counters, Evicted};
 use hand::{HandLock, TooMany};
-use ledger::{Admission, Ledger, Refusal, Settled, Settlement, Terms};
+use ledger::{Admission, Held, Ledger, Refusal, Settled, Settlement, Terms};
 use memory::lock;
 use operate::{Removed, Reset, Sizes};
 use queue::Answer;
@@ -48,7 +49,7 @@ pub struct Store {
 #[must_use]
 pub struct Permit {
     store: Arc<Store>,
-    claim: Option<Arc<Claim>>,
+    held: Option<Held>,
 }
 
 impl Store {
@@ -123,23 +124,25 @@ impl Store {
         let now = self.clock.now();
         let admission = lock(&self.ledger).admit(&claim, terms, now);
         match admission {
-            Admission::Admitted => {}
-            Admission::Refused(refusal) => return Err(refusal),
+            Admission::Admitted(held) => Ok(self.permit(held)),
+            Admission::Refused(refusal) => Err(refusal),
             Admission::Waits(arrival) => {
                 let place = InQueue { store: self, arrival };
                 match place.wait(now.after(wait)).await {
-                    Answer::Granted => return self.unless_locked_by_hand(claim),
-                    Answer::Refused(refusal) => return Err(refusal),
+                    Answer::Granted(held) => self.unless_locked_by_hand(self.permit(held)),
+                    Answer::Refused(refusal) => Err(refusal),
                 }
             }
         }
-        Ok(Permit { store: Arc::clone(self), claim: Some(claim) })
+    }
+
+    fn permit(self: &Arc<Self>, held: Held) -> Permit {
+        Permit { store: Arc::clone(self), held: Some(held) }
     }
 
     /// Whoever has waited is admitted only now, and a lock by hand may have come meanwhile.
-    fn unless_locked_by_hand(self: &Arc<Self>, claim: Arc<Claim>) -> Result<Permit, Refusal> {
-        let hand = self.hand_lock(&claim.subject, Some(&claim));
-        let permit = Permit { store: Arc::clone(self), claim: Some(claim) };
+    fn unless_locked_by_hand(&self, permit: Permit) -> Result<Permit, Refusal> {
+        let hand = permit.claim().and_then(|claim| self.hand_lock(&claim.subject, Some(claim)));
         let Some(hand) = hand else { return Ok(permit) };
         drop(permit.settle(Settlement::GivenBack));
         Err(Refusal::ByHand(hand))
@@ -156,7 +159,11 @@ impl Store {
     /// # Errors
     ///
     /// The refusal that a failure would have met; then nothing is charged.
-    pub fn settle_unheld(&self, claim: &Claim, what: Settlement) -> Result<Vec<Settled>, Refusal> {
+    pub fn settle_unheld(
+        &self,
+        claim: &Arc<Claim>,
+        what: Settlement,
+    ) -> Result<Vec<Settled>, Refusal> {
         lock(&self.ledger).charge_unheld(claim, what, self.clock.now())
     }
 
@@ -228,7 +235,7 @@ impl Permit {
     /// What it is leave for.
     #[must_use]
     pub fn claim(&self) -> Option<&Arc<Claim>> {
-        self.claim.as_ref()
+        self.held.as_ref().map(|held| &held.claim)
     }
 
     /// Ends it: its places are free again, and what the attempt came to is charged or cleared.
@@ -238,9 +245,9 @@ impl Permit {
     }
 
     fn end(&mut self, what: Settlement) -> Vec<Settled> {
-        let Some(claim) = self.claim.take() else { return Vec::new() };
+        let Some(held) = self.held.take() else { return Vec::new() };
         let now = self.store.clock.now();
-        lock(&self.store.ledger).settle(&claim, what, now)
+        lock(&self.store.ledger).settle(&held, what, now)
     }
 }
 

@@ -7,6 +7,20 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+/// What is copied rather than handed to the kernel in pieces, which costs it more.
+const SMALL: usize = 1536;
+
+/// All of `slices` in one piece, if that is small.
+fn gather<'a>(slices: &[io::IoSlice<'_>], small: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for slice in slices {
+        let place = small.get_mut(end..end + slice.len())?;
+        place.copy_from_slice(slice);
+        end += slice.len();
+    }
+    small.get(..end)
+}
+
 /// A TCP or unix stream.
 #[derive(Debug)]
 pub enum Stream {
@@ -75,6 +89,11 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if slices.iter().map(|slice| slice.len()).sum::<usize>() <= SMALL {
+            let mut small = [0; SMALL];
+            let gathered = gather(slices, &mut small).unwrap_or_default();
+            return self.poll_write(context, gathered);
+        }
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),

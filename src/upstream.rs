@@ -25,11 +25,20 @@ use pool::Pool;
 /// Leave to use one upstream connection for one exchange.
 pub struct Lease {
     sender: SendRequest<RequestBody>,
-    written: Rc<Cell<u64>>,
+    traffic: Rc<Traffic>,
     age: Age,
     pool: Rc<Pool>,
     keep: Keep,
     tunnel: Option<TunnelEnd>,
+}
+
+/// How many bytes ever went over a connection.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Towards the upstream.
+    pub written: Cell<u64>,
+    /// Towards us.
+    pub read: Cell<u64>,
 }
 
 /// Where an upstream's socket arrives, with what was read from it, when HTTP is over on it.
@@ -88,8 +97,19 @@ pub struct SendFailure {
     pub error: hyper::Error,
     /// Whether a byte of it was written.
     pub sent: Sent,
+    /// Whether a byte of an answer was read.
+    pub answer: Begun,
     /// The request, where it never left our hands.
     pub request: Option<Request<RequestBody>>,
+}
+
+impl fmt::Debug for SendFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // the request may carry credentials
+        let mut shown = out.debug_struct("SendFailure");
+        shown.field("error", &self.error).field("sent", &self.sent).field("answer", &self.answer);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// Whether a byte of a request was written upstream.
@@ -101,14 +121,13 @@ pub enum Sent {
     Nothing,
 }
 
-impl fmt::Debug for SendFailure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // the request may carry credentials
-        out.debug_struct("SendFailure")
-            .field("error", &self.error)
-            .field("sent", &self.sent)
-            .finish_non_exhaustive()
-    }
+/// Whether a byte of an answer was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// None was.
+    No,
+    /// At least one was.
+    Yes,
 }
 
 impl fmt::Debug for Lease {
@@ -129,10 +148,10 @@ impl Lease {
         self.keep = Keep::Closed;
     }
 
-    /// How many bytes were ever written on the connection; shared with whoever wants to watch.
+    /// What went over the connection so far; shared with whoever wants to watch.
     #[must_use]
-    pub fn written(&self) -> Rc<Cell<u64>> {
-        Rc::clone(&self.written)
+    pub fn traffic(&self) -> Rc<Traffic> {
+        Rc::clone(&self.traffic)
     }
 
     /// Sends a request and waits for the head of the answer. Dropping the future closes the
@@ -145,10 +164,16 @@ impl Lease {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendFailure> {
-        let before = self.written.get();
+        let (written, read) = (self.traffic.written.get(), self.traffic.read.get());
         self.sender.try_send_request(request).await.map_err(|mut failure| {
-            let sent = if self.written.get() == before { Sent::Nothing } else { Sent::Something };
-            SendFailure { request: failure.take_message(), error: failure.into_error(), sent }
+            let is_unsent = self.traffic.written.get() == written;
+            let is_unread = self.traffic.read.get() == read;
+            SendFailure {
+                request: failure.take_message(),
+                error: failure.into_error(),
+                sent: if is_unsent { Sent::Nothing } else { Sent::Something },
+                answer: if is_unread { Begun::No } else { Begun::Yes },
+            }
         })
     }
 
@@ -156,13 +181,19 @@ impl Lease {
     pub fn give_back(self) {
         if self.keep == Keep::Pooled && !self.sender.is_closed() {
             let pool = Rc::clone(&self.pool);
-            pool.take_back(self.sender, self.written);
+            pool.take_back(self.sender, self.traffic);
         }
     }
 
     /// Where the socket will arrive, if the connection was opened to become a tunnel.
     pub const fn take_tunnel(&mut self) -> Option<TunnelEnd> {
         self.tunnel.take()
+    }
+
+    /// Whether it is one of `pool`'s connections.
+    #[must_use]
+    pub fn is_of(&self, pool: &Rc<Pool>) -> bool {
+        Rc::ptr_eq(&self.pool, pool)
     }
 
     /// Whether another request can be sent on it.
@@ -172,17 +203,18 @@ impl Lease {
     }
 }
 
-/// An upstream's socket, which counts what is written to it.
+/// An upstream's socket, which counts what goes over it.
 #[derive(Debug)]
 pub struct UpstreamSocket {
     stream: Stream,
-    written: Rc<Cell<u64>>,
+    traffic: Rc<Traffic>,
 }
 
 impl UpstreamSocket {
     fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
-            self.written.set(self.written.get().saturating_add(bytes as u64));
+            let before = self.traffic.written.get();
+            self.traffic.written.set(before.saturating_add(bytes as u64));
         }
         written
     }
@@ -194,7 +226,11 @@ impl AsyncRead for UpstreamSocket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let filled = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let bytes = buffer.filled().len().saturating_sub(filled) as u64;
+        self.traffic.read.set(self.traffic.read.get().saturating_add(bytes));
+        polled
     }
 }
 

@@ -7,15 +7,24 @@ use clap::Args;
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::config::Settings;
 
-/// Reports every error and warning of a configuration file.
+/// Report every error and warning of a configuration file
 ///
-/// Exit status: 0 usable, 1 there are warnings and --strict was given, 2 there are errors.
+/// Each message names the line, the key, what is wrong and what would be right. Nothing is started
+/// and no address is listened on.
 #[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Exit status:
+  0  the file can be used; there may be warnings
+  1  there are warnings, and --strict was given
+  2  there are errors, or the command line is wrong"
+)]
 pub struct Check {
-    /// The configuration file.
+    /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Take warnings for failures.
+    /// Exit with status 1 if there are warnings
     #[arg(long)]
     strict: bool,
 }

@@ -1,66 +1,134 @@
 //! `loginward run`: the guard, until it is told to end.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{FAILED, OK, USAGE, complain};
+use super::quick::Quick;
+use super::{FAILED, OK, USAGE, complain, say};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::config::error::Problem;
 use crate::log;
 use crate::server::Server;
 
-/// Runs the guard.
+/// Run the guard, until SIGTERM or SIGINT ends it
 ///
-/// Exit status: 0 ended as told, 2 the configuration is wrong, 1 anything else.
+/// What it guards is said by a configuration file (--config), or, for one application with one
+/// login, by --upstream and --login.
 #[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "\
+loginward run --config <FILE>
+       loginward run --upstream <URL> --login <PATH> [OPTIONS]"
+)]
+#[command(after_help = "\
+Examples:
+  loginward run --config config.yaml
+  loginward run --upstream http://127.0.0.1:3000 --login /login
+  loginward run --upstream http://127.0.0.1:8000 --login /admin/login/ \\
+      --success 'status=302 set_cookie=sessionid' --print-config > config.yaml
+
+Exit status:
+  0  ended as it was told
+  1  it could not start, for example because the address is in use
+  2  the configuration or the command line is wrong")]
 pub struct Run {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    /// The configuration file
+    #[arg(long, value_name = "FILE", conflicts_with_all = super::quick::FLAGS)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    quick: Quick,
+}
+
+/// What there is to do, once the flags are read.
+enum Task<'a> {
+    Explain,
+    File(&'a PathBuf),
+    Print(&'a Quick),
+    Quick(&'a Quick),
 }
 
 impl Run {
     /// Serves until SIGTERM or SIGINT.
     #[must_use]
     pub fn execute(&self) -> u8 {
-        let (settings, warnings) = match self.settings() {
-            Ok(loaded) => loaded,
-            Err(problems) => {
-                complain(&problems.to_string());
+        let loaded = match self.task() {
+            Task::Explain => {
+                complain(WHAT);
                 return USAGE;
             }
+            Task::File(path) => Settings::load(path).map_err(|problems| problems.to_string()),
+            Task::Print(quick) => return print(quick),
+            Task::Quick(quick) => quick.settings().map_err(|problems| lines(&problems)),
         };
-        let Ok(_log) = log::install(settings.log, Clock::system()) else {
-            complain("logging is set up already");
-            return FAILED;
-        };
-        for warning in &warnings {
-            tracing::warn!(event = "configuration_warning", reason = %warning);
+        match loaded {
+            Ok((settings, warnings)) => serve(settings, &warnings),
+            Err(problems) => {
+                complain(&problems);
+                USAGE
+            }
         }
-        serve(settings)
     }
 
-    fn settings(
-        &self,
-    ) -> Result<(Settings, Vec<crate::config::error::Problem>), crate::config::error::Problems>
-    {
-        Settings::load(Path::new(&self.config))
+    const fn task(&self) -> Task<'_> {
+        match (&self.config, &self.quick.upstream) {
+            (Some(path), _) => Task::File(path),
+            (None, Some(_)) if self.quick.print_config => Task::Print(&self.quick),
+            (None, Some(_)) => Task::Quick(&self.quick),
+            (None, None) => Task::Explain,
+        }
     }
 }
 
+/// What to say to whoever says nothing.
+const WHAT: &str = "\
+error: it is not said what to guard. Name a configuration file:
+    loginward run --config FILE
+or an application and the path of its login:
+    loginward run --upstream http://127.0.0.1:3000 --login /login
+`loginward run --help` says more, and `loginward demo` shows the guard at work.";
+
+/// Prints the configuration that the flags stand for, if it can be used.
+fn print(quick: &Quick) -> u8 {
+    match quick.settings() {
+        Ok((_, warnings)) => {
+            if !warnings.is_empty() {
+                complain(&lines(&warnings));
+            }
+            say(quick.yaml().trim_end());
+            OK
+        }
+        Err(problems) => {
+            complain(&lines(&problems));
+            USAGE
+        }
+    }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
 /// Runs a guard with `settings` until a signal ends it.
-#[must_use]
-pub fn serve(settings: Settings) -> u8 {
+fn serve(settings: Settings, warnings: &[Problem]) -> u8 {
+    let Ok(_log) = log::install(settings.log, Clock::system()) else {
+        complain("error: logging is set up already");
+        return FAILED;
+    };
+    for warning in warnings {
+        tracing::warn!(event = "configuration_warning", reason = %warning);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else {
-        complain("the system gives no runtime");
+        complain("error: the system gives no runtime");
         return FAILED;
     };
     let server = match Server::start(settings, Clock::system()) {
         Ok(server) => server,
         Err(error) => {
-            complain(&error.to_string());
+            complain(&format!("error: {error}"));
             return FAILED;
         }
     };
@@ -77,8 +145,8 @@ pub fn serve(settings: Settings) -> u8 {
     OK
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn until_told() -> &'static str {
+/// Waits for SIGTERM or SIGINT; returns which it was.
+pub async fn until_told() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use crate::body::BodyError;
 use crate::link::{Link, Phase};
+use crate::upstream::pool::Pool;
 use crate::upstream::{Lease, TunnelEnd};
 
 /// A client's connection and what belongs to it alone.
@@ -25,19 +26,39 @@ pub struct Downstream {
     pub tunnel: RefCell<Option<TunnelEnd>>,
 }
 
+impl Downstream {
+    /// The upstream connection that was authenticated for this client, if it is one of `pool`'s.
+    #[must_use]
+    pub fn take_own(&self, pool: &Rc<Pool>) -> Option<Lease> {
+        let mut own = self.own_upstream.borrow_mut();
+        own.take_if(|lease| lease.is_of(pool)).filter(Lease::is_usable)
+    }
+}
+
 /// An upstream's answer to one request; gives its connection back when it has been read.
 #[derive(Debug)]
 pub struct UpstreamBody {
     incoming: Incoming,
     lease: Option<Lease>,
-    owner: Option<Rc<Downstream>>,
+    home: Home,
+}
+
+/// Where an upstream connection goes after an exchange.
+#[derive(Debug)]
+pub enum Home {
+    /// To the client that it was authenticated for.
+    Client(Rc<Downstream>),
+    /// To such a client, which is not at hand; without [`Content::belong_to`] it ends.
+    Nobody,
+    /// To its pool.
+    Pool,
 }
 
 impl UpstreamBody {
-    /// The body that arrives on `lease`, which goes back to its `owner`, or else to its pool.
+    /// The body that arrives on `lease`, which goes `home` after it.
     #[must_use]
-    pub fn new(incoming: Incoming, lease: Lease, owner: Option<Rc<Downstream>>) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), owner };
+    pub fn new(incoming: Incoming, lease: Lease, home: Home) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), home };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -45,10 +66,27 @@ impl UpstreamBody {
     }
 
     fn finish(&mut self) {
-        match (self.lease.take(), &self.owner) {
-            (Some(lease), Some(owner)) => *owner.own_upstream.borrow_mut() = Some(lease),
-            (Some(lease), None) => lease.give_back(),
-            (None, _) => {}
+        match &self.home {
+            Home::Client(owner) => {
+                if let Some(lease) = self.lease.take() {
+                    owner.own_upstream.replace(Some(lease));
+                }
+            }
+            Home::Nobody => {}
+            Home::Pool => {
+                if let Some(lease) = self.lease.take() {
+                    lease.give_back();
+                }
+            }
+        }
+    }
+
+    fn belong_to(&mut self, owner: &Rc<Downstream>) {
+        if matches!(self.home, Home::Nobody) {
+            self.home = Home::Client(Rc::clone(owner));
+            if self.incoming.is_end_stream() {
+                self.finish();
+            }
         }
     }
 }
@@ -84,6 +122,7 @@ impl Body for UpstreamBody {
 #[derive(Debug)]
 pub struct AnswerBody {
     content: Content,
+    broken: Option<BodyError>,
     link: Rc<Link>,
 }
 
@@ -101,13 +140,42 @@ pub enum Content {
         /// What is still to come, if anything.
         rest: Option<UpstreamBody>,
     },
+    /// None, though the head may tell the length of one, as a 304 does. A body that
+    /// is known to be empty would have hyper take the length away.
+    Untold,
+}
+
+impl Content {
+    /// A connection that was authenticated for a client goes to `owner`.
+    pub fn belong_to(&mut self, owner: &Rc<Downstream>) {
+        match self {
+            Self::Streamed(body) | Self::Begun { rest: Some(body), .. } => body.belong_to(owner),
+            Self::Begun { rest: None, .. } | Self::Own(_) | Self::Untold => {}
+        }
+    }
+
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streamed(body) => Pin::new(body).poll_frame(context),
+            Self::Begun { begun, rest } => match (begun.pop_front(), rest) {
+                (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
+                (None, Some(rest)) => Pin::new(rest).poll_frame(context),
+                (None, None) => Poll::Ready(None),
+            },
+            Self::Untold => Poll::Ready(None),
+        }
+    }
 }
 
 impl AnswerBody {
     /// The answer to the request that came by `link`.
     #[must_use]
     pub const fn new(content: Content, link: Rc<Link>) -> Self {
-        Self { content, link }
+        Self { content, broken: None, link }
     }
 }
 
@@ -125,14 +193,17 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.content {
-            Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Streamed(body) => Pin::new(body).poll_frame(context),
-            Content::Begun { begun, rest } => match (begun.pop_front(), rest) {
-                (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
-                (None, Some(rest)) => Pin::new(rest).poll_frame(context),
-                (None, None) => Poll::Ready(None),
-            },
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(self.content.poll_frame(context)) {
+            Some(Err(error)) => {
+                // hyper ends the connection with it; head and data that are here go out before
+                self.broken = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
         }
     }
 
@@ -143,6 +214,7 @@ impl Body for AnswerBody {
             Content::Begun { begun, rest } => {
                 begun.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream)
             }
+            Content::Untold => false,
         }
     }
 
@@ -159,6 +231,7 @@ impl Body for AnswerBody {
                 let total = rest.map(|rest| rest.saturating_add(begun));
                 total.map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Content::Untold => SizeHint::default(),
         }
     }
 }

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::Response;
 use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
+use http::{Response, Uri};
 
 use super::answer::AnswerBody;
-use super::exchange::{self, Holding};
-use super::plan::{CountsAgent, RulePlan, SitePlan};
+use super::exchange::{self, Answered, Going, Holding};
+use super::forward::asks_for_tunnel;
+use super::local::{LocalRule, LocalSite};
+use super::plan::CountsAgent;
 use super::recognise::{Attempt, Writing};
 use super::seen::Hold;
 use super::session::{cookies_of, referer, sessions_of};
@@ -32,8 +34,8 @@ const SHOWN_CHARS: usize = 128;
 /// Everything about an attempt that is needed after its request has gone upstream.
 pub(super) struct Case {
     pub worker: Rc<Worker>,
-    pub site: Arc<SitePlan>,
-    pub plan: Arc<RulePlan>,
+    pub site: Rc<LocalSite>,
+    pub rule: Rc<LocalRule>,
     pub client: ClientAddr,
     /// The client and the usernames as events show them.
     pub shown: Shown,
@@ -58,8 +60,8 @@ pub(super) struct Shown {
 
 /// See [`Asked`].
 pub(super) struct OwnedAsked {
-    host: String,
-    path: String,
+    host: Option<HeaderValue>,
+    target: Uri,
     referer: Option<HeaderValue>,
     format: Format,
 }
@@ -78,18 +80,18 @@ impl Case {
         About {
             client: Some(&self.shown.client),
             peer: self.shown.peer.as_deref(),
-            site: Some(&self.site.site.name),
-            login: Some(&self.plan.rule.name),
+            site: Some(&self.site.name),
+            login: Some(&self.rule.rule.name),
             username: self.shown.username.as_deref(),
-            mode: (self.plan.rule.lockout.mode == Mode::Monitor).then_some("monitor"),
+            mode: (self.rule.rule.lockout.mode == Mode::Monitor).then_some("monitor"),
         }
     }
 
     /// What its answer is held against.
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
-            host: &self.asked.host,
-            path: &self.asked.path,
+            host: self.asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            path: self.asked.target.path(),
             referer: self.asked.referer.as_ref().map(HeaderValue::as_bytes),
             format: self.asked.format,
             challenged: self.challenged(),
@@ -112,7 +114,7 @@ impl Visit<'_> {
     /// Lets an attempt go on, once its places are its own, and answers with what came of it.
     pub(super) async fn attempt(
         &self,
-        site: &Arc<SitePlan>,
+        site: &Rc<LocalSite>,
         parts: Parts,
         attempt: Attempt,
     ) -> Result<Response<AnswerBody>, Rejection> {
@@ -126,44 +128,51 @@ impl Visit<'_> {
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
-        let request = self.prepare(site, parts, body, false);
-        let answered = exchange::begin(case, holding, request).await?;
-        Ok(self.pass_on(answered))
+        // Basic credentials come with requests of every kind; a login's fields never with a tunnel
+        let tunnel = case.writing == Writing::Basic && asks_for_tunnel(&parts, &body);
+        let request = self.prepare(site, parts, body, tunnel);
+        let own = self.downstream.take_own(&site.pool);
+        let going = Going { request, own, tunnel };
+        let Answered { mut response, tunnel } = exchange::begin(case, holding, going).await?;
+        if let Some(end) = tunnel {
+            return Ok(self.become_tunnel(response, end));
+        }
+        response.body_mut().belong_to(self.downstream);
+        Ok(self.pass_on(response))
     }
 
     fn case(
         &self,
-        site: &Arc<SitePlan>,
+        site: &Rc<LocalSite>,
         client: ClientAddr,
         parts: &Parts,
         attempt: Attempt,
     ) -> (Case, crate::body::RequestBody) {
         let shared = &self.worker.shared;
         let keyer = shared.store.keyer();
-        let rule = &attempt.plan.rule;
+        let rule = &attempt.rule.rule;
         let cookie = rule.session_cookie.as_ref();
         let sessions = cookie.map_or_else(Vec::new, |pattern| {
             sessions_of(keyer, &site.site.name, &parts.headers, pattern)
         });
         let (usernames, guesses) = (attempt.credentials.usernames, attempt.credentials.guesses);
-        let mut subject = subject(&site.site.name, client, &shared.plan.settings.clients);
+        let mut subject = subject(&site.name, client, &shared.plan.settings.clients);
         subject.candidates = usernames.iter().map(|name| candidate(keyer, name)).collect();
         self.add_sessions_accounts(&mut subject.candidates, &sessions);
-        if attempt.plan.counts_agent == CountsAgent::Yes {
+        if attempt.rule.counts_agent == CountsAgent::Yes {
             subject.user_agent = parts.headers.get(USER_AGENT).map(agent);
         }
-        let claim = claim(keyer, attempt.plan.counting(), Arc::new(subject), guesses);
+        let claim = claim(keyer, attempt.rule.counting(), Arc::new(subject), guesses);
         let basic = (!attempt.basic.is_empty()).then(|| BasicCase {
-            credentials: fingerprint(keyer, &attempt.plan, client, &attempt.basic),
+            credentials: fingerprint(keyer, &attempt.rule, client, &attempt.basic),
             target: self.target(site, parts),
         });
         let (shown_client, peer) = self.shown();
         let username = shown_names(&claim.subject);
         let shown = Shown { client: shown_client, peer, username };
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let asked = OwnedAsked {
-            host: host.unwrap_or_default().to_owned(),
-            path: parts.uri.path().to_owned(),
+            host: parts.headers.get(HOST).cloned(),
+            target: parts.uri.clone(),
             referer: referer(&parts.headers),
             format: match attempt.writing {
                 Writing::Basic => Format::Form,
@@ -172,8 +181,8 @@ impl Visit<'_> {
         };
         let case = Case {
             worker: Rc::clone(self.worker),
-            site: Arc::clone(site),
-            plan: attempt.plan,
+            site: Rc::clone(site),
+            rule: attempt.rule,
             client,
             shown,
             claim: Arc::new(claim),
@@ -206,16 +215,16 @@ impl Visit<'_> {
 
     /// A stranger that sends forwarding headers either tests the guard, or is a proxy that should
     /// be trusted and is not.
-    fn notice_strangers_claims(&self, site: &SitePlan, headers: &HeaderMap) {
+    fn notice_strangers_claims(&self, site: &LocalSite, headers: &HeaderMap) {
         let header = &self.worker.shared.plan.settings.clients.header;
         if self.trust == crate::headers::Trust::Untrusted && headers.contains_key(header) {
             self.suspect_identity(site, "an untrusted peer sends forwarding headers");
         }
     }
 
-    fn suspect_identity(&self, site: &SitePlan, reason: &str) {
+    fn suspect_identity(&self, site: &LocalSite, reason: &str) {
         let client = Some(&*self.downstream.link.peer_text);
-        let about = About { client, site: Some(&site.site.name), ..About::default() };
+        let about = About { client, site: Some(&site.name), ..About::default() };
         let details = Details { reason: Some(reason), ..Details::default() };
         events::report(Name::IdentitySuspect, about, details);
     }
@@ -226,7 +235,7 @@ impl Case {
     async fn admit(&self, bytes: usize) -> Result<Holding, Rejection> {
         let shared = &self.worker.shared;
         let store = &shared.store;
-        let lockout = &self.plan.rule.lockout;
+        let lockout = &self.rule.rule.lockout;
         if let Some(hand) = store.hand_lock(&self.claim.subject, Some(&self.claim)) {
             if lockout.mode == Mode::Enforce {
                 return Err(refused(Refusal::ByHand(hand)));
@@ -237,7 +246,7 @@ impl Case {
         if self.is_never_locked(&lockout.never_lock) {
             return Ok(Holding::Exempt);
         }
-        if !shared.detached.has_room(self.claim.subject.address, &self.site.site.name) {
+        if !shared.detached.has_room(self.claim.subject.address, &self.site.name) {
             return Err(Rejection::Overload);
         }
         if self.claim.counted == Counted::Fallback {
@@ -328,9 +337,14 @@ fn candidate(keyer: &Keyer, username: &Username) -> Candidate {
 }
 
 /// What stands for Basic credentials of a client under a rule.
-fn fingerprint(keyer: &Keyer, plan: &RulePlan, client: ClientAddr, basic: &[Basic]) -> Fingerprint {
+fn fingerprint(
+    keyer: &Keyer,
+    rule: &LocalRule,
+    client: ClientAddr,
+    basic: &[Basic],
+) -> Fingerprint {
     let client = client.to_string();
-    let mut fields = vec![plan.scope_name.as_bytes(), client.as_bytes()];
+    let mut fields = vec![rule.scope_name.as_bytes(), client.as_bytes()];
     fields.extend(basic.iter().map(Basic::secret));
     keyer.fingerprint("basic", &fields)
 }
@@ -341,10 +355,16 @@ fn agent(value: &HeaderValue) -> Box<str> {
 
 /// The first `chars` characters of `text`.
 fn cut(text: &str, chars: usize) -> &str {
+    if text.len() <= chars {
+        return text;
+    }
     text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 fn shown_names(subject: &Subject) -> Option<String> {
+    if let [only] = subject.candidates.as_slice() {
+        return only.shown.as_deref().map(str::to_owned);
+    }
     let names = subject.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
     let names: Vec<&str> = names.collect();
     (!names.is_empty()).then(|| names.join(", "))

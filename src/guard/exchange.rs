@@ -6,26 +6,30 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{UPGRADE, WWW_AUTHENTICATE};
+use http::response::Parts;
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, timeout_at};
+use hyper::body::Incoming;
 
 use super::Worker;
-use super::answer::{Content, UpstreamBody};
+use super::answer::{Content, Home, UpstreamBody};
 use super::attempt::Case;
+use super::forward::authenticates;
 use super::recognise::Writing;
+use crate::alarm::Alarm;
 use crate::body::RequestBody;
+use crate::headers::{authenticates_connection, is_websocket};
 use crate::policy::coding::Coding;
 use crate::policy::outcome::{Head, Judgement, NoAnswer};
 use crate::rejection::Rejection;
 use crate::store::Permit;
 use crate::upstream::pool::Wanted;
-use crate::upstream::{Age, Lease, Sent, UpstreamError};
+use crate::upstream::{Age, Lease, Sent, TunnelEnd, UpstreamError};
 
 /// How much of an answer is read to decide an outcome, decoded.
 const MOST_OF_BODY: usize = 64 * 1024;
@@ -45,18 +49,37 @@ pub(super) enum Holding {
     Uncounted,
 }
 
+/// An attempt on its way.
+#[derive(Debug)]
+pub(super) struct Going {
+    /// What is sent.
+    pub request: Request<RequestBody>,
+    /// The connection that was authenticated for its client.
+    pub own: Option<Lease>,
+    /// Whether it asks to become a tunnel.
+    pub tunnel: bool,
+}
+
+/// What came of an attempt that reached the upstream.
+pub(super) struct Answered {
+    /// The upstream's answer.
+    pub response: Response<Content>,
+    /// The upstream's end of the tunnel that was agreed on.
+    pub tunnel: Option<TunnelEnd>,
+}
+
 /// Sends an attempt upstream and waits for what came of it. Dropping the future leaves the
 /// exchange to itself: it is settled all the same, and counted among those without a client.
 pub(super) async fn begin(
     case: Rc<Case>,
     holding: Holding,
-    request: Request<RequestBody>,
-) -> Result<Response<Content>, Rejection> {
-    let exchange = Box::pin(run(Rc::clone(&case), holding, request));
+    going: Going,
+) -> Result<Answered, Rejection> {
+    let exchange = Box::pin(run(Rc::clone(&case), holding, going));
     Attended { exchange: Some(exchange), case }.await
 }
 
-type Exchange = Pin<Box<dyn Future<Output = Result<Response<Content>, Rejection>>>>;
+type Exchange = Pin<Box<dyn Future<Output = Result<Answered, Rejection>>>>;
 
 /// An exchange whose client waits for it. It costs a task of its own only when the client goes.
 struct Attended {
@@ -65,7 +88,7 @@ struct Attended {
 }
 
 impl Future for Attended {
-    type Output = Result<Response<Content>, Rejection>;
+    type Output = Result<Answered, Rejection>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(exchange) = &mut self.exchange else { return Poll::Pending };
@@ -109,49 +132,55 @@ impl Drop for UnderWay {
 }
 
 /// The exchange itself: send, read the outcome, settle.
-async fn run(
-    case: Rc<Case>,
-    holding: Holding,
-    request: Request<RequestBody>,
-) -> Result<Response<Content>, Rejection> {
+async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
-    let timeouts = &case.worker.shared.plan.settings.timeouts;
-    let deadline = Instant::now() + timeouts.exchange;
-    let sending = send(&case, request, timeouts.response_head.min(timeouts.exchange));
-    let (mut response, lease) = match sending.await {
+    let timeouts = case.worker.shared.plan.settings.timeouts;
+    let (alarm, begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
+    alarm.set(timeouts.response_head.min(timeouts.exchange));
+    let dedicated = going.own.is_some() || authenticates(going.request.headers());
+    let sending = send(&case, going, &alarm);
+    let (response, mut lease) = match sending.await {
         Ok(answered) => answered,
-        Err(Unanswered { error, sent: Sent::Nothing }) => {
-            case.give_back(holding);
-            return Err(Rejection::Upstream(error));
-        }
-        Err(Unanswered { error, sent: Sent::Something }) => {
-            let why = match error {
-                UpstreamError::ConnectTimeout | UpstreamError::Timeout => NoAnswer::Timeout,
-                UpstreamError::Broken(_)
-                | UpstreamError::Connect(_)
-                | UpstreamError::Unexpected => NoAnswer::Cut,
-            };
-            let judgement = case.plan.rule.outcome.read_nothing(why);
-            if let Some(lockout) = case.settle(holding, judgement, None) {
-                return Err(Rejection::Locked(lockout));
-            }
-            return Err(Rejection::Upstream(error));
-        }
+        Err(unanswered) => return Err(case.settle_unanswered(holding, unanswered)),
     };
-    let by_body = deadline.min(Instant::now() + timeouts.verdict);
+    let left = timeouts.exchange.saturating_sub(case.worker.alarms.now().since(begun_at));
+    alarm.set(timeouts.verdict.min(left));
     let mut begun = VecDeque::new();
-    let judgement = judge(&case, &mut response, &mut begun, by_body).await;
-    let (parts, incoming) = response.into_parts();
+    let (parts, mut incoming) = response.into_parts();
+    let tunnel = match parts.status {
+        StatusCode::SWITCHING_PROTOCOLS => Some(agreed_tunnel(&parts, &mut lease)),
+        _ => None,
+    };
+    let (judgement, broken) = match tunnel {
+        Some(None) => (case.rule.rule.outcome.read_nothing(NoAnswer::Cut), None),
+        Some(Some(_)) | None => judge(&case, &parts, (&mut incoming, &mut begun), &alarm).await,
+    };
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));
     }
-    let body = UpstreamBody::new(incoming, lease, None);
+    if let Some(error) = broken {
+        return Err(Rejection::Upstream(UpstreamError::Broken(error)));
+    }
+    match tunnel {
+        None => {}
+        Some(None) => return Err(Rejection::Upstream(UpstreamError::Unexpected)),
+        Some(Some(end)) => {
+            let response = Response::from_parts(parts, Content::Own(None));
+            return Ok(Answered { response, tunnel: Some(end) });
+        }
+    }
+    let home = if dedicated || authenticates_connection(&parts.headers, &WWW_AUTHENTICATE) {
+        Home::Nobody
+    } else {
+        Home::Pool
+    };
+    let body = UpstreamBody::new(incoming, lease, home);
     let content = if begun.is_empty() {
         Content::Streamed(body)
     } else {
         Content::Begun { begun, rest: Some(body) }
     };
-    Ok(Response::from_parts(parts, content))
+    Ok(Answered { response: Response::from_parts(parts, content), tunnel: None })
 }
 
 /// Why there is no answer, and whether the upstream can know of the attempt.
@@ -164,13 +193,21 @@ struct Unanswered {
 /// was not sent at all, and goes out on a new one.
 async fn send(
     case: &Case,
-    request: Request<RequestBody>,
-    patience: Duration,
-) -> Result<(Response<hyper::body::Incoming>, Lease), Unanswered> {
-    let pool = case.worker.upstreams.to(&case.site.upstream);
+    Going { request, own, tunnel }: Going,
+    alarm: &Alarm,
+) -> Result<(Response<Incoming>, Lease), Unanswered> {
+    let pool = &case.site.pool;
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
-    let mut lease = pool.lease(Wanted::Lively).await.map_err(unsent)?;
-    let failure = match send_on(&mut lease, request, patience).await {
+    let wanted = match (tunnel, authenticates(request.headers())) {
+        (true, _) => Wanted::Tunnel,
+        (false, true) => Wanted::New,
+        (false, false) => Wanted::Lively,
+    };
+    let mut lease = match own.filter(|_| !tunnel) {
+        Some(own) => own,
+        None => pool.lease(wanted).await.map_err(unsent)?,
+    };
+    let failure = match send_on(&mut lease, request, alarm).await {
         Ok(response) => return Ok((response, lease)),
         Err(failure) => failure,
     };
@@ -178,7 +215,7 @@ async fn send(
     let again = request.filter(|_| unanswered.sent == Sent::Nothing && lease.age() == Age::Reused);
     let Some(request) = again else { return Err(unanswered) };
     let mut lease = pool.lease(Wanted::New).await.map_err(unsent)?;
-    match send_on(&mut lease, request, patience).await {
+    match send_on(&mut lease, request, alarm).await {
         Ok(response) => Ok((response, lease)),
         Err((unanswered, _)) => Err(unanswered),
     }
@@ -187,56 +224,57 @@ async fn send(
 async fn send_on(
     lease: &mut Lease,
     request: Request<RequestBody>,
-    patience: Duration,
-) -> Result<Response<hyper::body::Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
-    let written = lease.written();
-    let before = written.get();
-    match tokio::time::timeout(patience, lease.send(request)).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(failure)) => {
+    alarm: &Alarm,
+) -> Result<Response<Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
+    let traffic = lease.traffic();
+    let before = traffic.written.get();
+    match alarm.in_time(lease.send(request)).await {
+        Some(Ok(response)) => Ok(response),
+        Some(Err(failure)) => {
             let error = UpstreamError::Broken(failure.error);
             Err((Unanswered { error, sent: failure.sent }, failure.request))
         }
-        Err(_) => {
-            let sent = if written.get() == before { Sent::Nothing } else { Sent::Something };
+        None => {
+            let sent =
+                if traffic.written.get() == before { Sent::Nothing } else { Sent::Something };
             Err((Unanswered { error: UpstreamError::Timeout, sent }, None))
         }
     }
 }
 
-/// Reads the outcome: from the head, or from as much of the body as that takes.
+/// Reads the outcome: from the head, or from as much of the body as that takes; and what broke the
+/// body off meanwhile.
 async fn judge(
     case: &Case,
-    response: &mut Response<hyper::body::Incoming>,
-    begun: &mut VecDeque<Frame<Bytes>>,
-    deadline: Instant,
-) -> Judgement {
-    let rules = &case.plan.rule.outcome;
-    let now = case.worker.shared.store.clock().wall_now();
-    let (status, headers) = (response.status(), response.headers().clone());
-    let head = Head { status, headers: &headers, asked: case.asked(), now };
+    parts: &Parts,
+    (incoming, begun): (&mut Incoming, &mut VecDeque<Frame<Bytes>>),
+    alarm: &Alarm,
+) -> (Judgement, Option<hyper::Error>) {
+    let rules = &case.rule.rule.outcome;
+    let (status, headers) = (parts.status, &parts.headers);
+    let head = Head { status, headers, asked: case.asked(), now: case.wall_for(headers) };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
-        return judgement;
+        return (judgement, None);
     }
-    let reading = timeout_at(deadline, read_beginning(response.body_mut(), begun));
+    let reading = alarm.in_time(read_beginning(incoming, begun));
     // when the time is over, what is here by then decides
-    if let Ok(Err(_)) = reading.await {
-        return rules.read_nothing(NoAnswer::Cut);
+    if let Some(Err(error)) = reading.await {
+        return (rules.read_nothing(NoAnswer::Cut), Some(error));
     }
     let mut body = Vec::new();
     for data in begun.iter().filter_map(Frame::data_ref) {
         body.extend_from_slice(data);
     }
-    let body = Coding::of(&headers).map_or_else(
+    let body = Coding::of(headers).map_or_else(
         |_| std::borrow::Cow::Borrowed(&[][..]),
         |coding| coding.decode_prefix(&body, MOST_OF_BODY),
     );
-    rules.read_body(head, &body)
+    (rules.read_body(head, &body), None)
 }
 
 /// Reads a body until its end or until enough of it is here.
 async fn read_beginning(
-    body: &mut hyper::body::Incoming,
+    body: &mut Incoming,
     begun: &mut VecDeque<Frame<Bytes>>,
 ) -> Result<(), hyper::Error> {
     let mut read = 0;
@@ -249,14 +287,38 @@ async fn read_beginning(
     Ok(())
 }
 
+/// The upstream's end of a tunnel, where one was asked for and the upstream agrees.
+fn agreed_tunnel(parts: &Parts, lease: &mut Lease) -> Option<TunnelEnd> {
+    let agrees = parts.headers.get(UPGRADE).is_some_and(is_websocket);
+    lease.take_tunnel().filter(|_| agrees)
+}
+
 impl Case {
     /// A form's attempt that also carries wrong Basic credentials is no success, whatever the
     /// form's rule says.
-    fn judge_basic(&self, status: http::StatusCode) -> Option<Judgement> {
-        let refused = status == http::StatusCode::UNAUTHORIZED
+    fn judge_basic(&self, status: StatusCode) -> Option<Judgement> {
+        let refused = status == StatusCode::UNAUTHORIZED
             && self.basic.is_some()
             && matches!(self.writing, Writing::Fields(_));
         refused.then_some(Judgement::refused())
+    }
+
+    /// There is no answer: what was sent counts all the same, what was not does not.
+    fn settle_unanswered(&self, holding: Holding, unanswered: Unanswered) -> Rejection {
+        let Unanswered { error, sent } = unanswered;
+        if sent == Sent::Nothing {
+            self.give_back(holding);
+            return Rejection::unanswered(error);
+        }
+        let why = match error {
+            UpstreamError::ConnectTimeout | UpstreamError::Timeout => NoAnswer::Timeout,
+            UpstreamError::Broken(_) | UpstreamError::Connect(_) | UpstreamError::Unexpected => {
+                NoAnswer::Cut
+            }
+        };
+        let judgement = self.rule.rule.outcome.read_nothing(why);
+        let lockout = self.settle(holding, judgement, None);
+        lockout.map_or_else(|| Rejection::unanswered(error), Rejection::Locked)
     }
 
     /// The attempt was never sent: it is as if it had not been.

@@ -1,7 +1,6 @@
 //! Everything that is no attempt: it streams through, both ways, and is not looked at.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
@@ -13,8 +12,8 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::Visit;
-use super::answer::{AnswerBody, Content, UpstreamBody};
-use super::plan::{RulePlan, SitePlan};
+use super::answer::{AnswerBody, Content, Home, UpstreamBody};
+use super::local::{LocalRule, LocalSite};
 use crate::body::RequestBody;
 use crate::config::UpstreamAddr;
 use crate::headers::{self, Forwarding};
@@ -22,34 +21,28 @@ use crate::link::Phase;
 use crate::policy::key::Fingerprint;
 use crate::rejection::Rejection;
 use crate::upstream::pool::{Pool, Wanted};
-use crate::upstream::{Age, Lease, Sent, UpstreamError};
+use crate::upstream::{Age, Begun, Lease, Sent, TunnelEnd, UpstreamError};
 
 impl Visit<'_> {
     /// Forwards a request that is no attempt and passes the answer on as it comes.
     pub(super) async fn forward(
         &self,
-        site: &Arc<SitePlan>,
+        site: &Rc<LocalSite>,
         parts: Parts,
         body: RequestBody,
-        basic: Option<Arc<RulePlan>>,
+        basic: Option<Rc<LocalRule>>,
     ) -> Result<Response<AnswerBody>, Rejection> {
-        let tunnel = parts.method == Method::GET
-            && parts.version == Version::HTTP_11
-            && body.is_end_stream()
-            && headers::asks_for_websocket(&parts.headers);
+        let tunnel = asks_for_tunnel(&parts, &body);
         let leaving = self.leaving(site, &parts);
         let challenge = basic.map(|_| self.target(site, &parts));
         let request = self.prepare(site, parts, body, tunnel);
-        let mut own = self.downstream.own_upstream.borrow_mut().take();
         let dedicated = authenticates(request.headers());
-        if !own.as_ref().is_some_and(Lease::is_usable) {
-            own = None;
-        }
-        let pool = self.worker.upstreams.to(&site.upstream);
+        let pool = Rc::clone(&site.pool);
+        let own = self.downstream.take_own(&pool);
         let sending = Sending { pool, own, dedicated, tunnel };
-        let sent = self.downstream.link.in_time(sending.send(request)).await;
+        let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
         let (response, lease, owned) =
-            sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::Upstream)?;
+            sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::unanswered)?;
         if let Some(leaving) = leaving {
             self.left(site, leaving, response.status());
         }
@@ -62,16 +55,19 @@ impl Visit<'_> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.tunnel(response, lease).map_err(Rejection::Upstream);
         }
-        let owner = owned.then(|| Rc::clone(self.downstream));
+        let home = if owned { Home::Client(Rc::clone(self.downstream)) } else { Home::Pool };
         let (parts, incoming) = response.into_parts();
-        let body = UpstreamBody::new(incoming, lease, owner);
+        let body = UpstreamBody::new(incoming, lease, home);
         Ok(self.pass_on(Response::from_parts(parts, Content::Streamed(body))))
     }
 
     /// The answer as it goes to the client.
     pub(super) fn pass_on(&self, answer: Response<Content>) -> Response<AnswerBody> {
-        let (mut parts, content) = answer.into_parts();
+        let (mut parts, mut content) = answer.into_parts();
         headers::to_client(&mut parts.headers);
+        if parts.status == StatusCode::NOT_MODIFIED && parts.headers.contains_key(CONTENT_LENGTH) {
+            content = Content::Untold;
+        }
         parts.version = Version::HTTP_11; // hyper speaks to the client as the client does
         let link = Rc::clone(&self.downstream.link);
         Response::from_parts(parts, AnswerBody::new(content, link))
@@ -80,7 +76,7 @@ impl Visit<'_> {
     /// The request as it goes upstream.
     pub(super) fn prepare(
         &self,
-        site: &SitePlan,
+        site: &LocalSite,
         mut parts: Parts,
         body: RequestBody,
         tunnel: bool,
@@ -118,15 +114,24 @@ impl Visit<'_> {
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         let agrees = response.headers().get(UPGRADE).is_some_and(headers::is_websocket);
         let end = lease.take_tunnel().filter(|_| agrees).ok_or(UpstreamError::Unexpected)?;
+        Ok(self.become_tunnel(response.map(|_| Content::Own(None)), end))
+    }
+
+    /// The answer with which the client's connection becomes a tunnel to `end`.
+    pub(super) fn become_tunnel(
+        &self,
+        response: Response<Content>,
+        end: TunnelEnd,
+    ) -> Response<AnswerBody> {
         self.downstream.tunnel.replace(Some(end));
         self.downstream.link.enter(Phase::Tunnel);
-        let mut answer = self.pass_on(response.map(|_| Content::Own(None)));
+        let mut answer = self.pass_on(response);
         headers::upgrade_to_websocket(answer.headers_mut());
-        Ok(answer)
+        answer
     }
 
     /// What stands for a method and target, of which it is remembered that they want credentials.
-    pub(super) fn target(&self, site: &SitePlan, parts: &Parts) -> Fingerprint {
+    pub(super) fn target(&self, site: &LocalSite, parts: &Parts) -> Fingerprint {
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         let fields =
             [site.site.name.as_bytes(), parts.method.as_str().as_bytes(), target.as_bytes()];
@@ -134,8 +139,16 @@ impl Visit<'_> {
     }
 }
 
+/// Whether a request asks for what may become a tunnel.
+pub(super) fn asks_for_tunnel(parts: &Parts, body: &RequestBody) -> bool {
+    parts.method == Method::GET
+        && parts.version == Version::HTTP_11
+        && body.is_end_stream()
+        && headers::asks_for_websocket(&parts.headers)
+}
+
 /// Whether a request authenticates the whole connection that it goes by.
-fn authenticates(headers: &HeaderMap) -> bool {
+pub(super) fn authenticates(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
         && headers::authenticates_connection(headers, &AUTHORIZATION)
 }
@@ -193,6 +206,7 @@ impl Sending {
         };
         // what was never sent may be sent; what was safe to send may be sent again
         let unsent = failure.request.filter(|_| failure.sent == Sent::Nothing);
+        let again = again.filter(|_| failure.answer == Begun::No);
         let Some(request) = unsent.or(again).filter(|_| lease.age() == Age::Reused) else {
             return Err(UpstreamError::Broken(failure.error));
         };

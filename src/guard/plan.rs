@@ -7,7 +7,7 @@ use super::watch::RuleWatch;
 use crate::config::{Settings, SiteSettings, UpstreamAddr};
 use crate::metrics::{Metrics, SiteMetrics};
 use crate::policy::credentials::{LateField, Source, reads_body};
-use crate::policy::key::{CountedLimit, Counting, ScopeKind};
+use crate::policy::key::{CountedLimit, Counting, LimitId, ScopeKind};
 use crate::policy::lockout::{Limit, Parameter};
 use crate::policy::path::PathIndex;
 use crate::policy::route::{Attempts, CounterScope, HostPattern, LoginRule, LogoutRule, Site};
@@ -130,16 +130,21 @@ impl Plan {
         Self { settings, sites, exact, below, any }
     }
 
-    /// The site that answers for `host`, as a `Host` field names it; the first of the file where a
+    /// All sites, by number.
+    #[must_use]
+    pub fn sites(&self) -> &[Arc<SitePlan>] {
+        &self.sites
+    }
+
+    /// The number of the site that answers for `host`, as a `Host` field names it; the first of the file where a
     /// request of HTTP/1.0 names none and no site is for every host.
     #[must_use]
-    pub fn site(&self, host: Option<&str>) -> Option<&Arc<SitePlan>> {
-        let at = match host {
+    pub fn site(&self, host: Option<&str>) -> Option<usize> {
+        match host {
             None => self.any.or(Some(0)),
             Some(_) if self.exact.is_empty() && self.below.is_empty() => self.any,
             Some(host) => self.named(&bare_host(host)).or(self.any),
-        };
-        self.sites.get(at?)
+        }
     }
 
     fn named(&self, host: &str) -> Option<usize> {
@@ -186,10 +191,10 @@ impl SitePlan {
         }
     }
 
-    /// The rule of that number.
+    /// Its login rules, by number.
     #[must_use]
-    pub fn rule(&self, at: usize) -> Option<&Arc<RulePlan>> {
-        self.rules.get(at)
+    pub fn rules(&self) -> &[Arc<RulePlan>] {
+        &self.rules
     }
 
     /// The logout rule of that number.
@@ -239,6 +244,13 @@ impl RulePlan {
             fallback: store.register(name(&fallback.name, ScopeKind::Uncounted), fallback),
             rule: Arc::clone(rule),
         }
+    }
+
+    /// The limit of that number, if its attempts are held against it.
+    #[must_use]
+    pub fn limit(&self, id: LimitId) -> Option<&Limit> {
+        let mut all = self.limits.iter().chain([&self.fallback]);
+        all.find(|counted| counted.id == id).map(|counted| &*counted.limit)
     }
 
     /// The limits its attempts are held against.

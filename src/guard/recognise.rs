@@ -1,7 +1,7 @@
 //! Is this a login attempt, and whose? Reads the body only where a rule wants to.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,8 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body::Body as _;
 
-use super::plan::{Late, ReadsBody, RulePlan, SitePlan, TakesBasic};
+use super::local::{LocalRule, LocalSite};
+use super::plan::{Late, ReadsBody, TakesBasic};
 use crate::body::{BodyError, ClientBody, Prefix, RequestBody, Watched, read_prefix};
 use crate::policy::credentials::{
     Basic, Carries, Credentials, Request, Scan, Scanner, Source, Unreadable, basic, holds, read,
@@ -26,14 +27,14 @@ pub enum Recognised {
     /// A login attempt.
     Attempt(Box<Attempt>),
     /// Anything else; with the rule that would take Basic credentials there, if one does.
-    Ordinary(RequestBody, Option<Arc<RulePlan>>),
+    Ordinary(RequestBody, Option<Rc<LocalRule>>),
 }
 
 /// A request that a login rule matched.
 #[derive(Debug)]
 pub struct Attempt {
     /// The rule that judges.
-    pub plan: Arc<RulePlan>,
+    pub rule: Rc<LocalRule>,
     /// Who tries and how often.
     pub credentials: Credentials,
     /// The Basic credentials it carries, where its rule or another one of its path wants them.
@@ -66,7 +67,7 @@ enum Arriving {
 ///
 /// When it may be an attempt that the guard cannot read.
 pub async fn recognise(
-    site: &SitePlan,
+    site: &LocalSite,
     request: &Parts,
     body: ClientBody,
     slowest: Duration,
@@ -84,10 +85,10 @@ pub async fn recognise(
     for matched in &found {
         let Some(plan) = site.rule(matched.value.0) else { continue };
         if plan.basic == TakesBasic::Yes {
-            takes_basic = takes_basic.or(Some(Arc::clone(plan)));
+            takes_basic = takes_basic.or(Some(Rc::clone(plan)));
         }
         if judged.is_none() && !is_basic_alone(&plan.rule) {
-            judged = reading.judge(plan, matched).await?.map(|c| (Arc::clone(plan), c));
+            judged = reading.judge(plan, matched).await?.map(|c| (Rc::clone(plan), c));
         }
     }
     let format = reading.format();
@@ -98,7 +99,13 @@ pub async fn recognise(
             Some((plan, credentials)) => {
                 let writing = Writing::Fields(format);
                 let basic = Vec::new();
-                Recognised::Attempt(Box::new(Attempt { plan, credentials, basic, body, writing }))
+                Recognised::Attempt(Box::new(Attempt {
+                    rule: plan,
+                    credentials,
+                    basic,
+                    body,
+                    writing,
+                }))
             }
         });
     };
@@ -106,14 +113,14 @@ pub async fn recognise(
     Ok(match judged {
         Some((plan, credentials)) => {
             let writing = Writing::Fields(format);
-            Recognised::Attempt(Box::new(Attempt { plan, credentials, basic, body, writing }))
+            Recognised::Attempt(Box::new(Attempt { rule: plan, credentials, basic, body, writing }))
         }
         None if basic.is_empty() => Recognised::Ordinary(body, Some(wanting)),
         None => {
             let names = Request { names: &[], query: None, headers: &request.headers, body: None };
             let credentials = read(&wanting.basic_alone, &names).map_err(refusal)?;
             let (plan, writing) = (wanting, Writing::Basic);
-            Recognised::Attempt(Box::new(Attempt { plan, credentials, basic, body, writing }))
+            Recognised::Attempt(Box::new(Attempt { rule: plan, credentials, basic, body, writing }))
         }
     })
 }
@@ -130,14 +137,14 @@ struct Reading<'a> {
     body: Option<Arriving>,
     slowest: Duration,
     /// Rules whose fields must not turn up in what could not be read.
-    watching: Vec<Arc<RulePlan>>,
+    watching: Vec<Rc<LocalRule>>,
 }
 
 impl Reading<'_> {
     /// What `plan` makes of the request: credentials, where it is an attempt.
     async fn judge(
         &mut self,
-        plan: &Arc<RulePlan>,
+        plan: &Rc<LocalRule>,
         matched: &Match<(usize, Attempts)>,
     ) -> Result<Option<Credentials>, Rejection> {
         let rule = &*plan.rule;
@@ -168,7 +175,7 @@ impl Reading<'_> {
         let carries = makes_attempt(rule, credentials.carries);
         if !applies || !(carries || by_method) {
             if unread {
-                self.watching.push(Arc::clone(plan));
+                self.watching.push(Rc::clone(plan));
             }
             return Ok(None);
         }
@@ -189,7 +196,7 @@ impl Reading<'_> {
     /// rule's fields stand in it all the same.
     fn unless_hidden(
         &self,
-        plan: &RulePlan,
+        plan: &LocalRule,
         whole: Option<&[u8]>,
         unreadable: Unreadable,
     ) -> Result<Option<Credentials>, Rejection> {
@@ -226,6 +233,9 @@ impl Reading<'_> {
         if body.is_end_stream() {
             self.body = Some(Arriving::Whole(Bytes::new()));
             return Ok(());
+        }
+        if by_method && body.size_hint().lower() > bound as u64 {
+            return Err(Rejection::BodyTooLarge);
         }
         let mut begun = VecDeque::new();
         let reading = read_prefix(&mut body, bound, &mut begun);
@@ -291,7 +301,7 @@ const fn makes_attempt(rule: &LoginRule, carries: Carries) -> bool {
 }
 
 /// What must not turn up in a body that the rules `watching` could not read.
-fn scanners(watching: &[Arc<RulePlan>]) -> Result<Vec<Scanner>, Rejection> {
+fn scanners(watching: &[Rc<LocalRule>]) -> Result<Vec<Scanner>, Rejection> {
     let mut scanners = Vec::new();
     for plan in watching {
         match &plan.late {

@@ -1,14 +1,17 @@
 //! A rejection becomes a response and is reported, once.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::request::Parts;
+use http::{Method, Response, StatusCode, Uri};
 
 use super::answer::{AnswerBody, Content};
-use super::plan::SitePlan;
-use super::{Visit, Worker};
+use super::local::{LocalRule, LocalSite};
+use super::{Shared, Visit, Worker};
 use crate::clock::Moment;
+use crate::config::AccessLog;
 use crate::events::{self, About, Details, Name};
 use crate::link::Link;
 use crate::log::line::write_time;
@@ -17,17 +20,18 @@ use crate::policy::route::ResponseSettings;
 use crate::rejection::page::Told;
 use crate::rejection::{Lockout, Rejection, Wanted, respond};
 use crate::store::Store;
+use crate::store::select::shown_network;
 
 impl Visit<'_> {
     /// The response to a rejected request.
     pub(super) fn refuse(
         &self,
-        site: Option<&SitePlan>,
+        site: Option<&LocalSite>,
         rejection: &Rejection,
     ) -> Response<AnswerBody> {
         let shared = &self.worker.shared;
         if let Some(case) = &*self.case.borrow() {
-            let settings = &case.plan.rule.lockout.response;
+            let settings = &case.rule.rule.lockout.response;
             return self.own(tell(self.worker, rejection, &self.wanted, settings, case.about()));
         }
         let own = site.and_then(|site| site.site.logins.first());
@@ -51,6 +55,27 @@ impl Visit<'_> {
         }
     }
 
+    /// What the access log will say that was asked for, if there is one. The query is left out: it
+    /// may hold credentials.
+    pub(super) fn asked(&self, parts: &Parts) -> Option<(Method, Uri)> {
+        let log = self.worker.shared.plan.settings.log;
+        (log.access == AccessLog::On).then(|| (parts.method.clone(), parts.uri.clone()))
+    }
+
+    /// Writes the line of a request into the access log.
+    pub(super) fn log(
+        &self,
+        site: Option<&LocalSite>,
+        (method, uri): &(Method, Uri),
+        status: StatusCode,
+    ) {
+        let (client, peer) = self.shown();
+        let site = site.map(|site| &*site.name);
+        let (client, peer) = (Some(&*client), peer.as_deref());
+        let about = About { client, peer, site, ..About::default() };
+        events::access(about, method.as_str(), uri.path(), status.as_u16());
+    }
+
     /// Makes a response of the guard's own go out on this connection.
     pub(super) fn own(&self, response: Response<Bytes>) -> Response<AnswerBody> {
         let link = Rc::clone(&self.downstream.link);
@@ -69,6 +94,33 @@ impl Worker {
     ) -> Response<Bytes> {
         let about = About { client: Some(&link.peer_text), ..About::default() };
         tell(self, rejection, wanted, settings, about)
+    }
+}
+
+/// Reports what still counted and had to make room, of whoever it was.
+pub(super) fn evictions(shared: &Shared) {
+    for evicted in shared.store.take_evicted() {
+        shared.metrics.eviction();
+        let subject = &evicted.slot.subject;
+        let address = shown_network(subject.address);
+        let site = Some(&*subject.site);
+        let about = About { client: Some(&address), site, ..About::default() };
+        let failures = Some(evicted.history.failures());
+        let details = Details { failures, ..Details::default() };
+        events::report(Name::CounterEvicted, about, details);
+    }
+}
+
+/// Reports a login rule that does not see what a rule should see.
+pub(super) fn rule(site: &LocalSite, rule: &LocalRule, now: Moment) {
+    let suspicion = match rule.batch.take() {
+        batch if batch.is_empty() => rule.watch.silence(now),
+        batch => rule.watch.see(batch, now),
+    };
+    if let Some(suspicion) = suspicion {
+        let (site, login) = (Some(&*site.name), Some(&*rule.rule.name));
+        let details = Details { reason: Some(&suspicion), ..Details::default() };
+        events::report(Name::RuleSuspect, About { site, login, ..About::default() }, details);
     }
 }
 
@@ -91,7 +143,7 @@ pub(super) fn tell(
         None => matches!(rejection, Rejection::Busy).then_some(1),
     };
     let status = locked
-        .and_then(|_| http::StatusCode::from_u16(settings.status).ok())
+        .and_then(|_| StatusCode::from_u16(settings.status).ok())
         .unwrap_or_else(|| rejection.status());
     let kind = rejection.kind();
     let told = Told {
@@ -124,8 +176,10 @@ fn seconds_left(store: &Store, until: Moment) -> Option<u64> {
 /// The wall-clock time of `until`; none where there is no end.
 pub(super) fn time_of_day(store: &Store, until: Moment) -> Option<String> {
     (until != Moment::NEVER).then(|| {
+        // whole seconds, so that the lines about one lockout are alike
+        let wall = store.clock().wall(until).saturating_add(Duration::from_millis(500));
         let mut text = String::new();
-        write_time(&mut text, store.clock().wall(until));
+        write_time(&mut text, Duration::from_secs(wall.as_secs()));
         text
     })
 }

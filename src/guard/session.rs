@@ -1,13 +1,13 @@
 //! Sessions: whom they belong to, and when they end.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use http::header::{COOKIE, HeaderMap, REFERER};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
 use super::Visit;
-use super::plan::SitePlan;
+use super::local::LocalSite;
 use crate::events::{self, About, Details, Name};
 use crate::policy::glob::Glob;
 use crate::policy::key::{Fingerprint, Keyer};
@@ -37,7 +37,7 @@ pub(super) fn session(keyer: &Keyer, site: &str, name: &[u8], value: &[u8]) -> F
 
 impl Visit<'_> {
     /// Whether the request may end a session, by the logout rules of its site.
-    pub(super) fn leaving(&self, site: &Arc<SitePlan>, parts: &Parts) -> Option<Leaving> {
+    pub(super) fn leaving(&self, site: &Rc<LocalSite>, parts: &Parts) -> Option<Leaving> {
         if site.site.logouts.is_empty() {
             return None;
         }
@@ -59,7 +59,7 @@ impl Visit<'_> {
     }
 
     /// The upstream has answered a request that may end a session.
-    pub(super) fn left(&self, site: &SitePlan, leaving: Leaving, status: StatusCode) {
+    pub(super) fn left(&self, site: &LocalSite, leaving: Leaving, status: StatusCode) {
         let Some(rule) = site.logout(leaving.rule) else { return };
         let code = status.as_u16();
         if !rule.status.is_empty() && !rule.status.iter().any(|range| range.contains(&code)) {

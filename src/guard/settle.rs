@@ -1,5 +1,8 @@
 //! What an attempt came to is charged or cleared, remembered and reported.
 
+use std::time::Duration;
+
+use http::header::{HeaderMap, SET_COOKIE};
 use http::response::Parts;
 
 use super::attempt::Case;
@@ -20,10 +23,9 @@ use crate::policy::outcome::{Judgement, Outcome};
 use crate::policy::route::{AtLimit, Mode, ResetOnSuccess};
 use crate::rejection::Lockout;
 use crate::store::ledger::{Settled, Settlement};
-use crate::store::select::shown_network;
 
 /// For how long wrong Basic credentials are known where a lockout has no end.
-const LONGEST_KNOWN: std::time::Duration = std::time::Duration::from_hours(24);
+const LONGEST_KNOWN: Duration = Duration::from_hours(24);
 
 impl Case {
     /// Settles the attempt. Returns the lockout that is the answer, where the failure reached a
@@ -34,12 +36,12 @@ impl Case {
         judgement: Judgement,
         answer: Option<&Parts>,
     ) -> Option<Lockout> {
-        let shared = &self.worker.shared;
-        let wall = shared.store.clock().wall_now();
-        let cookies = answer.map_or_else(Vec::new, |parts| set_cookies(&parts.headers, wall));
+        let cookies = answer.map_or_else(Vec::new, |parts| {
+            set_cookies(&parts.headers, self.wall_for(&parts.headers))
+        });
         let known = self.remember_basic(judgement.outcome);
         self.remember_session(judgement.outcome, &cookies);
-        self.plan.metrics.attempt(judgement.outcome, judgement.basis);
+        self.rule.metrics.attempt(judgement.outcome, judgement.basis);
         self.watch(judgement, answer, &cookies);
         let what = match judgement.outcome {
             Outcome::Failure if known => Settlement::GivenBack,
@@ -58,11 +60,16 @@ impl Case {
             }
             Holding::Uncounted => return None,
         };
-        self.report_evictions();
         self.report(judgement, answer, &settled);
-        let lockout = &self.plan.rule.lockout;
+        let lockout = &self.rule.rule.lockout;
         let answers = lockout.mode == Mode::Enforce && lockout.at_limit == AtLimit::Lockout;
         longest(&settled).filter(|_| answers)
+    }
+
+    /// The wall-clock time, where an answer's cookies have to be held against it.
+    pub(super) fn wall_for(&self, headers: &HeaderMap) -> Duration {
+        let clock = self.worker.shared.store.clock();
+        if headers.contains_key(SET_COOKIE) { clock.wall_now() } else { Duration::ZERO }
     }
 
     fn settle_unheld(&self, what: Settlement) -> Vec<Settled> {
@@ -79,7 +86,7 @@ impl Case {
     /// begins a session proves who the client is: some applications answer success, without
     /// looking, to whoever is logged in.
     fn reset(&self, cookies: &[SetCookie<'_>]) -> ResetOnSuccess {
-        let rule = &self.plan.rule;
+        let rule = &self.rule.rule;
         let is_new = rule
             .session_cookie
             .as_ref()
@@ -98,7 +105,7 @@ impl Case {
         match outcome {
             Outcome::Failure => {
                 shared.seen.challenge(basic.target, Some(basic.credentials), now);
-                let first = self.plan.rule.lockout.limits.first();
+                let first = self.rule.rule.lockout.limits.first();
                 let cool_off = first.map(|limit| match &limit.cool_off {
                     CoolOff::Never => LONGEST_KNOWN,
                     CoolOff::Steps(steps) => steps.first().copied().unwrap_or(LONGEST_KNOWN),
@@ -116,7 +123,7 @@ impl Case {
     /// Remembers whose session this is, for the steps of a login that name nobody. An attempt that
     /// failed does not take a session over from whom it belongs to.
     fn remember_session(&self, outcome: Outcome, cookies: &[SetCookie<'_>]) {
-        let Some(pattern) = &self.plan.rule.session_cookie else { return };
+        let Some(pattern) = &self.rule.rule.session_cookie else { return };
         let shared = &self.worker.shared;
         let (seen, now) = (&shared.seen, shared.store.clock().now());
         let accounts: Vec<AccountId> =
@@ -135,19 +142,14 @@ impl Case {
     }
 
     fn watch(&self, judgement: Judgement, answer: Option<&Parts>, cookies: &[SetCookie<'_>]) {
-        let named = match (self.plan.rule.usernames.is_empty(), &self.claim.subject.candidates) {
+        let named = match (self.rule.rule.usernames.is_empty(), &self.claim.subject.candidates) {
             (true, _) => Named::NotWanted,
             (false, candidates) if candidates.is_empty() => Named::No,
             (false, _) => Named::Yes,
         };
         let sighting = Sighting { outcome: judgement.outcome, basis: judgement.basis, named };
         let looks = || answer.map_or_else(String::new, |parts| self.looks(parts, cookies));
-        let now = self.worker.shared.store.clock().now();
-        if let Some(suspicion) = self.plan.watch.see(sighting, looks, now) {
-            let details = Details { reason: Some(&suspicion), ..Details::default() };
-            let about = events::About { username: None, ..self.about() };
-            events::report(Name::RuleSuspect, about, details);
-        }
+        self.rule.batch.borrow_mut().add(sighting, looks);
     }
 
     /// What an answer looks like: never values.
@@ -176,7 +178,7 @@ impl Case {
                 events::report(Name::LoginSucceeded, self.about(), details);
                 for cleared in settled.iter().filter(|settled| settled.cleared > 0) {
                     let details = Details {
-                        limit: Some(&cleared.limit),
+                        limit: self.rule.limit(cleared.limit),
                         failures: Some(cleared.cleared),
                         ..Details::default()
                     };
@@ -190,13 +192,12 @@ impl Case {
     /// One line for the attempt, about the counter that is nearest to its limit, and one for each
     /// lockout.
     fn report_failure(&self, judgement: Judgement, status: Option<u16>, settled: &[Settled]) {
-        let left =
-            |settled: &&Settled| settled.limit.failures.get().saturating_sub(settled.failures);
+        let left = |settled: &&Settled| settled.of.saturating_sub(settled.failures);
         let Some(nearest) = settled.iter().min_by_key(left) else { return };
         let again = nearest.failures > self.claim.guesses;
         let name = if again { Name::LoginFailedAgain } else { Name::LoginFailed };
         let details = Details {
-            limit: Some(&nearest.limit),
+            limit: self.rule.limit(nearest.limit),
             failures: Some(nearest.failures),
             status,
             reason: events::reason_of(judgement.proof(), judgement.basis),
@@ -214,16 +215,17 @@ impl Case {
         let until = time_of_day(&self.worker.shared.store, until);
         let reference = locked.key.reference();
         let details = Details {
-            limit: Some(&locked.limit),
+            limit: self.rule.limit(locked.limit),
             failures: Some(locked.failures),
             until: Some(until.as_deref().unwrap_or("never")),
             reference: Some(&reference),
             ..Details::default()
         };
-        self.plan.metrics.lockouts.inc();
+        self.rule.metrics.lockouts.inc();
         events::report(Name::LockedOut, self.about(), details);
-        let by = &locked.limit.by;
-        let by_address = by.contains(&Parameter::IpAddress) || by.contains(&Parameter::IpNetwork);
+        let by_address = self.rule.limit(locked.limit).is_some_and(|limit| {
+            limit.by.contains(&Parameter::IpAddress) || limit.by.contains(&Parameter::IpNetwork)
+        });
         let trusted = &self.worker.shared.plan.settings.clients.trusted;
         let reason = if trusted.trusts(PeerAddr::Ip(self.client.ip())) {
             "a trusted proxy's own address is locked out"
@@ -235,23 +237,6 @@ impl Case {
         if by_address {
             let details = Details { reason: Some(reason), ..Details::default() };
             events::report(Name::IdentitySuspect, self.about(), details);
-        }
-    }
-
-    fn report_evictions(&self) {
-        let shared = &self.worker.shared;
-        for evicted in shared.store.take_evicted() {
-            shared.metrics.eviction();
-            let subject = &evicted.counter.subject;
-            let address = shown_network(subject.address);
-            let about = events::About {
-                client: Some(&address),
-                site: Some(&subject.site),
-                ..events::About::default()
-            };
-            let failures = Some(evicted.counter.history.failures());
-            let details = Details { failures, ..Details::default() };
-            events::report(Name::CounterEvicted, about, details);
         }
     }
 }

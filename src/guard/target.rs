@@ -18,18 +18,23 @@ pub fn vouch(parts: &mut Parts, bounds: &Bounds) -> Result<(), Rejection> {
     if parts.method == Method::CONNECT {
         return Err(Rejection::Connect);
     }
-    check_framing(parts)?;
-    let hosts = parts.headers.get_all(HOST).iter().count();
-    if hosts > 1 {
-        return Err(Rejection::Unclear("more than one Host field"));
+    let (mut hosts, mut codings) = (0, 0);
+    for (name, value) in &parts.headers {
+        if *name == HOST {
+            hosts += 1;
+            check_host(value)?;
+        } else if *name == TRANSFER_ENCODING {
+            codings += 1;
+            check_coding(value)?;
+        }
+    }
+    if hosts > 1 || codings > 1 {
+        return Err(Rejection::Unclear("more than one Host or Transfer-Encoding field"));
     }
     if parts.uri.authority().is_some() {
         to_origin_form(parts)?;
     } else if hosts == 0 && parts.version != Version::HTTP_10 {
         return Err(Rejection::Unclear("no Host field"));
-    }
-    if let Some(host) = parts.headers.get(HOST) {
-        check_host(host)?;
     }
     let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
     if target.len() > bounds.target {
@@ -43,21 +48,23 @@ pub fn vouch(parts: &mut Parts, bounds: &Bounds) -> Result<(), Rejection> {
 }
 
 /// RFC 9112, section 6.1: what is not exactly `chunked` is framed by guesswork.
-fn check_framing(parts: &Parts) -> Result<(), Rejection> {
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
-    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(only), None) if is_chunked(only) => Ok(()),
-        _ => Err(Rejection::Unclear("a transfer coding other than chunked")),
+fn check_coding(coding: &HeaderValue) -> Result<(), Rejection> {
+    if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        Ok(())
+    } else {
+        Err(Rejection::Unclear("a transfer coding other than chunked"))
     }
 }
 
 /// RFC 9112, section 3.2.2: the target's authority is the host, whatever `Host` says.
 fn to_origin_form(parts: &mut Parts) -> Result<(), Rejection> {
+    if parts.uri.scheme().is_none() {
+        return Err(Rejection::Unclear("the target is no path")); // `login`, which is CONNECT's form
+    }
     let authority = parts.uri.authority().map_or("", |authority| authority.as_str());
     let host = HeaderValue::from_str(authority)
         .map_err(|_| Rejection::Unclear("the target's authority is no host"))?;
+    check_host(&host)?;
     let target = parts.uri.path_and_query().cloned();
     let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.headers.insert(HOST, host);

@@ -14,19 +14,26 @@ const AGAIN: Duration = Duration::from_hours(1);
 /// A rule that matches nothing for so long is suspect.
 const SILENCE: Duration = Duration::from_hours(24);
 
-/// What a rule has seen.
+/// What a rule has seen, on all threads.
 #[derive(Debug)]
 pub struct RuleWatch(Mutex<Tally>);
 
 #[derive(Debug)]
 struct Tally {
+    all: Batch,
+    latest: Moment,
+    reported: Option<Moment>,
+}
+
+/// What a rule has seen on one thread for a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
     attempts: u64,
     successes: u64,
     failures: u64,
     ignored: u64,
     named: u64,
-    latest: Moment,
-    reported: Option<Moment>,
+    /// What an answer looked like that no rule matched.
     unmatched: Option<String>,
 }
 
@@ -52,68 +59,36 @@ pub enum Named {
     Yes,
 }
 
-impl RuleWatch {
-    /// A rule that has seen nothing until `now`.
+impl Batch {
+    /// Nothing was seen.
     #[must_use]
-    pub const fn new(now: Moment) -> Self {
-        Self(Mutex::new(Tally {
-            attempts: 0,
-            successes: 0,
-            failures: 0,
-            ignored: 0,
-            named: 0,
-            latest: now,
-            reported: None,
-            unmatched: None,
-        }))
+    pub const fn is_empty(&self) -> bool {
+        self.attempts == 0
     }
 
-    /// Takes an attempt into account; returns what is wrong with the rule, when it is time to say
-    /// so. `looks` describes an answer that no rule matched.
-    #[must_use]
-    pub fn see(
-        &self,
-        sighting: Sighting,
-        looks: impl FnOnce() -> String,
-        now: Moment,
-    ) -> Option<String> {
-        let mut tally = lock(&self.0);
-        tally.attempts += 1;
-        tally.latest = now;
+    /// Takes an attempt in. `looks` describes an answer that no rule matched.
+    pub fn add(&mut self, sighting: Sighting, looks: impl FnOnce() -> String) {
+        self.attempts += 1;
         match sighting.outcome {
-            Outcome::Failure => tally.failures += 1,
-            Outcome::Ignored => tally.ignored += 1,
-            Outcome::Success => tally.successes += 1,
+            Outcome::Failure => self.failures += 1,
+            Outcome::Ignored => self.ignored += 1,
+            Outcome::Success => self.successes += 1,
         }
-        tally.named += u64::from(sighting.named != Named::No);
-        if sighting.basis == Basis::Unmatched && tally.attempts % ENOUGH == 1 {
-            tally.unmatched = Some(looks());
+        self.named += u64::from(sighting.named != Named::No);
+        if sighting.basis == Basis::Unmatched && self.unmatched.is_none() {
+            self.unmatched = Some(looks());
         }
-        let suspicion = tally.suspicion()?;
-        let is_due = tally.reported.is_none_or(|reported| now.since(reported) >= AGAIN);
-        if !is_due {
-            return None;
-        }
-        tally.reported = Some(now);
-        Some(match &tally.unmatched {
-            Some(looks) => format!("{suspicion}; unmatched answers look like {looks}"),
-            None => suspicion,
-        })
     }
 
-    /// Whether no request has matched the rule for so long that it should be said at `now`.
-    #[must_use]
-    pub fn is_silent(&self, now: Moment) -> bool {
-        let mut tally = lock(&self.0);
-        let silent = now.since(tally.latest) >= SILENCE;
-        if silent {
-            tally.latest = now; // and is said again in a day
-        }
-        silent
+    fn add_all(&mut self, other: Self) {
+        self.attempts += other.attempts;
+        self.successes += other.successes;
+        self.failures += other.failures;
+        self.ignored += other.ignored;
+        self.named += other.named;
+        self.unmatched = other.unmatched.or_else(|| self.unmatched.take());
     }
-}
 
-impl Tally {
     fn suspicion(&self) -> Option<String> {
         let attempts = self.attempts;
         if attempts < ENOUGH {
@@ -134,35 +109,97 @@ impl Tally {
     }
 }
 
+impl RuleWatch {
+    /// A rule that has seen nothing until `now`.
+    #[must_use]
+    pub fn new(now: Moment) -> Self {
+        Self(Mutex::new(Tally { all: Batch::default(), latest: now, reported: None }))
+    }
+
+    /// Takes what one thread has seen into account; returns what is wrong with the rule, when it
+    /// is time to say so.
+    #[must_use]
+    pub fn see(&self, batch: Batch, now: Moment) -> Option<String> {
+        let mut tally = lock(&self.0);
+        tally.latest = now;
+        tally.all.add_all(batch);
+        let suspicion = tally.all.suspicion()?;
+        let is_due = tally.reported.is_none_or(|reported| now.since(reported) >= AGAIN);
+        if !is_due {
+            return None;
+        }
+        tally.reported = Some(now);
+        Some(match &tally.all.unmatched {
+            Some(looks) => format!("{suspicion}; unmatched answers look like {looks}"),
+            None => suspicion,
+        })
+    }
+
+    /// What is wrong where no request has matched the rule for long; said once a day.
+    #[must_use]
+    pub fn silence(&self, now: Moment) -> Option<String> {
+        let mut tally = lock(&self.0);
+        if now.since(tally.latest) < SILENCE {
+            return None;
+        }
+        tally.latest = now;
+        Some("no request has matched this rule for 24 hours".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sighting(outcome: Outcome) -> Sighting {
-        Sighting { outcome, basis: Basis::Rule, named: Named::Yes }
+    fn batch(attempts: usize, sighting: Sighting) -> Batch {
+        let mut batch = Batch::default();
+        for _ in 0..attempts {
+            batch.add(sighting, || "status 200".to_owned());
+        }
+        batch
+    }
+
+    fn sighting(outcome: Outcome, basis: Basis) -> Sighting {
+        Sighting { outcome, basis, named: Named::Yes }
     }
 
     #[test]
     fn a_rule_that_never_sees_a_success_is_reported_after_20_attempts_and_then_hourly() {
         let watch = RuleWatch::new(Moment(0));
-        let unmatched = Sighting { basis: Basis::Unmatched, ..sighting(Outcome::Failure) };
-        let looks = || "status 200".to_owned();
-        for _ in 0..19 {
-            assert_eq!(watch.see(unmatched, looks, Moment(1)), None);
-        }
-        let said = watch.see(unmatched, looks, Moment(1)).expect("the twentieth is reported");
+        let unmatched = sighting(Outcome::Failure, Basis::Unmatched);
+        assert_eq!(watch.see(batch(19, unmatched), Moment(1)), None);
+        let said = watch.see(batch(1, unmatched), Moment(1)).expect("the twentieth is reported");
         assert_eq!(said, "in 20 attempts never a success; unmatched answers look like status 200");
-        assert_eq!(watch.see(unmatched, looks, Moment(2)), None);
+        assert_eq!(watch.see(batch(5, unmatched), Moment(2)), None);
         let later = Moment(1).after(AGAIN);
-        assert!(watch.see(unmatched, looks, later).is_some());
-        assert_eq!(watch.see(sighting(Outcome::Success), looks, later.after(AGAIN)), None);
+        assert!(watch.see(batch(1, unmatched), later).is_some());
+        let success = batch(1, sighting(Outcome::Success, Basis::Rule));
+        assert_eq!(watch.see(success, later.after(AGAIN)), None);
     }
 
     #[test]
-    fn a_rule_that_matches_nothing_for_a_day_is_reported() {
+    fn a_rule_that_sees_no_failure_no_username_or_nearly_only_ignored_is_reported() {
+        let check = |batches: &[Batch], expected: &str| {
+            let watch = RuleWatch::new(Moment(0));
+            let said = batches.iter().filter_map(|batch| watch.see(batch.clone(), Moment(1)));
+            assert_eq!(said.last().as_deref(), Some(expected));
+        };
+        let success = sighting(Outcome::Success, Basis::Rule);
+        let failure = sighting(Outcome::Failure, Basis::Rule);
+        let ignored = sighting(Outcome::Ignored, Basis::Rule);
+        check(&[batch(20, success)], "in 20 attempts never a failure");
+        let nameless = |sighting| Sighting { named: Named::No, ..sighting };
+        let both = [batch(10, nameless(success)), batch(10, nameless(failure))];
+        check(&both, "in 20 attempts never a username");
+        let mixed = [batch(1, success), batch(1, failure), batch(98, ignored)];
+        check(&mixed, "98 of 100 attempts were ignored");
+    }
+
+    #[test]
+    fn a_rule_that_matches_nothing_for_a_day_is_reported_once_a_day() {
         let watch = RuleWatch::new(Moment(0));
-        assert!(!watch.is_silent(Moment(0).after(SILENCE - Duration::from_millis(1))));
-        assert!(watch.is_silent(Moment(0).after(SILENCE)));
-        assert!(!watch.is_silent(Moment(1).after(SILENCE)));
+        assert_eq!(watch.silence(Moment(0).after(SILENCE - Duration::from_millis(1))), None);
+        assert!(watch.silence(Moment(0).after(SILENCE)).is_some());
+        assert_eq!(watch.silence(Moment(1).after(SILENCE)), None);
     }
 }

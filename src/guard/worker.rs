@@ -7,10 +7,12 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Response};
 
+use super::local::LocalSite;
 use super::plan::Plan;
 use super::seen::Seen;
-use crate::clock::Clock;
-use crate::link::{Link, Links};
+use crate::alarm::Alarms;
+use crate::clock::Moment;
+use crate::link::{Link, LinkLimits, Links};
 use crate::metrics::Metrics;
 use crate::policy::key::Keyer;
 use crate::rejection::{AnswerFormat, Rejection, Wanted};
@@ -39,9 +41,13 @@ pub struct Worker {
     /// What it has in common with the others.
     pub shared: Arc<Shared>,
     /// Its clients' connections.
-    pub links: Rc<Links>,
+    pub links: Links,
+    /// Its deadlines.
+    pub alarms: Rc<Alarms>,
     /// Its connections to applications.
     pub upstreams: Upstreams,
+    /// Its share of the sites, by number.
+    pub sites: Vec<Rc<LocalSite>>,
     /// How many login exchanges are under way.
     pub exchanges: Cell<usize>,
     names: RefCell<Names>,
@@ -58,10 +64,28 @@ struct Names {
 impl Worker {
     /// A worker with nothing to do yet; `keyer` is its own.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, links: Rc<Links>, keyer: Keyer) -> Self {
-        let upstreams = Upstreams::new(shared.plan.settings.timeouts);
+    pub fn new(shared: Arc<Shared>, keyer: Keyer, now: Moment) -> Self {
+        let alarms = Rc::new(Alarms::new(now));
+        let timeouts = shared.plan.settings.timeouts;
+        let links = Links::new(LinkLimits {
+            idle: timeouts.idle,
+            head: timeouts.head,
+            answer: timeouts.response_head,
+        });
+        let upstreams = Upstreams::new(timeouts, Rc::clone(&alarms));
+        let sites = shared.plan.sites().iter();
+        let sites = sites.map(|plan| Rc::new(LocalSite::new(plan, &upstreams))).collect();
         let names = RefCell::new(Names { keyer, count: 0 });
-        Self { shared, links, upstreams, exchanges: Cell::new(0), names, ended: Cell::new(false) }
+        Self {
+            shared,
+            links,
+            alarms,
+            upstreams,
+            sites,
+            exchanges: Cell::new(0),
+            names,
+            ended: Cell::new(false),
+        }
     }
 
     /// Whether there are as many connections as there may be.
@@ -83,9 +107,21 @@ impl Worker {
     }
 
     /// Looks after everything that time changes.
-    pub fn sweep(&self, clock: &Clock) {
-        self.links.sweep(clock);
+    pub fn sweep(&self, now: Moment) {
+        self.alarms.sweep(now);
         self.upstreams.sweep();
+        super::report::evictions(&self.shared);
+        let now = self.shared.store.clock().now();
+        for site in &self.sites {
+            site.rules().iter().for_each(|rule| super::report::rule(site, rule, now));
+        }
+    }
+
+    /// Takes no more requests than those that are here.
+    pub fn drain(&self) {
+        self.links.drain();
+        self.alarms.wake_all();
+        self.upstreams.close();
     }
 
     /// A number that nobody can foretell.
@@ -99,12 +135,20 @@ impl Worker {
     /// An identifier for a request.
     #[must_use]
     pub fn request_id(&self) -> HeaderValue {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // eight hex digits at a time: spread the nibbles over the bytes, then add what makes them
+        // digits or letters
+        let spread = |part: u32| {
+            let mut nibbles = u64::from(part);
+            nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff;
+            nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
+            nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+            let letters = ((nibbles + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+            nibbles + 0x3030_3030_3030_3030 + letters * 0x27
+        };
         let number = self.random();
         let mut text = BytesMut::with_capacity(32);
-        for at in (0..32).rev() {
-            let digit = (number >> (at * 4)) as usize & 15;
-            text.put_u8(DIGITS.get(digit).copied().unwrap_or_default());
+        for part in [96, 64, 32, 0] {
+            text.put_u64(spread((number >> part) as u32));
         }
         HeaderValue::from_maybe_shared(text.freeze())
             .unwrap_or_else(|_| HeaderValue::from_static(""))

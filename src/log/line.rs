@@ -28,8 +28,7 @@ impl<'a> LineWriter<'a> {
     /// Adds a number.
     pub fn number(&mut self, name: &str, value: u64) {
         self.name(name);
-        // writing to a string cannot fail
-        _ = write!(self.out, "{value}");
+        push_number(self.out, value);
     }
 
     /// Adds text, whoever made it.
@@ -63,6 +62,21 @@ impl<'a> LineWriter<'a> {
             }
         }
     }
+}
+
+/// Most numbers are small, and the formatter's machinery is not.
+fn push_number(out: &mut String, mut value: u64) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        (first, value) = (at, value / 10);
+        if value == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(first..).unwrap_or_default();
+    out.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }
 
 /// The beginning of `value`, and whether there is more of it.
@@ -142,8 +156,11 @@ const fn level_name(level: Level) -> &'static str {
 
 /// Whether logfmt needs no quotes around it.
 fn is_bare(text: &str) -> bool {
-    let bare = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
-    !text.is_empty() && text.bytes().all(bare)
+    // without a branch for each letter
+    let odd = text.bytes().fold(false, |odd, byte| {
+        odd | !byte.is_ascii_graphic() | (byte == b'"') | (byte == b'=') | (byte == b'\\')
+    });
+    !odd && !text.is_empty()
 }
 
 /// Escapes as in JSON, besides whatever a terminal or a log viewer might obey or break a line at.
@@ -224,6 +241,15 @@ mod tests {
         assert_eq!(parsed["username"], "bob\" level=error\n\u{202e}x\u{1b}[31m");
         assert_eq!(parsed["ts"], "2026-11-25T01:54:56.789Z");
         assert_eq!(parsed["repeated"], 7);
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are() {
+        for number in [0, 7, 10, 1_000_000, u64::MAX] {
+            let mut out = String::new();
+            push_number(&mut out, number);
+            assert_eq!(out, number.to_string());
+        }
     }
 
     #[test]

@@ -7,11 +7,11 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::policy::account::Account;
 use crate::policy::client::{ClientAddr, ClientRules};
-use crate::policy::lockout::{Limit, Parameter};
+use crate::policy::lockout::{Limit, Parameter, Spelling};
 
 /// Identifies a counter. Two different combinations of values never share one but by an accident
 /// of 1 in 2^64 that nobody outside can steer.
@@ -114,7 +114,7 @@ impl Keyer {
     }
 
     fn hash(&self, tag: Tag, fields: &[&[u8]]) -> u128 {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
+        let mut hasher = SipHasher13::new_with_key(&self.0);
         hasher.write_u8(tag as u8);
         for field in fields {
             hasher.write_u64(field.len() as u64);
@@ -215,6 +215,17 @@ pub struct Claim {
     pub counted: Counted,
 }
 
+impl Claim {
+    /// How the username was spelled that the counter `key` is charged for.
+    #[must_use]
+    pub fn spelling(&self, key: Key) -> Spelling {
+        let charge = self.charges.iter().find(|charge| charge.key == key);
+        let candidate = charge.and_then(|charge| charge.candidate);
+        let candidate = candidate.and_then(|at| self.subject.candidates.get(usize::from(at)));
+        candidate.map_or(Spelling::Unknown, |named| Spelling::One(named.spelling))
+    }
+}
+
 /// Whether a limit of the configuration counts an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
@@ -282,7 +293,7 @@ fn charge(
     subject: &Subject,
     candidate: Option<u8>,
 ) -> Charge {
-    let mut hasher = SipHasher24::new_with_key(&keyer.0);
+    let mut hasher = SipHasher13::new_with_key(&keyer.0);
     hasher.write_u8(Tag::Counter as u8);
     hasher.write_u128(counted.scope);
     for parameter in &counted.limit.by {
@@ -304,7 +315,7 @@ fn charge(
     Charge { key: Key(hasher.finish128().as_u128()), limit: counted.id, candidate }
 }
 
-fn write_network(hasher: &mut SipHasher24, network: IpNet) {
+fn write_network(hasher: &mut SipHasher13, network: IpNet) {
     match network {
         IpNet::V4(v4) => {
             hasher.write_u8(4);

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection, Parts};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
@@ -14,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::time::timeout;
 
 use super::socket::ClientSocket;
+use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::{Worker, answer};
 use crate::link::{Link, Phase};
@@ -31,7 +34,7 @@ const MOST_LINGERING: usize = 1024 * 1024;
 /// Serves a connection until it ends. What goes wrong on it ends it; whoever sent the request
 /// knows more of that than we.
 pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
-    let link = worker.links.begin(peer);
+    let link = worker.links.begin(peer, &worker.alarms);
     let downstream = Rc::new(Downstream {
         link: Rc::clone(&link),
         own_upstream: RefCell::default(),
@@ -45,8 +48,11 @@ pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
         builder.max_headers(bounds.headers); // costs an allocation, so only if need be
     }
     let (answering, context) = (Rc::clone(&worker), Rc::clone(&downstream));
-    let service =
-        service_fn(move |request| answer(Rc::clone(&answering), Rc::clone(&context), request));
+    let service = service_fn(move |request: Request<Incoming>| {
+        // at once, not when the answer is polled: hyper may read on before that
+        let request = request.map(|body| ClientBody::new(body, Rc::clone(&context.link)));
+        answer(Rc::clone(&answering), Rc::clone(&context), request)
+    });
     let mut serving = builder.serve_connection(TokioIo::new(socket), service);
     let end = until_end(&mut serving, &link).await;
     let Parts { io, read_buf, .. } = serving.into_parts();
@@ -74,19 +80,19 @@ enum End {
 
 async fn until_end<S>(serving: &mut Connection<TokioIo<ClientSocket>, S>, link: &Link) -> End
 where
-    S: HttpService<hyper::body::Incoming, ResBody = AnswerBody> + Unpin,
+    S: HttpService<Incoming, ResBody = AnswerBody> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut is_ending = false;
     poll_fn(|context| {
-        link.watch(context);
+        link.alarm.watch(context);
         if link.is_draining() && !is_ending {
             is_ending = true;
             Pin::new(&mut *serving).graceful_shutdown();
         }
         match Pin::new(&mut *serving).poll(context) {
             Poll::Ready(_) => Poll::Ready(End::Done),
-            Poll::Pending if link.is_expired() && link.phase().awaits_client() => {
+            Poll::Pending if link.alarm.has_rung() && link.phase().awaits_client() => {
                 Poll::Ready(End::Late)
             }
             Poll::Pending => Poll::Pending,

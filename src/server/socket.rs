@@ -44,9 +44,16 @@ impl ClientSocket {
         Some(self.worker.raw_rejection(&self.link, &rejection))
     }
 
-    /// After the end of what the client sends, while it waits for its answer.
+    /// After the end of what the client sends, while it waits for its answer. In the midst of a
+    /// body hyper may have all of it already and not have passed it on; whether it lacks something
+    /// is known from whoever reads the body.
     fn poll_gone(&self) -> Poll<io::Result<()>> {
-        if self.link.phase() != Phase::Answering {
+        let is_waiting = match self.link.phase() {
+            Phase::Answering => true,
+            Phase::Body => !self.link.is_starving(),
+            Phase::Idle | Phase::Head | Phase::Answered | Phase::Tunnel => false,
+        };
+        if !is_waiting {
             return Poll::Ready(Ok(()));
         }
         // nothing tells of a reset after the end, so the sweep comes by and asks

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 
 use crate::clock::Moment;
 use crate::policy::key::{Fingerprint, Key};
-use crate::store::counters::Counter;
+use crate::store::slot::Slot;
 
 /// Keys are keyed hashes already; hashing them once more would only cost.
 #[derive(Debug, Default)]
@@ -42,47 +42,6 @@ impl Hasher for HashedAlready {
 /// Builds [`HashedAlready`].
 pub type BuildHashedAlready = BuildHasherDefault<HashedAlready>;
 
-/// A counter in its place in a table, changed there without asking the table again.
-#[derive(Debug)]
-pub struct Slot {
-    counter: Mutex<Counter>,
-    resident: AtomicBool,
-    /// Its counter is in use elsewhere, so that nothing is lost with the slot.
-    vacant: AtomicBool,
-}
-
-impl Slot {
-    /// A slot for `counter` that stands in no table yet.
-    #[must_use]
-    pub fn new(counter: Counter) -> Arc<Self> {
-        let (resident, vacant) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { counter: Mutex::new(counter), resident, vacant })
-    }
-
-    /// The counter as it is.
-    #[must_use]
-    pub fn read(&self) -> Counter {
-        lock(&self.counter).clone()
-    }
-
-    /// The counter is in use elsewhere until it is [written](Self::write) back.
-    pub fn vacate(&self) {
-        self.vacant.store(true, Ordering::Release);
-    }
-
-    /// Replaces the counter.
-    pub fn write(&self, counter: Counter) {
-        *lock(&self.counter) = counter;
-        self.vacant.store(false, Ordering::Release);
-    }
-
-    /// Whether the slot still stands in its table.
-    #[must_use]
-    pub fn is_resident(&self) -> bool {
-        self.resident.load(Ordering::Acquire)
-    }
-}
-
 /// A poisoned lock means a bug of ours; the counters behind it are still the best there are.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -92,60 +51,58 @@ pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[derive(Debug)]
 pub struct Table {
     slots: Cache<Key, Arc<Slot>, BuildHashedAlready>,
-    evicted: Arc<Mutex<Vec<(Key, Counter)>>>,
+    evicted: Arc<Outbox>,
+}
+
+/// What has made room, and whether there is anything, to be looked at without the lock.
+#[derive(Debug, Default)]
+struct Outbox {
+    is_filled: AtomicBool,
+    slots: Mutex<Vec<Arc<Slot>>>,
 }
 
 impl Table {
     /// A table for `capacity` counters.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        let evicted = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&evicted);
+        let evicted = Arc::new(Outbox::default());
+        let outbox = Arc::clone(&evicted);
         let slots = Cache::builder()
             .max_capacity(capacity)
             .eviction_policy(EvictionPolicy::lru())
-            .eviction_listener(move |key, slot: Arc<Slot>, cause| {
-                slot.resident.store(false, Ordering::Release);
-                if cause.was_evicted() && !slot.vacant.load(Ordering::Acquire) {
-                    lock(&sink).push((*key, slot.read()));
+            .eviction_listener(move |_, slot: Arc<Slot>, cause| {
+                if cause.was_evicted() {
+                    lock(&outbox.slots).push(slot);
+                    outbox.is_filled.store(true, Ordering::Release);
                 }
             })
             .build_with_hasher(BuildHashedAlready::default());
         Self { slots, evicted }
     }
 
-    /// The slot of `key`.
-    #[must_use]
-    pub fn get(&self, key: Key) -> Option<Arc<Slot>> {
-        self.slots.get(&key)
+    /// Notes that the counter of `key` is used.
+    pub fn touch(&self, key: Key) {
+        // moka takes a look for a use
+        drop(self.slots.get(&key));
     }
 
-    /// Puts a slot into the table; an older one makes room if need be.
-    pub fn insert(&self, key: Key, slot: Arc<Slot>) {
-        slot.resident.store(true, Ordering::Release);
-        self.slots.insert(key, slot);
+    /// Puts a counter into the table; an older one makes room if need be.
+    pub fn insert(&self, slot: &Arc<Slot>) {
+        self.slots.insert(slot.key, Arc::clone(slot));
     }
 
-    /// Takes a slot out.
+    /// Takes a counter out.
     pub fn remove(&self, key: Key) {
         self.slots.invalidate(&key);
     }
 
     /// The counters that had to make room since this was last asked.
     #[must_use]
-    pub fn take_evicted(&self) -> Vec<(Key, Counter)> {
-        std::mem::take(&mut lock(&self.evicted))
-    }
-
-    /// Every counter in the table, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (Key, Arc<Slot>)> + '_ {
-        self.slots.iter().map(|(key, slot)| (*key, slot))
-    }
-
-    /// How many counters there are, about.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.slots.entry_count()
+    pub fn take_evicted(&self) -> Vec<Arc<Slot>> {
+        if !self.evicted.is_filled.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut lock(&self.evicted.slots))
     }
 
     /// Does now what moka would do by and by.

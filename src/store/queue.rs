@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::policy::key::{Claim, Key};
-use crate::store::ledger::{Refusal, Terms};
+use crate::store::ledger::{Held, Refusal, Terms};
 
 /// How many may wait on one counter.
 const MOST_ON_ONE: usize = 256;
@@ -37,10 +37,10 @@ enum Stirred {
 }
 
 /// What came of waiting.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// It holds its places.
-    Granted,
+    Granted(Held),
     /// It does not go on.
     Refused(Refusal),
 }
@@ -59,6 +59,8 @@ pub struct Waiting {
     waiters: HashMap<u64, Waiter>,
     arrivals: u64,
     bytes: usize,
+    /// How many bring several guesses, which a single failure may make too many.
+    bulky: usize,
 }
 
 impl Waiting {
@@ -81,6 +83,7 @@ impl Waiting {
         let arrival = self.arrivals;
         self.arrivals += 1;
         self.bytes = self.bytes.saturating_add(waiter.terms.bytes);
+        self.bulky += usize::from(waiter.claim.guesses > 1);
         self.waiters.insert(arrival, waiter);
         arrival
     }
@@ -134,16 +137,31 @@ impl Waiting {
     /// Those without an answer who need the counter `key`.
     #[must_use]
     pub fn needing(&self, key: Key) -> Vec<u64> {
-        let needs = |waiter: &Waiter| {
-            waiter.answer.is_none() && waiter.claim.charges.iter().any(|charge| charge.key == key)
-        };
-        self.waiters.iter().filter(|(_, waiter)| needs(waiter)).map(|(at, _)| *at).collect()
+        self.unanswered(|claim| claim.charges.iter().any(|charge| charge.key == key))
+    }
+
+    /// Those without an answer.
+    #[must_use]
+    pub fn all(&self) -> Vec<u64> {
+        self.unanswered(|_| true)
+    }
+
+    fn unanswered(&self, fits: impl Fn(&Claim) -> bool) -> Vec<u64> {
+        let waits = |waiter: &Waiter| waiter.answer.is_none() && fits(&waiter.claim);
+        self.waiters.iter().filter(|(_, waiter)| waits(waiter)).map(|(at, _)| *at).collect()
+    }
+
+    /// Whether anybody brings several guesses.
+    #[must_use]
+    pub const fn has_bulky(&self) -> bool {
+        self.bulky > 0
     }
 
     /// Takes one out.
     pub fn remove(&mut self, arrival: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(&arrival)?;
         self.bytes = self.bytes.saturating_sub(waiter.terms.bytes);
+        self.bulky = self.bulky.saturating_sub(usize::from(waiter.claim.guesses > 1));
         Some(waiter)
     }
 

@@ -6,9 +6,9 @@ use ipnet::IpNet;
 
 use crate::clock::Moment;
 use crate::policy::key::{AccountId, Key, Subject};
-use crate::policy::lockout::{Parameter, Standing};
-use crate::store::counters::Counter;
+use crate::policy::lockout::{History, Parameter, Standing};
 use crate::store::register::Registered;
+use crate::store::slot::Slot;
 
 /// Which counters an operator means: all that fit everything given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,14 +24,14 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Whether `counter` of `key` under `limit` is meant.
+    /// Whether the counter `slot` under `limit` is meant.
     #[must_use]
-    pub fn fits(&self, key: Key, counter: &Counter, limit: &Registered) -> bool {
+    pub fn fits(&self, slot: &Slot, limit: &Registered) -> bool {
         let by = &limit.limit.by;
-        let subject = &counter.subject;
-        self.counter.is_none_or(|wanted| wanted == key)
+        let subject = &slot.subject;
+        self.counter.is_none_or(|wanted| wanted == slot.key)
             && self.site.as_ref().is_none_or(|site| *site == subject.site)
-            && self.account.is_none_or(|account| names(counter, by) == Some(account))
+            && self.account.is_none_or(|account| names(slot, by) == Some(account))
             && self.network.is_none_or(|network| {
                 let address = by.contains(&Parameter::IpAddress).then_some(subject.address);
                 let coarser = by.contains(&Parameter::IpNetwork).then_some(subject.network);
@@ -65,9 +65,9 @@ impl Selector {
     }
 }
 
-fn names(counter: &Counter, by: &[Parameter]) -> Option<AccountId> {
-    let at = counter.candidate.filter(|_| by.contains(&Parameter::Username))?;
-    counter.subject.candidates.get(usize::from(at)).map(|candidate| candidate.account)
+fn names(slot: &Slot, by: &[Parameter]) -> Option<AccountId> {
+    let at = slot.candidate.filter(|_| by.contains(&Parameter::Username))?;
+    slot.subject.candidates.get(usize::from(at)).map(|candidate| candidate.account)
 }
 
 fn overlap(a: IpNet, b: IpNet) -> bool {
@@ -101,31 +101,31 @@ pub struct Row {
     pub waiting: usize,
 }
 
-/// The row of `counter`, whose history is aged.
+/// The row of the counter `slot`, whose aged history is `history`.
 #[must_use]
-pub fn row(id: Key, counter: &Counter, registered: &Registered) -> Row {
-    let subject = &counter.subject;
+pub fn row(slot: &Slot, history: &History, registered: &Registered) -> Row {
+    let subject = &slot.subject;
     let value = |parameter: &Parameter| {
         let text = match parameter {
-            Parameter::Username => shown_name(counter),
+            Parameter::Username => shown_name(slot),
             Parameter::IpAddress => shown_network(subject.address),
             Parameter::IpNetwork => shown_network(subject.network),
             Parameter::UserAgent => subject.user_agent.as_deref().unwrap_or_default().to_owned(),
         };
         (parameter.name(), text)
     };
-    let locked_until = match counter.history.standing() {
+    let locked_until = match history.standing() {
         Standing::Locked(until) => Some(until),
         Standing::Open(_) => None,
     };
     Row {
-        id,
+        id: slot.key,
         site: Arc::clone(&subject.site),
         login: registered.name.login.clone(),
         limit: Arc::clone(&registered.name.limit),
         parameters: registered.limit.by.iter().map(value).collect(),
-        failures: counter.history.shown(),
-        without_verdict: counter.history.without_verdict(),
+        failures: history.shown(),
+        without_verdict: history.without_verdict(),
         of: registered.limit.failures.get(),
         locked_until,
         places: 0,
@@ -133,9 +133,8 @@ pub fn row(id: Key, counter: &Counter, registered: &Registered) -> Row {
     }
 }
 
-fn shown_name(counter: &Counter) -> String {
-    let candidate =
-        counter.candidate.and_then(|at| counter.subject.candidates.get(usize::from(at)));
+fn shown_name(slot: &Slot) -> String {
+    let candidate = slot.candidate.and_then(|at| slot.subject.candidates.get(usize::from(at)));
     let shown = candidate.and_then(|candidate| candidate.shown.as_deref());
     shown.unwrap_or("(known by its session)").to_owned()
 }

@@ -1,6 +1,6 @@
 //! The open connections to one application.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
@@ -14,9 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
-use super::{Age, Keep, Lease, UpstreamError, UpstreamSocket};
+use super::{Age, Keep, Lease, Traffic, UpstreamError, UpstreamSocket};
+use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
-use crate::clock::{Clock, Moment};
+use crate::clock::Moment;
 use crate::config::{Timeouts, UpstreamAddr};
 use crate::stream::Stream;
 
@@ -42,36 +43,41 @@ pub enum Wanted {
 #[derive(Debug)]
 pub struct Upstreams {
     pools: RefCell<HashMap<UpstreamAddr, Rc<Pool>>>,
-    clock: Clock,
+    alarms: Rc<Alarms>,
     timeouts: Timeouts,
 }
 
 impl Upstreams {
     /// No connections yet.
     #[must_use]
-    pub fn new(timeouts: Timeouts) -> Self {
-        Self { pools: RefCell::default(), clock: Clock::system(), timeouts }
+    pub fn new(timeouts: Timeouts, alarms: Rc<Alarms>) -> Self {
+        Self { pools: RefCell::default(), alarms, timeouts }
     }
 
-    /// The connections to `address`.
+    /// The connections to `address`; several sites may share them.
     #[must_use]
     pub fn to(&self, address: &UpstreamAddr) -> Rc<Pool> {
-        if let Some(pool) = self.pools.borrow().get(address) {
-            return Rc::clone(pool);
+        let mut pools = self.pools.borrow_mut();
+        if let Some(known) = pools.get(address) {
+            return Rc::clone(known);
         }
-        let pool = Rc::new(Pool {
+        let pool = self.pool(address);
+        pools.insert(address.clone(), Rc::clone(&pool));
+        pool
+    }
+
+    fn pool(&self, address: &UpstreamAddr) -> Rc<Pool> {
+        Rc::new(Pool {
             address: address.clone(),
             idle: RefCell::default(),
-            clock: self.clock.clone(),
+            alarms: Rc::clone(&self.alarms),
             timeouts: self.timeouts,
-        });
-        self.pools.borrow_mut().insert(address.clone(), Rc::clone(&pool));
-        pool
+        })
     }
 
     /// Closes what has been idle for too long.
     pub fn sweep(&self) {
-        let now = self.clock.now();
+        let now = self.alarms.now();
         for pool in self.pools.borrow().values() {
             pool.sweep(now);
         }
@@ -91,14 +97,14 @@ pub struct Pool {
     address: UpstreamAddr,
     /// The latest used last.
     idle: RefCell<VecDeque<Idle>>,
-    clock: Clock,
+    alarms: Rc<Alarms>,
     timeouts: Timeouts,
 }
 
 #[derive(Debug)]
 struct Idle {
     sender: SendRequest<RequestBody>,
-    written: Rc<Cell<u64>>,
+    traffic: Rc<Traffic>,
     since: Moment,
 }
 
@@ -116,9 +122,9 @@ impl Pool {
             Wanted::New | Wanted::Tunnel => None,
         };
         match longest.and_then(|longest| self.take_idle(longest)) {
-            Some(Idle { sender, written, .. }) => Ok(Lease {
+            Some(Idle { sender, traffic, .. }) => Ok(Lease {
                 sender,
-                written,
+                traffic,
                 age: Age::Reused,
                 pool: Rc::clone(self),
                 keep: Keep::Pooled,
@@ -131,7 +137,7 @@ impl Pool {
     fn take_idle(&self, longest: Duration) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
         while let Some(connection) = idle.pop_back() {
-            if self.clock.now().since(connection.since) >= longest {
+            if self.age(&connection) >= longest {
                 idle.push_back(connection); // the ones before it are older still
                 return None;
             }
@@ -142,10 +148,15 @@ impl Pool {
         None
     }
 
-    pub(super) fn take_back(&self, sender: SendRequest<RequestBody>, written: Rc<Cell<u64>>) {
+    /// How long a connection has been idle at most, as the time is known by the last sweep.
+    fn age(&self, connection: &Idle) -> Duration {
+        self.alarms.now().since(connection.since).saturating_add(SWEEP)
+    }
+
+    pub(super) fn take_back(&self, sender: SendRequest<RequestBody>, traffic: Rc<Traffic>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
-            idle.push_back(Idle { sender, written, since: self.clock.now() });
+            idle.push_back(Idle { sender, traffic, since: self.alarms.now() });
         }
     }
 
@@ -163,8 +174,8 @@ impl Pool {
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?
             .map_err(UpstreamError::Connect)?;
-        let written = Rc::new(Cell::new(0));
-        let socket = UpstreamSocket { stream, written: Rc::clone(&written) };
+        let traffic = Rc::<Traffic>::default();
+        let socket = UpstreamSocket { stream, traffic: Rc::clone(&traffic) };
         let mut builder = Builder::new();
         builder
             .max_buf_size(BUFFER)
@@ -184,7 +195,7 @@ impl Pool {
             tokio::task::spawn_local(async move { drop(connection.await) });
             (Keep::Pooled, None)
         };
-        Ok(Lease { sender, written, age: Age::Fresh, pool: Rc::clone(self), keep, tunnel })
+        Ok(Lease { sender, traffic, age: Age::Fresh, pool: Rc::clone(self), keep, tunnel })
     }
 }
 

@@ -22,7 +22,7 @@ use loginward::store::select::{Row, Selector};
 use crate::support::event::Event;
 use crate::support::socket::Socket;
 use crate::support::wire::Wire;
-use crate::support::{Answer, Ask, Client, Upstream};
+use crate::support::{Answer, Ask, Client, Upstream, wait};
 pub use setup::Setup;
 
 /// A guard and the application behind it; ends when it goes out of scope.
@@ -159,6 +159,15 @@ impl Driven {
         let mut counters: Vec<String> = self.rows().iter().map(values::counter).collect();
         counters.sort();
         counters
+    }
+
+    /// Waits until there are so many events of this name, which a sweep reports; and no more.
+    #[track_caller]
+    pub fn wait_for_events(&self, name: &str, count: usize) -> Vec<Event> {
+        wait::until(name, || self.events(name).len() >= count);
+        let events = self.events(name);
+        assert_eq!(events.len(), count, "{events:?}");
+        events
     }
 
     /// The events of this name so far.

@@ -9,9 +9,28 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod basic;
+mod cap;
+mod commands;
+mod connection_auth;
 mod driven;
+mod headers;
+mod identity;
+mod keep_alive;
+mod large_body;
+mod leaving;
+mod lockout;
+mod messages;
+mod no_free_guess;
+mod pages;
+mod pool;
+mod readme;
+mod refusals;
 mod rules;
 mod secrets;
+mod sessions;
 mod smoke;
+mod streaming;
 mod support;
+mod upgrade;
 mod vectors;

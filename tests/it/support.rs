@@ -1,6 +1,6 @@
 //! What the tests are written with: a guard, an upstream that does what it is told, a client that
 //! speaks plainly, and bounded waiting.
-#![expect(dead_code, unused_imports, reason = "the tests that need it are being written")]
+#![expect(dead_code, reason = "the tests that need it are being written")]
 
 pub mod answer;
 pub mod ask;

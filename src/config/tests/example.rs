@@ -23,6 +23,17 @@ fn the_example_names_every_key() {
     }
 }
 
+#[test]
+fn the_readme_names_every_key() {
+    let readme = include_str!("../../../README.md");
+    let words: Vec<_> = readme.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    for keys in keys::ALL {
+        for key in keys.known {
+            assert!(words.contains(key), "`{key}` of {} is not in README.md", keys.of);
+        }
+    }
+}
+
 /// Some bytes that mean something to YAML or to us.
 const PIECES: &[&str] = &[
     "\n", "  ", ": ", "- ", "{", "}", "[", "]", "*", "&a ", "*a", "!", "%", "@", "`", "\"", "'",

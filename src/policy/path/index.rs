@@ -223,6 +223,9 @@ impl<T: Clone + PartialEq> PathIndex<T> {
     /// If `raw` could be taken for too many other paths.
     pub fn find(&self, raw: &str) -> Result<Vec<Match<T>>, Unclear> {
         let mut hits = Vec::new();
+        if self.patterns.is_empty() {
+            return Ok(Vec::new());
+        }
         if is_plain(raw) {
             let path = raw.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(raw);
             self.look_up_with_front_controllers(raw, path, &mut hits);

@@ -12,6 +12,7 @@ use crate::policy::key::{Candidate, Counted, ScopeKind, Subject};
 use crate::policy::lockout::{CoolOff, Forget, Parameter};
 use crate::store::hand::HandLock;
 use crate::store::operate::Reset;
+use crate::store::queue::Answer;
 use crate::store::register::LimitName;
 use crate::store::select::Selector;
 
@@ -47,7 +48,7 @@ struct World {
     limits: [LimitId; 2],
     failures: u32,
     now: Moment,
-    held: Vec<Arc<Claim>>,
+    held: Vec<Held>,
     waiting: BTreeMap<u64, Arc<Claim>>,
 }
 
@@ -124,7 +125,7 @@ impl World {
             Step::Admit { user, client, guesses } => {
                 let claim = self.claim(user, client, guesses);
                 match self.ledger.admit(&claim, terms, self.now) {
-                    Admission::Admitted => self.hold(claim),
+                    Admission::Admitted(held) => self.hold(held),
                     Admission::Refused(_) => {}
                     Admission::Waits(arrival) => {
                         self.waiting.insert(arrival, claim);
@@ -132,14 +133,14 @@ impl World {
                 }
             }
             Step::Settle { which, how } if !self.held.is_empty() => {
-                let claim = self.held.remove(which.index(self.held.len()));
+                let held = self.held.remove(which.index(self.held.len()));
                 let what = match how {
                     0 => Settlement::GivenBack,
                     1 => Settlement::Success { reset: ResetOnSuccess::All },
                     2 => Settlement::Failure(Proof::NoVerdict),
                     _ => Settlement::Failure(Proof::Verdict),
                 };
-                self.ledger.settle(&claim, what, self.now);
+                self.ledger.settle(&held, what, self.now);
             }
             Step::Leave { which } if !self.waiting.is_empty() => {
                 let at = which.index(self.waiting.len());
@@ -166,15 +167,28 @@ impl World {
         self.collect_answers();
     }
 
-    fn hold(&mut self, claim: Arc<Claim>) {
-        for charge in &claim.charges {
-            let limit = self.ledger.limit(charge.limit).expect("registered");
-            let (seen, places, _) = self.ledger.look(&claim, charge, &limit, self.now);
-            let used = seen.counter.history.failures() + places;
+    /// The counter's history as it stands now, and its places.
+    fn look(&self, key: Key) -> (History, Arc<Limit>, u32) {
+        let slot = self.ledger.counters.find(key).expect("a counter in use");
+        let limit = self.ledger.limit(slot.limit).expect("registered");
+        let state = slot.state();
+        (state.history.aged(&limit, self.now), limit, state.places)
+    }
+
+    fn hold(&mut self, held: Held) {
+        for charge in &held.claim.charges {
+            let (history, limit, places) = self.look(charge.key);
+            let used = history.failures() + places;
             assert!(used <= limit.failures.get(), "more than the limit: {used}");
-            assert!(!seen.counter.history.is_locked(), "admitted to a locked counter");
+            assert!(!history.is_locked(), "admitted to a locked counter");
         }
-        self.held.push(claim);
+        self.held.push(held);
+    }
+
+    /// The counters in which somebody holds a place or waits.
+    fn active(&self) -> Vec<Arc<Slot>> {
+        let all = self.ledger.counters.all();
+        all.filter(|slot| !slot.state().is_idle()).map(Arc::clone).collect()
     }
 
     fn collect_answers(&mut self) {
@@ -183,10 +197,11 @@ impl World {
             let waker = std::task::Waker::noop();
             let on = self.ledger.waiting.on(arrival);
             match self.ledger.waiting.poll(arrival, waker) {
-                std::task::Poll::Ready(Some(Answer::Granted)) => {
+                std::task::Poll::Ready(Some(Answer::Granted(held))) => {
                     assert!(on.is_none());
+                    assert_eq!(held.claim.charges, claim.charges);
                     self.waiting.remove(&arrival);
-                    self.hold(claim);
+                    self.hold(held);
                 }
                 std::task::Poll::Ready(Some(Answer::Refused(_))) => {
                     self.waiting.remove(&arrival);
@@ -198,32 +213,31 @@ impl World {
 
     fn check(&self) {
         let mut places: BTreeMap<Key, u32> = BTreeMap::new();
-        for claim in &self.held {
-            for charge in &claim.charges {
-                *places.entry(charge.key).or_default() += claim.guesses;
+        for held in &self.held {
+            for charge in &held.claim.charges {
+                *places.entry(charge.key).or_default() += held.claim.guesses;
             }
         }
-        for (key, active) in &self.ledger.active {
-            let held = places.remove(key).unwrap_or_default();
-            assert_eq!(active.places, held, "places lost or leaked in {key:?}");
-            assert!(held > 0 || !active.queue.is_empty(), "active without a cause: {key:?}");
+        assert_eq!(self.ledger.places, places.values().copied().map(u64::from).sum::<u64>());
+        for slot in self.active() {
+            let held = places.remove(&slot.key).unwrap_or_default();
+            let state = slot.state();
+            assert_eq!(state.places, held, "places lost or leaked in {:?}", slot.key);
+            assert!(held > 0 || state.queued() > 0, "active without a cause: {:?}", slot.key);
         }
         assert!(places.is_empty(), "places lost: {places:?}");
         for (arrival, claim) in &self.waiting {
             let on = self.ledger.waiting.on(*arrival).expect("nobody is forgotten");
-            let queue = &self.ledger.active[&on].queue;
-            assert!(queue.contains(arrival), "a waiter stands in its queue");
-            if queue.first() != Some(arrival) {
+            let first = self.ledger.counters.find(on).expect("in use").state().first();
+            assert!(first.is_some_and(|first| first <= *arrival), "a waiter stands in its queue");
+            let judged = self.ledger.judge(claim, *arrival, self.now);
+            assert!(matches!(judged, Judged::Full(_)), "whoever cannot go on is answered at once");
+            if first != Some(*arrival) {
                 continue;
             }
-            let charge = claim.charges.iter().find(|charge| charge.key == on).expect("its own");
-            let limit = self.ledger.limit(charge.limit).expect("registered");
-            let (seen, places, _) = self.ledger.look(claim, charge, &limit, self.now);
-            let room = seen.counter.history.room(&limit, places, claim.guesses);
+            let (history, limit, places) = self.look(on);
+            let room = history.room(&limit, places, claim.guesses);
             assert_eq!(room, Room::Full, "the first of a queue waits without a cause");
-            let judged = self.ledger.judge(claim, *arrival, self.now);
-            let locked = matches!(judged, Judged::Refused(Refusal::Locked { .. }));
-            assert!(!locked, "whoever needs a locked counter is answered at once");
         }
     }
 }
@@ -240,17 +254,17 @@ proptest! {
             world.apply(step);
             world.check();
         }
-        for claim in std::mem::take(&mut world.held) {
-            world.ledger.settle(&claim, Settlement::GivenBack, world.now);
+        for held in std::mem::take(&mut world.held) {
+            world.ledger.settle(&held, Settlement::GivenBack, world.now);
         }
         world.collect_answers();
-        while let Some(claim) = world.held.pop() {
-            world.ledger.settle(&claim, Settlement::GivenBack, world.now);
+        while let Some(held) = world.held.pop() {
+            world.ledger.settle(&held, Settlement::GivenBack, world.now);
             world.collect_answers();
             world.check();
         }
         prop_assert!(world.waiting.is_empty(), "with all places free nobody waits");
-        prop_assert!(world.ledger.active.is_empty(), "with nobody there nothing is active");
+        prop_assert!(world.active().is_empty(), "with nobody there nothing is active");
     }
 
     #[test]
@@ -265,11 +279,11 @@ proptest! {
         prop_assert_eq!(world.waiting.len(), order.len());
         let mut served = Vec::new();
         for _ in &order {
-            let claim = world.held.remove(0);
-            world.ledger.settle(&claim, Settlement::GivenBack, world.now);
+            let held = world.held.remove(0);
+            world.ledger.settle(&held, Settlement::GivenBack, world.now);
             world.collect_answers();
             let last = world.held.last().expect("somebody was served");
-            served.push((last.charges[1].key.0 & 0xff) as u8);
+            served.push((last.claim.charges[1].key.0 & 0xff) as u8);
         }
         prop_assert_eq!(served, order);
     }
@@ -283,12 +297,12 @@ fn when_a_counter_locks_its_waiters_are_refused_at_once() {
     }
     assert_eq!((world.held.len(), world.waiting.len()), (3, 2));
     for _ in 0..3 {
-        let claim = world.held.remove(0);
-        world.ledger.settle(&claim, Settlement::Failure(Proof::Verdict), world.now);
+        let held = world.held.remove(0);
+        world.ledger.settle(&held, Settlement::Failure(Proof::Verdict), world.now);
     }
     world.collect_answers();
     assert_eq!((world.held.len(), world.waiting.len()), (0, 0));
-    assert!(world.ledger.active.is_empty());
+    assert!(world.active().is_empty());
 }
 
 #[test]
@@ -317,10 +331,9 @@ fn more_guesses_than_are_left_are_refused_and_never_queued() {
 fn a_refused_attempt_extends_only_the_counters_that_are_locked() {
     let mut world = World::new();
     for _ in 0..3 {
-        let claim = world.claim(0, 0, 1);
         world.apply(Step::Admit { user: 0, client: 0, guesses: 1 });
-        world.held.clear();
-        world.ledger.settle(&claim, Settlement::Failure(Proof::Verdict), world.now);
+        let held = world.held.remove(0);
+        world.ledger.settle(&held, Settlement::Failure(Proof::Verdict), world.now);
     }
     let rows = |world: &World| {
         let mut rows = world.ledger.list(&Selector::default(), world.now);

@@ -127,7 +127,7 @@ fn lockouts_have_a_budget_and_the_one_with_least_time_left_yields() {
     world.fail("fourth", 1).expect("admitted");
     let evicted = world.store.take_evicted();
     assert_eq!(evicted.len(), 1, "loudly");
-    let gone = &evicted[0].counter.subject.candidates[0];
+    let gone = &evicted[0].slot.subject.candidates[0];
     assert_eq!(gone.shown.as_deref(), Some("first"));
     assert!(matches!(world.fail("second", 1), Err(Refusal::Locked { .. })));
     assert!(matches!(world.fail("fourth", 1), Err(Refusal::Locked { .. })));
@@ -181,7 +181,7 @@ fn counters_that_hold_places_are_never_evicted() {
 #[test]
 fn every_eviction_of_what_still_counted_is_reported_once_and_nothing_else_is() {
     let world = small(&[limit(Parameter::Username, 3)]);
-    let keys = |evicted: Vec<Evicted>| evicted.into_iter().map(|e| e.key).collect::<Vec<_>>();
+    let keys = |evicted: Vec<Evicted>| evicted.into_iter().map(|e| e.slot.key).collect::<Vec<_>>();
     let mut reported = Vec::new();
     // these are forgotten before they have to make room
     flood(&world, 0..CAPACITY / 4);
@@ -214,7 +214,7 @@ fn a_counter_whose_slot_made_room_while_it_held_a_place_is_not_reported() {
     // it is back at rest before anybody asks
     drop(permit.settle(Settlement::GivenBack));
     assert_eq!(world.counters_of("held"), [(1, false)]);
-    let of_held = |evicted: &Evicted| evicted.key == claim.charges[0].key;
+    let of_held = |evicted: &Evicted| evicted.slot.key == claim.charges[0].key;
     assert!(!world.store.take_evicted().iter().any(of_held));
 }
 
@@ -227,7 +227,7 @@ fn a_counter_that_was_lost_is_reported_even_if_its_key_is_in_use_again() {
     assert_eq!(world.counters_of("lost"), []);
     let claim = world.claim("lost", 1);
     let permit = world.admit(&claim).expect("admitted");
-    let of_lost = |evicted: &&Evicted| evicted.key == claim.charges[0].key;
+    let of_lost = |evicted: &&Evicted| evicted.slot.key == claim.charges[0].key;
     assert_eq!(world.store.take_evicted().iter().filter(of_lost).count(), 1);
     assert_eq!(permit.settle(FAILURE)[0].failures, 1);
 }

@@ -107,6 +107,44 @@ fn a_counter_that_locks_answers_its_waiters_at_once() {
     assert_eq!(world.counters_of("u"), [(2, true)], "waiting locks nobody");
 }
 
+/// On whichever of its counters it waits.
+#[test]
+fn a_waiter_whose_guesses_have_become_too_many_is_refused_at_once_and_in_nobodys_way() {
+    let limits = [limit(Parameter::Username, 3), limit(Parameter::IpAddress, 3)];
+    let world = World::new(1000, 1000, &limits);
+    let by_name = world.admit(&world.claim("u", 1)).expect("admitted");
+    let by_address = world.admit(&world.claim("v", 9)).expect("admitted");
+    let three = world.claim_of("u", 9, 3);
+    let mut bulky: Admitting<'_> = Box::pin(world.store.admit(three, TERMS, WAIT));
+    assert!(poll(&mut bulky).is_pending());
+    // there is room for one, but others were there before
+    let mut next = world.waiter("u", 2);
+    drop(by_address.settle(FAILURE));
+    assert_eq!(refusal(&mut bulky), Refusal::TooManyGuesses);
+    drop(permit(&mut next).settle(Settlement::GivenBack));
+    drop(by_name.settle(Settlement::GivenBack));
+    assert_eq!(world.store.sizes().waiting, 0);
+}
+
+#[test]
+fn a_reload_that_locks_a_counter_answers_all_who_need_it() {
+    let both = |by_name, by_address| {
+        [limit(Parameter::Username, by_name), limit(Parameter::IpAddress, by_address)]
+    };
+    let mut world = World::new(1000, 1000, &both(3, 3));
+    world.fail("w", 9).expect("admitted");
+    let held = [1, 2, 3].map(|client| world.admit(&world.claim("u", client)).expect("admitted"));
+    let store = Arc::clone(&world.store);
+    let claims = [world.claim("u", 4), world.claim("u", 9)];
+    let mut waiters =
+        claims.map(|claim| Box::pin(store.admit(claim, TERMS, WAIT)) as Admitting<'_>);
+    assert!(waiters.iter_mut().all(|waiter| poll(waiter).is_pending()));
+    world.reload(&both(3, 1));
+    assert!(poll(&mut waiters[0]).is_pending());
+    assert!(matches!(refusal(&mut waiters[1]), Refusal::Locked { .. }));
+    drop(held.map(|permit| permit.settle(Settlement::GivenBack)));
+}
+
 #[test]
 fn a_waiter_delays_nobody_who_does_not_need_its_counter() {
     let world =

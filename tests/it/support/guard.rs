@@ -153,8 +153,20 @@ impl Guard {
 
     /// Tells it to end.
     pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Holds it still while `meanwhile` happens, so that it finds out about all of it at once.
+    pub fn paused<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        self.signal("-STOP");
+        let result = meanwhile();
+        self.signal("-CONT");
+        result
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits until it has ended.

@@ -42,13 +42,6 @@ impl Socket {
         socket.set_write_timeout(Some(patience)).unwrap();
     }
 
-    /// Buffers as little as the system allows.
-    pub fn buffer_little(&self) {
-        let socket = self.raw();
-        socket.set_recv_buffer_size(4096).unwrap();
-        socket.set_send_buffer_size(4096).unwrap();
-    }
-
     /// Ends one direction or both.
     pub fn shutdown(&self, how: Shutdown) {
         // the other end may be gone already

@@ -1,0 +1,137 @@
+//! Deadlines as plain cells that a sweep compares with the time a few times a second, so that an
+//! ordinary request sets no timer. A deadline may be noticed one sweep late, never early.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// How often deadlines are looked at.
+pub const SWEEP: Duration = Duration::from_millis(200);
+
+/// One deadline, which can be set anew as often as need be.
+#[derive(Debug)]
+pub struct Alarm {
+    deadline: Cell<Moment>,
+    rung: Cell<bool>,
+    /// Wake at every sweep, for what nothing else tells of.
+    restless: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    now: Rc<Cell<Moment>>,
+}
+
+impl Alarm {
+    /// Rings `time` from now, about.
+    pub fn set(&self, time: Duration) {
+        self.rung.set(false);
+        self.deadline.set(self.now.get().after(time).after(SWEEP));
+    }
+
+    /// Does not ring.
+    pub fn clear(&self) {
+        self.rung.set(false);
+        self.deadline.set(Moment::NEVER);
+    }
+
+    /// Whether it has rung since it was set.
+    #[must_use]
+    pub const fn has_rung(&self) -> bool {
+        self.rung.get()
+    }
+
+    /// From now on, the task is woken at every sweep.
+    pub fn stay_restless(&self) {
+        self.restless.set(true);
+    }
+
+    /// The task that `context` belongs to is woken.
+    pub fn watch(&self, context: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        match &mut *waker {
+            Some(known) => known.clone_from(context.waker()),
+            None => *waker = Some(context.waker().clone()),
+        }
+    }
+
+    /// Wakes the task now.
+    pub fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Waits for `future`; `None` where the alarm rings first. Dropping it drops the future.
+    pub async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.rung.get() => Poll::Ready(None),
+            Poll::Pending => {
+                self.watch(context);
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+/// All alarms of one worker, and the time as it was at the last sweep.
+#[derive(Debug)]
+pub struct Alarms {
+    all: RefCell<Vec<Weak<Alarm>>>,
+    now: Rc<Cell<Moment>>,
+}
+
+impl Alarms {
+    /// No alarms yet.
+    #[must_use]
+    pub fn new(now: Moment) -> Self {
+        Self { all: RefCell::default(), now: Rc::new(Cell::new(now)) }
+    }
+
+    /// An alarm that does not ring yet.
+    #[must_use]
+    pub fn begin(&self) -> Rc<Alarm> {
+        let alarm = Rc::new(Alarm {
+            deadline: Cell::new(Moment::NEVER),
+            rung: Cell::new(false),
+            restless: Cell::new(false),
+            waker: RefCell::default(),
+            now: Rc::clone(&self.now),
+        });
+        self.all.borrow_mut().push(Rc::downgrade(&alarm));
+        alarm
+    }
+
+    /// The time as it was at the last sweep, at most [`SWEEP`] ago as long as the worker keeps up.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.now.get()
+    }
+
+    /// Rings what is due at `now`.
+    pub fn sweep(&self, now: Moment) {
+        self.now.set(now);
+        self.all.borrow_mut().retain(|alarm| {
+            let Some(alarm) = alarm.upgrade() else { return false };
+            let is_due = now >= alarm.deadline.get();
+            if is_due {
+                alarm.deadline.set(Moment::NEVER);
+                alarm.rung.set(true);
+            }
+            if is_due || alarm.restless.get() {
+                alarm.wake();
+            }
+            true
+        });
+    }
+
+    /// Wakes everybody now.
+    pub fn wake_all(&self) {
+        self.all.borrow().iter().filter_map(Weak::upgrade).for_each(|alarm| alarm.wake());
+    }
+}

@@ -1,0 +1,76 @@
+//! A worker's own share of each site: what it counts and holds without a word to other threads.
+//!
+//! Reference counts that several threads change cost more than all that they keep alive, so a
+//! request holds on to these and never to the plan itself.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::plan::{RulePlan, SitePlan};
+use super::watch::Batch;
+use crate::upstream::pool::{Pool, Upstreams};
+
+/// A site, as one worker serves it.
+#[derive(Debug)]
+pub struct LocalSite {
+    /// Its name, in this thread's own copy.
+    pub name: Arc<str>,
+    /// This thread's connections to its application.
+    pub pool: Rc<Pool>,
+    plan: Arc<SitePlan>,
+    rules: Vec<Rc<LocalRule>>,
+}
+
+/// A login rule, as one worker judges by it.
+#[derive(Debug)]
+pub struct LocalRule {
+    /// What it has seen since the last sweep.
+    pub batch: RefCell<Batch>,
+    plan: Arc<RulePlan>,
+}
+
+impl LocalSite {
+    /// This worker's share of `plan`.
+    #[must_use]
+    pub fn new(plan: &Arc<SitePlan>, upstreams: &Upstreams) -> Self {
+        let rule = |plan: &Arc<RulePlan>| {
+            Rc::new(LocalRule { batch: RefCell::default(), plan: Arc::clone(plan) })
+        };
+        Self {
+            name: Arc::from(&*plan.site.name),
+            pool: upstreams.to(&plan.upstream),
+            rules: plan.rules().iter().map(rule).collect(),
+            plan: Arc::clone(plan),
+        }
+    }
+
+    /// The rule of that number.
+    #[must_use]
+    pub fn rule(&self, at: usize) -> Option<&Rc<LocalRule>> {
+        self.rules.get(at)
+    }
+
+    /// All its rules.
+    #[must_use]
+    pub fn rules(&self) -> &[Rc<LocalRule>] {
+        &self.rules
+    }
+}
+
+impl Deref for LocalSite {
+    type Target = SitePlan;
+
+    fn deref(&self) -> &SitePlan {
+        &self.plan
+    }
+}
+
+impl Deref for LocalRule {
+    type Target = RulePlan;
+
+    fn deref(&self) -> &RulePlan {
+        &self.plan
+    }
+}

@@ -1,0 +1,8 @@
+//! Each command as somebody types it: what it prints, and its exit status.
+
+mod check;
+mod demo;
+mod health;
+mod help;
+pub mod program;
+mod run;

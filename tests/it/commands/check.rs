@@ -1,0 +1,61 @@
+//! `loginward check`.
+
+use super::program::{Said, run};
+
+const FLAWLESS: &str = "\
+listen: \"127.0.0.1:8080\"
+sites:
+  - upstream: http://127.0.0.1:3000
+    logins:
+      - path: /login
+        username: { form: u }
+        password: { form: p }
+        outcome: { success: { status: 302, location: /app } }
+";
+
+/// What `check` says of a file, in which `FILE` stands for its path.
+#[track_caller]
+fn check(text: &str, flags: &[&str]) -> Said {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    let path = path.to_str().unwrap();
+    std::fs::write(path, text).unwrap();
+    let mut said = run(&[&["check", "--config", path], flags].concat());
+    said.out = said.out.replace(path, "FILE");
+    said.err = said.err.replace(path, "FILE");
+    said
+}
+
+#[test]
+fn a_file_without_flaws_can_be_used() {
+    let said = check(FLAWLESS, &["--strict"]);
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("FILE: usable, 0 warnings\n", ""));
+    assert_eq!(said.status, 0);
+}
+
+#[test]
+fn warnings_matter_where_they_are_told_to() {
+    let doubtful = FLAWLESS.replace("{ success: { status: 302, location: /app } }", "inferred");
+    let said = check(&doubtful, &[]);
+    assert_eq!(said.out, "FILE: usable, 1 warning\n");
+    assert!(said.err.starts_with("FILE:8:18: warning: sites[0].logins[0].outcome: "), "{said:?}");
+    assert_eq!(said.status, 0);
+    assert_eq!(check(&doubtful, &["--strict"]).status, 1);
+}
+
+#[test]
+fn all_errors_are_reported_at_once() {
+    let wrong = FLAWLESS.replace("path:", "paht:").replace("http://", "htp://");
+    let said = check(&wrong, &[]);
+    assert_eq!((said.status, said.out.as_str()), (2, ""));
+    let lines: Vec<&str> = said.err.lines().collect();
+    assert!(lines[0].starts_with("FILE:3:15: sites[0].upstream: "), "{said:?}");
+    assert!(said.err.contains("FILE:5:9: sites[0].logins[0].paht: unknown key"), "{said:?}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error() {
+    let said = run(&["check", "--config", "/nowhere/config.yaml"]);
+    assert_eq!(said.err, "/nowhere/config.yaml: there is no such file\n");
+    assert_eq!(said.status, 2);
+}

@@ -1,0 +1,152 @@
+//! The README tells the truth: its examples load, its command lines work, its names exist.
+
+use std::path::Path;
+
+use loginward::config::Settings;
+
+use crate::commands::program::run;
+
+const README: &str = include_str!("../../README.md");
+const EXAMPLE: &str = include_str!("../../config.example.yaml");
+
+/// What an example that names no site is about.
+const SITE: &str = "
+listen: \"127.0.0.1:8080\"
+sites:
+  - upstream: http://127.0.0.1:3000
+    logins:
+      - path: /login
+        username: { form: u }
+        password: { form: p }
+        outcome: { success: { status: 302, location: /app } }
+";
+
+/// The settings of django-axes 8.3.1, without `AXES_`.
+const AXES: &str = "
+    ENABLED FAILURE_LIMIT LOCK_OUT_AT_FAILURE COOLOFF_TIME USE_ATTEMPT_EXPIRATION LOCKOUT_TIERS
+    ONLY_ADMIN_SITE HANDLER CACHE LOCKOUT_TEMPLATE LOCKOUT_URL VERBOSE USERNAME_FORM_FIELD
+    USERNAME_CALLABLE WHITELIST_CALLABLE LOCKOUT_CALLABLE CLIENT_IP_CALLABLE PASSWORD_FORM_FIELD
+    NEVER_LOCKOUT_GET NEVER_LOCKOUT_WHITELIST IP_BLACKLIST IP_WHITELIST ONLY_WHITELIST
+    RESET_ON_SUCCESS ALLOWED_CORS_ORIGINS HTTP_RESPONSE_CODE ENABLE_RETRY_AFTER_HEADER
+    RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT LOCKOUT_PARAMETERS COOLOFF_MESSAGE PERMALOCK_MESSAGE
+    IPWARE_PROXY_COUNT IPWARE_PROXY_ORDER IPWARE_PROXY_TRUSTED_IPS IPWARE_META_PRECEDENCE_ORDER
+";
+
+/// The blocks of the README that are in `language`.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    README.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn its_examples_load_without_errors_and_without_doubts() {
+    let examples = blocks("yaml");
+    assert!(examples.len() >= 6, "{}", examples.len());
+    for example in examples {
+        let site = if example.contains("sites:") { "" } else { SITE };
+        let loaded = Settings::parse(&format!("{example}{site}"), Path::new("."), "README.md");
+        match loaded {
+            Ok((_, warnings)) => assert_eq!(warnings, [], "{example}"),
+            Err(problems) => panic!("{problems}\n{example}"),
+        }
+    }
+}
+
+#[test]
+fn the_limits_that_it_calls_the_defaults_are() {
+    let limits = |text: &str| {
+        let (settings, _) = Settings::parse(text, Path::new("."), "README.md").unwrap();
+        settings.sites[0].site.logins[0].lockout.limits.clone()
+    };
+    let (_, rest) = README.split_once("These limits hold where the file names none:").unwrap();
+    let example = rest.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(limits(&format!("{example}{SITE}")), limits(SITE));
+}
+
+#[test]
+fn its_command_lines_work() {
+    let lines: Vec<String> = blocks("sh")
+        .iter()
+        .flat_map(|block| block.replace("\\\n", "").lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.starts_with("loginward run --upstream"))
+        .collect();
+    assert!(lines.len() >= 2, "{lines:?}");
+    for line in lines {
+        let words = shell_words(&line);
+        let mut arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+        arguments.push("--print-config");
+        let said = run(&arguments);
+        assert_eq!((said.status, said.err.as_str()), (0, ""), "{line}");
+    }
+}
+
+/// The words of a line as a shell splits it, as far as the README needs that.
+fn shell_words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, part) in line.split('\'').enumerate() {
+        match at % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
+}
+
+#[test]
+fn the_commands_and_flags_that_it_names_exist() {
+    for command in ["run", "check", "demo", "health"] {
+        let help = run(&[command, "--help"]).out;
+        let row = format!("`loginward {command}");
+        let rows: Vec<&str> = README.lines().filter(|line| line.contains(&row)).collect();
+        assert!(!rows.is_empty(), "{command}");
+        let words =
+            rows.iter().flat_map(|row| row.split(|c: char| !c.is_ascii_lowercase() && c != '-'));
+        for flag in words.filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "{command} has no {flag}");
+        }
+    }
+}
+
+#[test]
+fn the_names_of_django_axes_are_its_names() {
+    let known: Vec<&str> = AXES.split_whitespace().collect();
+    for text in [README, EXAMPLE] {
+        let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+        for name in words.filter_map(|word| word.strip_prefix("AXES_")) {
+            assert!(name.is_empty() || known.contains(&name), "AXES_{name}");
+        }
+    }
+    let cells = README.lines().filter(|line| line.starts_with("| `") && line.ends_with(" |"));
+    let axes = cells.filter_map(|line| line.trim_end_matches(" |").rsplit(" | ").next());
+    let names = axes.flat_map(|cell| cell.split('`'));
+    let names: Vec<&str> = names
+        .filter(|name| {
+            name.contains('_') && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        })
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(known.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn its_links_lead_somewhere() {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let heading = |line: &str| {
+        let text = line.trim_start_matches('#').trim().to_lowercase();
+        text.chars()
+            .filter(|c| c.is_alphanumeric() || *c == ' ')
+            .collect::<String>()
+            .replace(' ', "-")
+    };
+    let headings: Vec<String> =
+        README.lines().filter(|line| line.starts_with('#')).map(heading).collect();
+    let links = README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    for link in links.filter(|link| !link.starts_with("http")) {
+        match link.strip_prefix('#') {
+            Some(anchor) => assert!(headings.iter().any(|own| own == anchor), "#{anchor}"),
+            None => assert!(base.join(link).exists(), "{link}"),
+        }
+    }
+}
