@@ -35,6 +35,13 @@ pub struct Shared {
     pub seen: Seen,
 }
 
+impl Shared {
+    /// Reports and counts the counters that had to make room since it was last done.
+    pub fn report_evictions(&self) {
+        super::report::evictions(self);
+    }
+}
+
 /// One thread's share.
 #[derive(Debug)]
 pub struct Worker {
@@ -95,8 +102,9 @@ impl Worker {
         self.links.count() >= settings.bounds.connections.div_ceil(settings.workers.get())
     }
 
-    /// Nothing runs on this thread any more.
+    /// Nothing runs on this thread any more: what is not yet reported is reported now.
     pub fn end(&self) {
+        self.report();
         self.ended.set(true);
     }
 
@@ -110,7 +118,12 @@ impl Worker {
     pub fn sweep(&self, now: Moment) {
         self.alarms.sweep(now);
         self.upstreams.sweep();
-        super::report::evictions(&self.shared);
+        self.report();
+    }
+
+    /// Reports what is gathered rather than reported at once.
+    fn report(&self) {
+        self.shared.report_evictions();
         let now = self.shared.store.clock().now();
         for site in &self.sites {
             site.rules().iter().for_each(|rule| super::report::rule(site, rule, now));

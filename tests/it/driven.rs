@@ -22,7 +22,7 @@ use loginward::store::select::{Row, Selector};
 use crate::support::event::Event;
 use crate::support::socket::Socket;
 use crate::support::wire::Wire;
-use crate::support::{Answer, Ask, Client, Upstream, wait};
+use crate::support::{Answer, Ask, Client, Upstream};
 pub use setup::Setup;
 
 /// A guard and the application behind it; ends when it goes out of scope.
@@ -161,16 +161,21 @@ impl Driven {
         counters
     }
 
-    /// Waits until there are so many events of this name, which a sweep reports; and no more.
-    #[track_caller]
-    pub fn wait_for_events(&self, name: &str, count: usize) -> Vec<Event> {
-        wait::until(name, || self.events(name).len() >= count);
-        let events = self.events(name);
-        assert_eq!(events.len(), count, "{events:?}");
-        events
+    /// Stops the guard; the events of this name that it had.
+    pub fn stop(mut self, name: &str) -> Vec<Event> {
+        self.end();
+        self.events(name)
     }
 
-    /// The events of this name so far.
+    fn end(&mut self) {
+        // an open connection would be waited for
+        self.client.take();
+        if let Some(server) = self.server.take() {
+            server.stop();
+        }
+    }
+
+    /// The events of this name so far; what the guard reports by and by may be missing.
     pub fn events(&self, name: &str) -> Vec<Event> {
         recorder::events(&self.site, name)
     }
@@ -178,11 +183,7 @@ impl Driven {
 
 impl Drop for Driven {
     fn drop(&mut self) {
-        // an open connection would be waited for
-        self.client.take();
-        if let Some(server) = self.server.take() {
-            server.stop();
-        }
+        self.end();
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the tests are written with: a guard, an upstream that does what it is told, a client that
 //! speaks plainly, and bounded waiting.
-#![expect(dead_code, reason = "the tests that need it are being written")]
 
 pub mod answer;
 pub mod ask;

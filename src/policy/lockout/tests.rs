@@ -1,6 +1,10 @@
 //! Sequences of failures, waits and changed limits on one counter.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use super::*;
+use crate::policy::client::Networks;
 
 const MINUTE: u64 = 60;
 

@@ -6,7 +6,9 @@ use super::check;
 use crate::driven::play::play;
 use crate::driven::{Driven, Login, Setup};
 use crate::support::Ask;
+use crate::support::event::Event;
 use crate::support::socket::Socket;
+use crate::support::wait::until;
 
 const LOGIN: Login<'_> =
     Login { user: Some("u1"), password: "wrong", ip: "10.1.1.1", agent: None, method: "POST" };
@@ -18,7 +20,7 @@ fn failures_say_how_many_of_how_many() {
         "F(u1,A)×2→fail; F(u1,A)→LOCK; F(u1,A)→DENY",
     );
     let counts = |name| {
-        let of = |event: &crate::support::event::Event| {
+        let of = |event: &Event| {
             ["failures", "of", "limit", "client", "username"]
                 .map(|field| event.get(field).to_owned())
         };
@@ -63,18 +65,25 @@ fn an_attempt_that_no_limit_counts_is_counted_by_address_and_reported() {
 #[test]
 fn a_rule_that_never_sees_a_success_is_reported_after_twenty_attempts_and_then_hourly() {
     let limit = "limits: { by: ip_address, failures: 1000, cool_off: 1h }";
+    let reasons = |said: Vec<Event>| -> Vec<String> {
+        said.iter().map(|event| event.get("reason").to_owned()).collect()
+    };
+    let said = |steps: &str| reasons(check(limit, steps).stop("rule_suspect"));
+    assert_eq!(said("F(u1,A)×19→fail"), Vec::<String>::new());
+    let once = said("F(u1,A)×40→fail");
+    assert_eq!(once.len(), 1, "{once:?}");
+    assert!(once[0].contains("attempts never a success"), "{once:?}");
+    assert!(once[0].contains("status 200"), "what the unmatched answers look like: {once:?}");
+    assert_eq!(
+        said("F(u1,A)×20→fail"),
+        ["in 20 attempts never a success; unmatched answers look \
+                like status 200"]
+    );
     let driven = check(limit, "F(u1,A)×20→fail");
-    let once = driven.wait_for_events("rule_suspect", 1);
-    let reason = once[0].get("reason");
-    assert!(reason.contains("in 20 attempts never a success"), "{reason}");
-    assert!(reason.contains("status 200"), "what the unmatched answers look like: {reason}");
-    for _ in 0..20 {
-        driven.log_in(&LOGIN);
-    }
-    driven.wait(Duration::from_secs(3600));
+    until("the first report", || driven.events("rule_suspect").len() == 1);
+    driven.wait(Duration::from_hours(1));
     driven.log_in(&LOGIN);
-    let twice = driven.wait_for_events("rule_suspect", 2);
-    assert!(twice[1].get("reason").contains("attempts never a success"));
+    assert_eq!(driven.stop("rule_suspect").len(), 2);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A client that sends what it is told to.
 
-use std::net::{IpAddr, Shutdown};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::path::Path;
 
 use super::answer::Answer;
@@ -19,7 +19,12 @@ pub struct Client {
 impl Client {
     /// Connects to a guard.
     pub fn to(guard: &Guard) -> Self {
-        Self { wire: Wire::new(Socket::connect(guard.addr(), None)) }
+        Self::to_addr(guard.addr())
+    }
+
+    /// Connects to an address.
+    pub fn to_addr(address: SocketAddr) -> Self {
+        Self { wire: Wire::new(Socket::connect(address, None)) }
     }
 
     /// Connects to a guard from an address such as `127.0.0.7`.

@@ -4,21 +4,21 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 
 use super::ask::Ask;
 use super::client::Client;
 use super::event::Event;
 use super::setup::Setup;
-use super::socket::Socket;
 use super::upstream::Upstream;
 use super::wait::{self, PATIENCE};
-use super::wire::Wire;
 
 /// A guard that is killed when it goes out of scope.
 #[derive(Debug)]
 pub struct Guard {
     child: Child,
     log: Arc<Log>,
+    reader: Option<JoinHandle<()>>,
     addresses: Vec<String>,
     setup: Setup,
 }
@@ -61,13 +61,13 @@ impl Guard {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Log::default());
         let written = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 written.lines.lock().unwrap().push(line);
                 written.more.notify_all();
             }
         });
-        Self { child, log, addresses: Vec::new(), setup }
+        Self { child, log, reader: Some(reader), addresses: Vec::new(), setup }
     }
 
     /// Where it listens, if over TCP.
@@ -130,8 +130,7 @@ impl Guard {
     pub fn metrics_page(&self, path: &str) -> super::Answer {
         let event = self.wait_for_event("metrics_listening");
         let address = event.get("address").parse().unwrap();
-        let mut client = Client { wire: Wire::new(Socket::connect(address, None)) };
-        client.get(path)
+        Client::to_addr(address).get(path)
     }
 
     /// All its metrics.
@@ -169,7 +168,7 @@ impl Guard {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, and its log with it.
     #[track_caller]
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         let mut status = None;
@@ -177,6 +176,9 @@ impl Guard {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
         status.unwrap()
     }
 
