@@ -15,7 +15,7 @@ use crate::policy::lockout::{Failure, History, Limit, Proof, Room, Spelling};
 use crate::policy::route::{ResetOnSuccess, WhileLocked};
 use crate::store::counters::{Counters, Evicted};
 use crate::store::hand::{HandLock, HandLocks};
-use crate::store::queue::Waiting;
+use crate::store::queue::{Hopeless, Waiting};
 use crate::store::register::Register;
 use crate::store::slot::{Slot, State};
 
@@ -170,10 +170,11 @@ impl Ledger {
         for slot in &held.slots {
             self.serve(slot, now);
         }
-        for changed in &settled {
-            if changed.locked_until.is_some() || self.waiting.has_bulky() {
-                self.refuse_hopeless(self.waiting.needing(changed.key), now);
-            }
+        let has_failed = matches!(what, Settlement::Failure(_));
+        for settled in settled.iter().filter(|_| has_failed) {
+            let is_locked = settled.locked_until.is_some();
+            let hopeless = if is_locked { Hopeless::All } else { Hopeless::SeveralGuesses };
+            self.refuse_waiters(settled.key, hopeless, now);
         }
         settled
     }
@@ -216,6 +217,7 @@ impl Ledger {
         let mut found = Vec::with_capacity(claim.charges.len());
         let mut locked: Vec<Key> = Vec::new();
         let (mut longest, mut full, mut too_many) = (Moment(0), None, false);
+        let on = self.waiting.on(arrival);
         for charge in &claim.charges {
             let slot = self.find(charge);
             let (room, first) = self.room(charge, slot.as_deref(), claim.guesses, now);
@@ -226,11 +228,12 @@ impl Ledger {
                 }
                 Room::Locked(_) => locked.push(charge.key),
                 Room::TooMany => too_many = true,
-                Room::Full => full = full.or(Some(charge.key)),
-                Room::Free if first.is_some_and(|first| first < arrival) => {
-                    full = full.or(Some(charge.key));
+                Room::Free if first.is_none_or(|first| first >= arrival) => {}
+                // whoever waits goes on to another queue only where this one no longer holds it up
+                Room::Free | Room::Full if full.is_none() || on == Some(charge.key) => {
+                    full = Some(charge.key);
                 }
-                Room::Free => {}
+                Room::Free | Room::Full => {}
             }
             found.push(slot);
         }

@@ -59,8 +59,17 @@ pub struct Waiting {
     waiters: HashMap<u64, Waiter>,
     arrivals: u64,
     bytes: usize,
-    /// How many bring several guesses, which a single failure may make too many.
-    bulky: usize,
+    /// How many of them bring several guesses.
+    several: usize,
+}
+
+/// Whom a failure may leave without hope of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hopeless {
+    /// The counter is locked: everybody.
+    All,
+    /// The counter is not locked: those who bring more guesses than it has left.
+    SeveralGuesses,
 }
 
 impl Waiting {
@@ -83,7 +92,7 @@ impl Waiting {
         let arrival = self.arrivals;
         self.arrivals += 1;
         self.bytes = self.bytes.saturating_add(waiter.terms.bytes);
-        self.bulky += usize::from(waiter.claim.guesses > 1);
+        self.several += usize::from(waiter.claim.guesses > 1);
         self.waiters.insert(arrival, waiter);
         arrival
     }
@@ -134,34 +143,34 @@ impl Waiting {
         Poll::Pending
     }
 
-    /// Those without an answer who need the counter `key`.
+    /// Those without an answer who need the counter `key` and may have no hope of it.
     #[must_use]
-    pub fn needing(&self, key: Key) -> Vec<u64> {
-        self.unanswered(|claim| claim.charges.iter().any(|charge| charge.key == key))
+    pub fn needing(&self, key: Key, hopeless: Hopeless) -> Vec<u64> {
+        let fewest = match hopeless {
+            Hopeless::All => 0,
+            Hopeless::SeveralGuesses if self.several == 0 => return Vec::new(),
+            Hopeless::SeveralGuesses => 2,
+        };
+        let needs = |waiter: &Waiter| {
+            waiter.answer.is_none()
+                && waiter.claim.guesses >= fewest
+                && waiter.claim.charges.iter().any(|charge| charge.key == key)
+        };
+        self.waiters.iter().filter(|(_, waiter)| needs(waiter)).map(|(at, _)| *at).collect()
     }
 
     /// Those without an answer.
     #[must_use]
     pub fn all(&self) -> Vec<u64> {
-        self.unanswered(|_| true)
-    }
-
-    fn unanswered(&self, fits: impl Fn(&Claim) -> bool) -> Vec<u64> {
-        let waits = |waiter: &Waiter| waiter.answer.is_none() && fits(&waiter.claim);
-        self.waiters.iter().filter(|(_, waiter)| waits(waiter)).map(|(at, _)| *at).collect()
-    }
-
-    /// Whether anybody brings several guesses.
-    #[must_use]
-    pub const fn has_bulky(&self) -> bool {
-        self.bulky > 0
+        let unanswered = self.waiters.iter().filter(|(_, waiter)| waiter.answer.is_none());
+        unanswered.map(|(at, _)| *at).collect()
     }
 
     /// Takes one out.
     pub fn remove(&mut self, arrival: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(&arrival)?;
         self.bytes = self.bytes.saturating_sub(waiter.terms.bytes);
-        self.bulky = self.bulky.saturating_sub(usize::from(waiter.claim.guesses > 1));
+        self.several -= usize::from(waiter.claim.guesses > 1);
         Some(waiter)
     }
 

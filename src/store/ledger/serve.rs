@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Admission, Judged, Ledger, Refusal, Settlement, Terms};
 use crate::clock::Moment;
 use crate::policy::key::{Claim, Key};
-use crate::store::queue::{Answer, Waiter, Waiting};
+use crate::store::queue::{Answer, Hopeless, Waiter, Waiting};
 use crate::store::slot::Slot;
 
 impl Ledger {
@@ -59,10 +59,15 @@ impl Ledger {
         None
     }
 
-    /// Whoever of `arrivals` cannot go on whatever comes free, since a counter has locked or has
-    /// too little left, is answered at once, whichever queue he stands in.
-    pub(in crate::store) fn refuse_hopeless(&mut self, arrivals: Vec<u64>, now: Moment) {
-        for arrival in arrivals {
+    /// A counter has locked, or has less room than before: whoever needs it and can get no place
+    /// any more is answered at once, whichever queue it stands in.
+    pub(super) fn refuse_waiters(&mut self, fuller: Key, hopeless: Hopeless, now: Moment) {
+        self.refuse_hopeless(&self.waiting.needing(fuller, hopeless), now);
+    }
+
+    /// Answers those of `arrivals` who can get no place whatever comes free.
+    pub(in crate::store) fn refuse_hopeless(&mut self, arrivals: &[u64], now: Moment) {
+        for arrival in arrivals.iter().copied() {
             let Some((claim, terms)) = self.waiting.claim(arrival) else { continue };
             let Judged::Refused(refusal) = self.judge(&claim, arrival, now) else { continue };
             let refusal = self.refuse(&claim, terms.while_locked, refusal, now);

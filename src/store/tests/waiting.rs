@@ -107,25 +107,6 @@ fn a_counter_that_locks_answers_its_waiters_at_once() {
     assert_eq!(world.counters_of("u"), [(2, true)], "waiting locks nobody");
 }
 
-/// On whichever of its counters it waits.
-#[test]
-fn a_waiter_whose_guesses_have_become_too_many_is_refused_at_once_and_in_nobodys_way() {
-    let limits = [limit(Parameter::Username, 3), limit(Parameter::IpAddress, 3)];
-    let world = World::new(1000, 1000, &limits);
-    let by_name = world.admit(&world.claim("u", 1)).expect("admitted");
-    let by_address = world.admit(&world.claim("v", 9)).expect("admitted");
-    let three = world.claim_of("u", 9, 3);
-    let mut bulky: Admitting<'_> = Box::pin(world.store.admit(three, TERMS, WAIT));
-    assert!(poll(&mut bulky).is_pending());
-    // there is room for one, but others were there before
-    let mut next = world.waiter("u", 2);
-    drop(by_address.settle(FAILURE));
-    assert_eq!(refusal(&mut bulky), Refusal::TooManyGuesses);
-    drop(permit(&mut next).settle(Settlement::GivenBack));
-    drop(by_name.settle(Settlement::GivenBack));
-    assert_eq!(world.store.sizes().waiting, 0);
-}
-
 #[test]
 fn a_reload_that_locks_a_counter_answers_all_who_need_it() {
     let both = |by_name, by_address| {
@@ -296,4 +277,41 @@ fn whoever_gets_its_answer_is_woken_and_the_others_sleep_on() {
     assert_eq!(times(), [1, 0, 0]);
     drop(permit(&mut waiters[0]).settle(FAILURE));
     assert_eq!(times(), [1, 1, 1], "the counter has locked");
+}
+
+#[test]
+fn several_guesses_that_no_longer_fit_elsewhere_hold_nobody_up() {
+    let world =
+        World::new(1000, 1000, &[limit(Parameter::Username, 4), limit(Parameter::IpAddress, 4)]);
+    let held = world.admit(&world.claim_of("u", 1, 2)).expect("admitted");
+    let elsewhere = world.admit(&world.claim_of("other", 2, 2)).expect("admitted");
+    let three = world.claim_of("u", 2, 3);
+    let mut hopeless: Admitting<'_> = Box::pin(world.store.admit(three, TERMS, WAIT));
+    assert!(poll(&mut hopeless).is_pending(), "each counter alone may still have room for three");
+    let mut behind = world.waiter("u", 3);
+    assert_eq!(elsewhere.settle(FAILURE).len(), 2);
+    assert_eq!(refusal(&mut hopeless), Refusal::TooManyGuesses);
+    drop(permit(&mut behind));
+    drop(held);
+}
+
+#[test]
+fn whoever_waits_stays_in_its_queue_while_that_counter_holds_it_up() {
+    let limits = [limit(Parameter::Username, 3), limit(Parameter::IpAddress, 4)];
+    let world = World::new(1000, 1000, &limits);
+    let of_user = world.admit(&world.claim("u", 1)).expect("admitted");
+    let of_client = world.admit(&world.claim_of("other", 2, 2)).expect("admitted");
+    let three = world.claim_of("u", 2, 3);
+    let mut waits: Admitting<'_> = Box::pin(world.store.admit(three, TERMS, WAIT));
+    assert!(poll(&mut waits).is_pending());
+    drop(of_user.settle(Settlement::GivenBack));
+    // now the client's counter is what it waits for; the user's gets full as well
+    let of_user = world.admit(&world.claim("u", 3)).expect("it waits there no more");
+    let mut behind = world.waiter("third", 2);
+    assert!(poll(&mut waits).is_pending());
+    assert!(poll(&mut behind).is_pending(), "looking changes nothing");
+    drop(of_client.settle(Settlement::GivenBack));
+    assert!(poll(&mut waits).is_pending(), "the user's counter is still full");
+    drop(permit(&mut behind));
+    drop(of_user);
 }
