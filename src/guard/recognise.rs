@@ -77,52 +77,36 @@ pub async fn recognise(
     if found.is_empty() {
         return Ok(Recognised::Ordinary(RequestBody::Streamed(body), None));
     }
-    let carried = basic(&request.headers);
     let mut reading =
         Reading { request, body: Some(Arriving::Unread(body)), slowest, watching: Vec::new() };
     let mut judged = None;
     let mut takes_basic = None;
     for matched in &found {
-        let Some(plan) = site.rule(matched.value.0) else { continue };
-        if plan.basic == TakesBasic::Yes {
-            takes_basic = takes_basic.or(Some(Rc::clone(plan)));
+        let Some(rule) = site.rule(matched.value.0) else { continue };
+        if rule.basic == TakesBasic::Yes {
+            takes_basic = takes_basic.or_else(|| Some(Rc::clone(rule)));
         }
-        if judged.is_none() && !is_basic_alone(&plan.rule) {
-            judged = reading.judge(plan, matched).await?.map(|c| (Rc::clone(plan), c));
+        if judged.is_none() && !is_basic_alone(&rule.rule) {
+            let credentials = reading.judge(rule, matched).await?;
+            judged = credentials.map(|credentials| (Rc::clone(rule), credentials));
         }
     }
     let format = reading.format();
     let body = reading.into_body()?;
-    let Some(wanting) = takes_basic else {
-        return Ok(match judged {
-            None => Recognised::Ordinary(body, None),
-            Some((plan, credentials)) => {
-                let writing = Writing::Fields(format);
-                let basic = Vec::new();
-                Recognised::Attempt(Box::new(Attempt {
-                    rule: plan,
-                    credentials,
-                    basic,
-                    body,
-                    writing,
-                }))
-            }
-        });
+    let basic = match takes_basic {
+        Some(_) => basic(&request.headers).map_err(refusal)?,
+        None => Vec::new(),
     };
-    let basic = carried.map_err(refusal)?;
-    Ok(match judged {
-        Some((plan, credentials)) => {
-            let writing = Writing::Fields(format);
-            Recognised::Attempt(Box::new(Attempt { rule: plan, credentials, basic, body, writing }))
-        }
-        None if basic.is_empty() => Recognised::Ordinary(body, Some(wanting)),
-        None => {
+    let (rule, credentials, writing) = match (judged, takes_basic) {
+        (Some((rule, credentials)), _) => (rule, credentials, Writing::Fields(format)),
+        (None, Some(wanting)) if !basic.is_empty() => {
             let names = Request { names: &[], query: None, headers: &request.headers, body: None };
             let credentials = read(&wanting.basic_alone, &names).map_err(refusal)?;
-            let (plan, writing) = (wanting, Writing::Basic);
-            Recognised::Attempt(Box::new(Attempt { rule: plan, credentials, basic, body, writing }))
+            (wanting, credentials, Writing::Basic)
         }
-    })
+        (None, wanting) => return Ok(Recognised::Ordinary(body, wanting)),
+    };
+    Ok(Recognised::Attempt(Box::new(Attempt { rule, credentials, basic, body, writing })))
 }
 
 /// Such a rule is about the `Authorization` header and nothing else.

@@ -15,7 +15,7 @@ use crate::policy::lockout::{Failure, History, Limit, Proof, Room, Spelling};
 use crate::policy::route::{ResetOnSuccess, WhileLocked};
 use crate::store::counters::{Counters, Evicted};
 use crate::store::hand::{HandLock, HandLocks};
-use crate::store::queue::{Hopeless, Waiting};
+use crate::store::queue::Waiting;
 use crate::store::register::Register;
 use crate::store::slot::{Slot, State};
 
@@ -170,11 +170,8 @@ impl Ledger {
         for slot in &held.slots {
             self.serve(slot, now);
         }
-        let has_failed = matches!(what, Settlement::Failure(_));
-        for settled in settled.iter().filter(|_| has_failed) {
-            let is_locked = settled.locked_until.is_some();
-            let hopeless = if is_locked { Hopeless::All } else { Hopeless::SeveralGuesses };
-            self.refuse_waiters(settled.key, hopeless, now);
+        if matches!(what, Settlement::Failure(_)) {
+            settled.iter().for_each(|settled| self.refuse_waiters(settled, now));
         }
         settled
     }

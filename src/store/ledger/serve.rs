@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Admission, Judged, Ledger, Refusal, Settlement, Terms};
+use super::{Admission, Judged, Ledger, Refusal, Settled, Settlement, Terms};
 use crate::clock::Moment;
 use crate::policy::key::{Claim, Key};
 use crate::store::queue::{Answer, Hopeless, Waiter, Waiting};
@@ -61,8 +61,10 @@ impl Ledger {
 
     /// A counter has locked, or has less room than before: whoever needs it and can get no place
     /// any more is answered at once, whichever queue it stands in.
-    pub(super) fn refuse_waiters(&mut self, fuller: Key, hopeless: Hopeless, now: Moment) {
-        self.refuse_hopeless(&self.waiting.needing(fuller, hopeless), now);
+    pub(super) fn refuse_waiters(&mut self, fuller: &Settled, now: Moment) {
+        let is_locked = fuller.locked_until.is_some();
+        let hopeless = if is_locked { Hopeless::All } else { Hopeless::SeveralGuesses };
+        self.refuse_hopeless(&self.waiting.needing(fuller.key, hopeless), now);
     }
 
     /// Answers those of `arrivals` who can get no place whatever comes free.
