@@ -103,6 +103,15 @@ pub struct SendFailure {
     pub request: Option<Request<RequestBody>>,
 }
 
+impl fmt::Debug for SendFailure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // the request may carry credentials
+        let mut shown = out.debug_struct("SendFailure");
+        shown.field("error", &self.error).field("sent", &self.sent).field("answer", &self.answer);
+        shown.finish_non_exhaustive()
+    }
+}
+
 /// Whether a byte of a request was written upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -119,16 +128,6 @@ pub enum Begun {
     No,
     /// At least one was.
     Yes,
-}
-
-impl fmt::Debug for SendFailure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // the request may carry credentials
-        out.debug_struct("SendFailure")
-            .field("error", &self.error)
-            .field("sent", &self.sent)
-            .finish_non_exhaustive()
-    }
 }
 
 impl fmt::Debug for Lease {

@@ -82,3 +82,39 @@ fn one_less<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
         counts.remove(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u32) -> IpNet {
+        IpNet::from(std::net::IpAddr::from(std::net::Ipv4Addr::from(number)))
+    }
+
+    #[test]
+    fn an_address_may_have_so_many_and_others_are_not_concerned() {
+        let detached = Arc::new(Detached::default());
+        let site: Arc<str> = "s".into();
+        let mut own: Vec<_> =
+            (0..MOST_PER_ADDRESS).map(|_| detached.begin(address(1), Arc::clone(&site))).collect();
+        assert!(!detached.has_room(address(1), &site));
+        assert!(detached.has_room(address(2), &site));
+        own.pop();
+        assert!(detached.has_room(address(1), &site), "one is over");
+        drop(own);
+        assert_eq!(detached.count(), 0);
+    }
+
+    #[test]
+    fn a_site_may_have_so_many_and_others_are_not_concerned() {
+        let detached = Arc::new(Detached::default());
+        let site: Arc<str> = "s".into();
+        let mut own: Vec<_> = (0..MOST_PER_SITE)
+            .map(|number| detached.begin(address(number), Arc::clone(&site)))
+            .collect();
+        assert!(!detached.has_room(address(MOST_PER_SITE), &site));
+        assert!(detached.has_room(address(MOST_PER_SITE), &"other".into()));
+        own.pop();
+        assert!(detached.has_room(address(MOST_PER_SITE), &site), "one is over");
+    }
+}

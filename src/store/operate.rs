@@ -82,6 +82,7 @@ impl Ledger {
         for slot in slots {
             self.serve(&slot, now);
         }
+        self.refuse_hopeless(&self.waiting.all(), now);
         self.waiting.wake_all();
     }
 

@@ -159,6 +159,13 @@ impl Waiting {
         self.waiters.iter().filter(|(_, waiter)| needs(waiter)).map(|(at, _)| *at).collect()
     }
 
+    /// Those without an answer.
+    #[must_use]
+    pub fn all(&self) -> Vec<u64> {
+        let unanswered = self.waiters.iter().filter(|(_, waiter)| waiter.answer.is_none());
+        unanswered.map(|(at, _)| *at).collect()
+    }
+
     /// Takes one out.
     pub fn remove(&mut self, arrival: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(&arrival)?;

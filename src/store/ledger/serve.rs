@@ -64,7 +64,12 @@ impl Ledger {
     pub(super) fn refuse_waiters(&mut self, fuller: &Settled, now: Moment) {
         let is_locked = fuller.locked_until.is_some();
         let hopeless = if is_locked { Hopeless::All } else { Hopeless::SeveralGuesses };
-        for arrival in self.waiting.needing(fuller.key, hopeless) {
+        self.refuse_hopeless(&self.waiting.needing(fuller.key, hopeless), now);
+    }
+
+    /// Answers those of `arrivals` who can get no place whatever comes free.
+    pub(in crate::store) fn refuse_hopeless(&mut self, arrivals: &[u64], now: Moment) {
+        for arrival in arrivals.iter().copied() {
             let Some((claim, terms)) = self.waiting.claim(arrival) else { continue };
             let Judged::Refused(refusal) = self.judge(&claim, arrival, now) else { continue };
             let refusal = self.refuse(&claim, terms.while_locked, refusal, now);

@@ -230,15 +230,14 @@ impl World {
             let on = self.ledger.waiting.on(*arrival).expect("nobody is forgotten");
             let first = self.ledger.counters.find(on).expect("in use").state().first();
             assert!(first.is_some_and(|first| first <= *arrival), "a waiter stands in its queue");
+            let judged = self.ledger.judge(claim, *arrival, self.now);
+            assert!(matches!(judged, Judged::Full(_)), "whoever cannot go on is answered at once");
             if first != Some(*arrival) {
                 continue;
             }
             let (history, limit, places) = self.look(on);
             let room = history.room(&limit, places, claim.guesses);
             assert_eq!(room, Room::Full, "the first of a queue waits without a cause");
-            let judged = self.ledger.judge(claim, *arrival, self.now);
-            let locked = matches!(judged, Judged::Refused(Refusal::Locked { .. }));
-            assert!(!locked, "whoever needs a locked counter is answered at once");
         }
     }
 }

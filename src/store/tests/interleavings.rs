@@ -111,11 +111,12 @@ impl Crowd {
         }
     }
 
-    /// Everybody looks whether there is an answer, until nobody gets one any more.
+    /// Everybody looks whether there is an answer, until nobody gets one any more; twice at least,
+    /// for whoever looks may stir those who have looked already.
     fn look(&mut self) {
-        let mut before = usize::MAX;
-        while self.waiting.len() < before {
-            before = self.waiting.len();
+        let mut idle = 0;
+        while idle < 2 {
+            let before = self.waiting.len();
             for (claim, since, mut asking) in std::mem::take(&mut self.waiting) {
                 match poll(&mut asking) {
                     Poll::Pending => self.waiting.push((claim, since, asking)),
@@ -123,6 +124,7 @@ impl Crowd {
                     Poll::Ready(Err(refusal)) => self.refused(&claim, since, &refusal),
                 }
             }
+            idle = if self.waiting.len() < before { 0 } else { idle + 1 };
         }
     }
 

@@ -108,6 +108,25 @@ fn a_counter_that_locks_answers_its_waiters_at_once() {
 }
 
 #[test]
+fn a_reload_that_locks_a_counter_answers_all_who_need_it() {
+    let both = |by_name, by_address| {
+        [limit(Parameter::Username, by_name), limit(Parameter::IpAddress, by_address)]
+    };
+    let mut world = World::new(1000, 1000, &both(3, 3));
+    world.fail("w", 9).expect("admitted");
+    let held = [1, 2, 3].map(|client| world.admit(&world.claim("u", client)).expect("admitted"));
+    let store = Arc::clone(&world.store);
+    let claims = [world.claim("u", 4), world.claim("u", 9)];
+    let mut waiters =
+        claims.map(|claim| Box::pin(store.admit(claim, TERMS, WAIT)) as Admitting<'_>);
+    assert!(waiters.iter_mut().all(|waiter| poll(waiter).is_pending()));
+    world.reload(&both(3, 1));
+    assert!(poll(&mut waiters[0]).is_pending());
+    assert!(matches!(refusal(&mut waiters[1]), Refusal::Locked { .. }));
+    drop(held.map(|permit| permit.settle(Settlement::GivenBack)));
+}
+
+#[test]
 fn a_waiter_delays_nobody_who_does_not_need_its_counter() {
     let world =
         World::new(1000, 1000, &[limit(Parameter::Username, 1), limit(Parameter::IpAddress, 2)]);
