@@ -284,8 +284,10 @@ impl Case {
 
     fn is_never_locked(&self, never: &NeverLock) -> bool {
         let candidates = &self.claim.subject.candidates;
+        let keyer = self.worker.shared.store.keyer();
         let listed = |candidate: &Candidate| {
-            candidate.shown.as_ref().is_some_and(|shown| never.usernames.contains(shown))
+            let is = |name: &str| keyer.spelling(name.as_bytes()) == candidate.spelling;
+            candidate.shown.is_some() && never.usernames.iter().any(|name| is(name))
         };
         never.networks.contains(self.client.ip())
             || (!candidates.is_empty() && candidates.iter().all(listed))

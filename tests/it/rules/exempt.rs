@@ -25,6 +25,17 @@ fn never_lock_compares_usernames_as_they_are_written() {
 }
 
 #[test]
+fn never_lock_compares_long_usernames_to_their_end() {
+    let (exactly, longer) = ("x".repeat(128), "y".repeat(200));
+    check(
+        &format!("{LIMIT}, never_lock: {{ usernames: [{exactly}, {longer}] }}"),
+        &format!(
+            "F({exactly},A)×3→fail; F({longer},A)×3→fail; [—]; F({exactly}z,A)→fail; [ip=A→1]"
+        ),
+    );
+}
+
+#[test]
 fn never_lock_is_for_attempts_whose_every_candidate_is_listed() {
     let setup = Setup::lockout(&format!("{LIMIT}, never_lock: {{ usernames: [boss, chief] }}"));
     let driven = Driven::start(&setup);
