@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod attempt;
+pub mod case;
 pub mod exchange;
 pub mod forward;
 pub mod local;
@@ -27,7 +28,7 @@ use http::{Request, Response};
 
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
-use crate::guard::attempt::Case;
+use crate::guard::case::Case;
 use crate::guard::local::LocalSite;
 use crate::guard::recognise::{Recognised, recognise};
 use crate::headers::Trust;

@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-use crate::policy::credentials::{FieldName, Rewrite, Source};
+use crate::policy::account::Rewrite;
+use crate::policy::credentials::{FieldName, Source};
 use crate::policy::glob::{Case, Glob};
 use crate::policy::route::When;
 

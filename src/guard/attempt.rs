@@ -3,11 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::Response;
 use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
-use http::{Response, Uri};
 
+use super::Visit;
 use super::answer::AnswerBody;
+use super::case::{BasicCase, Case, OwnedAsked, Shown};
 use super::exchange::{self, Answered, Going, Holding};
 use super::forward::asks_for_tunnel;
 use super::local::{LocalRule, LocalSite};
@@ -15,12 +17,11 @@ use super::plan::CountsAgent;
 use super::recognise::{Attempt, Writing};
 use super::seen::Hold;
 use super::session::{cookies_of, referer, sessions_of};
-use super::{Visit, Worker};
 use crate::events::{self, About, Details, Name};
 use crate::policy::client::ClientAddr;
 use crate::policy::credentials::{Basic, Username};
-use crate::policy::key::{Candidate, Claim, Counted, Fingerprint, Keyer, Subject, claim, subject};
-use crate::policy::outcome::{Asked, Challenged, Format};
+use crate::policy::key::{Candidate, Counted, Fingerprint, Keyer, Subject, claim, subject};
+use crate::policy::outcome::Format;
 use crate::policy::route::{Mode, NeverLock};
 use crate::rejection::{Lockout, Rejection};
 use crate::store::hand::HandLock;
@@ -30,85 +31,6 @@ use crate::store::ledger::{Refusal, Terms};
 const AGENT_CHARS: usize = 255;
 /// A username is shown by its beginning.
 const SHOWN_CHARS: usize = 128;
-
-/// Everything about an attempt that is needed after its request has gone upstream.
-pub(super) struct Case {
-    pub worker: Rc<Worker>,
-    pub site: Rc<LocalSite>,
-    pub rule: Rc<LocalRule>,
-    pub client: ClientAddr,
-    /// The client and the usernames as events show them.
-    pub shown: Shown,
-    /// What it is charged to.
-    pub claim: Arc<Claim>,
-    /// What its answer is held against.
-    pub asked: OwnedAsked,
-    /// The request's own fields that say which sessions it carries.
-    pub cookies: HeaderMap,
-    pub sessions: Vec<Fingerprint>,
-    pub basic: Option<BasicCase>,
-    pub writing: Writing,
-}
-
-/// What events show of an attempt.
-pub(super) struct Shown {
-    pub client: Rc<str>,
-    /// Where it is another.
-    pub peer: Option<Rc<str>>,
-    pub username: Option<String>,
-}
-
-/// See [`Asked`].
-pub(super) struct OwnedAsked {
-    host: Option<HeaderValue>,
-    target: Uri,
-    referer: Option<HeaderValue>,
-    format: Format,
-}
-
-/// The Basic credentials of an attempt.
-pub(super) struct BasicCase {
-    /// What stands for them, this client and this rule.
-    pub credentials: Fingerprint,
-    /// What stands for the method and target.
-    pub target: Fingerprint,
-}
-
-impl Case {
-    /// Where and about whom its events are.
-    pub(super) fn about(&self) -> About<'_> {
-        About {
-            client: Some(&self.shown.client),
-            peer: self.shown.peer.as_deref(),
-            site: Some(&self.site.name),
-            login: Some(&self.rule.rule.name),
-            username: self.shown.username.as_deref(),
-            mode: (self.rule.rule.lockout.mode == Mode::Monitor).then_some("monitor"),
-        }
-    }
-
-    /// What its answer is held against.
-    pub(super) fn asked(&self) -> Asked<'_> {
-        Asked {
-            host: self.asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
-            path: self.asked.target.path(),
-            referer: self.asked.referer.as_ref().map(HeaderValue::as_bytes),
-            format: self.asked.format,
-            challenged: self.challenged(),
-        }
-    }
-
-    fn challenged(&self) -> Challenged {
-        let now = self.worker.shared.store.clock().now();
-        let seen = &self.worker.shared.seen;
-        match &self.basic {
-            Some(basic) if seen.was_challenged(basic.target, basic.credentials, now) => {
-                Challenged::Within
-            }
-            Some(_) | None => Challenged::Unknown,
-        }
-    }
-}
 
 impl Visit<'_> {
     /// Lets an attempt go on, once its places are its own, and answers with what came of it.

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 
 use super::Worker;
 use super::answer::{Content, Home, UpstreamBody};
-use super::attempt::Case;
+use super::case::Case;
 use super::forward::authenticates;
 use super::recognise::Writing;
 use crate::alarm::Alarm;

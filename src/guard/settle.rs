@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::{HeaderMap, SET_COOKIE};
 use http::response::Parts;
 
-use super::attempt::Case;
+use super::case::Case;
 use super::exchange::Holding;
 use super::recognise::Writing;
 use super::report::time_of_day;

@@ -11,8 +11,6 @@ use encoding_rs::WINDOWS_1252;
 use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::policy::credentials::Rewrite;
-
 /// An account: a username in normal form, never empty. Its `Debug` does not tell it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account(Box<str>);
@@ -46,6 +44,15 @@ pub enum Charset {
     Utf8,
     /// ISO 8859-1 or windows-1252, which browsers take for the same.
     Western,
+}
+
+/// A change to a username before it is folded.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    /// What it applies to.
+    pub regex: Regex,
+    /// What it becomes; `$1` is the first group.
+    pub to: String,
 }
 
 /// Every account that some upstream may take `raw` for, each once, the likeliest first.

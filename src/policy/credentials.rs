@@ -16,7 +16,6 @@ mod multipart;
 use std::fmt;
 
 use http::header::{HeaderMap, HeaderName};
-use regex::Regex;
 
 pub use self::basic::{Basic, basic};
 pub use self::field::FieldName;
@@ -43,15 +42,6 @@ pub enum Source {
     Basic,
     /// What stands for `{NAME}` in the rule's path.
     Path(Box<str>),
-}
-
-/// A change to a username before it is folded.
-#[derive(Clone, Debug)]
-pub struct Rewrite {
-    /// What it applies to.
-    pub regex: Regex,
-    /// What it becomes; `$1` is the first group.
-    pub to: String,
 }
 
 /// What is looked at of a request.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::policy::account::Rewrite;
 use crate::policy::client::Networks;
-use crate::policy::credentials::{FieldName, Rewrite, Source};
+use crate::policy::credentials::{FieldName, Source};
 use crate::policy::glob::Glob;
 use crate::policy::lockout::{Limit, Parameter};
 use crate::policy::outcome::OutcomeRules;
