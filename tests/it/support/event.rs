@@ -43,7 +43,10 @@ fn logfmt(line: &str) -> Vec<(String, String)> {
             Some(quoted) => {
                 let end = closing_quote(quoted);
                 let value = format!("\"{}\"", &quoted[..end]);
-                (serde_json::from_str(&value).unwrap(), &quoted[end + 1..])
+                (
+                    serde_json::from_str(&value).unwrap_or(value),
+                    quoted.get(end + 1..).unwrap_or_default(),
+                )
             }
             None => {
                 let end = after.find(' ').unwrap_or(after.len());
@@ -63,5 +66,5 @@ fn closing_quote(text: &str) -> usize {
         escaped = letter == '\\' && !escaped;
         closes.then_some(at)
     };
-    text.char_indices().find_map(closes).unwrap()
+    text.char_indices().find_map(closes).unwrap_or(text.len())
 }

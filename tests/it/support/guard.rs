@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::ask::Ask;
@@ -28,6 +28,13 @@ pub struct Guard {
 struct Log {
     lines: Mutex<Vec<String>>,
     more: Condvar,
+}
+
+impl Log {
+    /// Its lines, also for a test that failed while it looked at them.
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Guard {
@@ -63,7 +70,7 @@ impl Guard {
         let written = Arc::clone(&log);
         let reader = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                written.lines.lock().unwrap().push(line);
+                written.lines().push(line);
                 written.more.notify_all();
             }
         });
@@ -95,12 +102,12 @@ impl Guard {
 
     /// What it has written to its log so far.
     pub fn log(&self) -> String {
-        self.log.lines.lock().unwrap().join("\n")
+        self.log.lines().join("\n")
     }
 
     /// The events of this name so far, in order.
     pub fn events(&self, name: &str) -> Vec<Event> {
-        let lines = self.log.lines.lock().unwrap();
+        let lines = self.log.lines();
         let events = lines.iter().map(|line| Event::parse(line));
         events.filter(|event| event.is(name)).collect()
     }
@@ -115,7 +122,7 @@ impl Guard {
     #[track_caller]
     pub fn wait_for(&self, what: &str, holds: impl Fn(&Event) -> bool) -> Event {
         let mut found = None;
-        let lines = self.log.lines.lock().unwrap();
+        let lines = self.log.lines();
         let absent = |lines: &mut Vec<String>| {
             let mut events = lines.iter().map(|line| Event::parse(line));
             found = events.find(|event| holds(event));
