@@ -83,7 +83,12 @@ impl Link {
         self.phase.set(phase);
         self.starving.set(false);
         match phase {
-            Phase::Idle => self.alarm.set(self.limits.idle),
+            Phase::Idle => {
+                self.alarm.set(self.limits.idle);
+                if self.is_half_closed() {
+                    self.alarm.wake(); // there is nothing to wait for
+                }
+            }
             Phase::Head => self.alarm.set(self.limits.head),
             Phase::Answering => self.alarm.set(self.limits.answer),
             Phase::Answered | Phase::Body | Phase::Tunnel => self.alarm.clear(),

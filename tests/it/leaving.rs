@@ -1,7 +1,9 @@
 //! Clients that leave early, wholly or by half.
 
+use loginward::alarm::SWEEP;
+
 use crate::support::upstream::ok;
-use crate::support::{Ask, Gate, Guard, Upstream};
+use crate::support::{Ask, Gate, Guard, Upstream, wait};
 
 /// An upstream that answers when the gate opens.
 fn behind(gate: &Gate) -> Upstream {
@@ -61,6 +63,20 @@ fn pipelined_requests_of_a_half_closed_client_are_all_answered() {
     });
     assert_eq!((client.answer().text(), client.answer().text()), ("/1".into(), "/login".into()));
     assert!(client.is_closed());
+}
+
+#[test]
+fn the_connection_of_a_half_closed_client_ends_with_its_answer() {
+    let upstream = Upstream::hello();
+    let guard = Guard::start("", &upstream);
+    let begun = wait::now();
+    for _ in 0..60 {
+        let mut client = guard.client();
+        client.send(Ask::get("/").bytes()).half_close();
+        assert!(client.wire.rest().ends_with(b"hello"));
+    }
+    let took = begun.elapsed();
+    assert!(took < SWEEP * 30, "{took:?}: each of them waited for something");
 }
 
 #[test]
