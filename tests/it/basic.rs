@@ -135,6 +135,27 @@ fn accepted_credentials_are_refused_while_locked_and_forgotten_when_refused() {
 }
 
 #[test]
+fn credentials_that_were_accepted_and_are_no_more_count() {
+    let changed = Gate::closed();
+    let since = changed.clone();
+    let upstream = Upstream::answering(move |request| {
+        if authorized(request) && !since.is_open() {
+            ok("in")
+        } else {
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_owned()
+        }
+    });
+    let guard = Guard::start(BASIC, &upstream);
+    assert_eq!(guard.client().get("/").status, 401);
+    assert_eq!(ask(&guard, "bob", "right"), 200);
+    changed.open();
+    assert_eq!((ask(&guard, "bob", "right"), ask(&guard, "bob", "right")), (401, 401));
+    let failed = guard.wait_for_event("login_failed");
+    assert_eq!(failed.get("failures"), "1");
+    assert_eq!((ask(&guard, "bob", "a"), ask(&guard, "bob", "b")), (401, 403));
+}
+
+#[test]
 fn the_body_of_such_a_request_streams_and_its_head_is_whole() {
     let gate = Gate::closed();
     let more = gate.clone();

@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use crate::support::upstream::ok;
+use crate::support::upstream::{ok, shop};
 use crate::support::{Ask, Client, Gate, Guard, Setup, Upstream, wait};
 
 /// An upstream that begins its answers at once and ends them when the gate opens.
@@ -81,6 +81,28 @@ fn a_login_without_its_client_is_settled_before_it_ends() {
     gate.open();
     assert_eq!(guard.wait_for_exit().code(), Some(0));
     assert_eq!(guard.events("login_failed").len(), 1);
+}
+
+#[test]
+fn who_waits_for_a_place_gets_it_or_an_answer_before_it_ends() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let upstream = Upstream::answering(move |request| {
+        held.pass();
+        shop(request)
+    });
+    let limit = "lockout: { limits: { by: ip_address, failures: 1, cool_off: 10m }, wait: 25s }";
+    let mut guard = Guard::start(limit, &upstream);
+    let (mut first, mut second) = (guard.client(), guard.client());
+    first.send(Ask::login("bob", "right").bytes());
+    gate.wait_for_arrivals(1);
+    second.send(Ask::login("bob", "right").bytes());
+    wait::until("it waits", || guard.metric("loginward_waiting", "") > 0.5);
+    guard.terminate();
+    guard.wait_for_event("stopping");
+    gate.open();
+    assert_eq!((first.answer().status, second.answer().status), (302, 302));
+    assert_eq!(guard.wait_for_exit().code(), Some(0));
 }
 
 #[test]

@@ -26,6 +26,11 @@ impl Gate {
         self.0.1.notify_all();
     }
 
+    /// Whether it has been opened.
+    pub fn is_open(&self) -> bool {
+        self.0.0.lock().unwrap().open
+    }
+
     /// Waits until it is open.
     pub fn pass(&self) {
         let mut state = self.0.0.lock().unwrap();
