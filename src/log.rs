@@ -28,6 +28,8 @@ thread_local! {
 
 /// How much may wait to be written.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// How much room a buffer keeps that was written out.
+const KEPT_BYTES: usize = 512 * 1024;
 /// How many different lines are watched for repetition.
 const MOST_REPEATED: usize = 4096;
 /// How often the buffer is written out.
@@ -110,13 +112,16 @@ pub fn install(
     let writing = Arc::clone(&shared);
     let writer = std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || while write_out(&writing, &clock) == Closing::No {})
+        .spawn(move || {
+            let mut written = Vec::new();
+            while write_out(&writing, &clock, &mut written) == Closing::No {}
+        })
         .ok();
     Ok(LogGuard { shared, writer })
 }
 
 /// Waits for lines and writes them; returns whether they were the last.
-fn write_out(shared: &Shared, clock: &Clock) -> Closing {
+fn write_out(shared: &Shared, clock: &Clock, written: &mut Vec<u8>) -> Closing {
     let idle = |buffer: &mut Buffer| buffer.is_idle();
     let buffer = lock(&shared.buffer);
     let waited = shared.filled.wait_while(buffer, idle);
@@ -133,10 +138,13 @@ fn write_out(shared: &Shared, clock: &Clock) -> Closing {
         buffer.since = now.0;
         buffer.flush_repeated(shared.format, clock.wall(now));
     }
-    let bytes = std::mem::take(&mut buffer.bytes);
+    // two buffers take turns, so that neither has to grow again
+    std::mem::swap(&mut buffer.bytes, written);
     drop(buffer);
     // there is nobody to tell that standard error is gone
-    drop(std::io::stderr().lock().write_all(&bytes));
+    drop(std::io::stderr().lock().write_all(written));
+    written.clear();
+    written.shrink_to(KEPT_BYTES);
     closing
 }
 

@@ -265,6 +265,9 @@ impl Wanted {
 }
 
 fn mentions_json(value: &[u8]) -> bool {
+    if !value.contains(&b'j') && !value.contains(&b'J') {
+        return false; // what nearly every request says, read at memchr's speed
+    }
     let mut types = value.split(|byte| *byte == b',');
     types.any(|kind| {
         let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

@@ -7,7 +7,6 @@ use http::Response;
 use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
 
-use super::Visit;
 use super::answer::AnswerBody;
 use super::case::{BasicCase, Case, OwnedAsked, Shown};
 use super::exchange::{self, Answered, Going, Holding};
@@ -17,6 +16,7 @@ use super::plan::CountsAgent;
 use super::recognise::{Attempt, Writing};
 use super::seen::Hold;
 use super::session::{cookies_of, referer, sessions_of};
+use super::{Shared, Visit};
 use crate::events::{self, About, Details, Name};
 use crate::policy::client::ClientAddr;
 use crate::policy::credentials::{Basic, Username};
@@ -198,9 +198,9 @@ impl Case {
 
     /// Basic credentials that were right a moment ago come with every image of a page.
     fn is_accepted(&self) -> bool {
-        let now = self.worker.shared.store.clock().now();
+        let Shared { seen, store, .. } = &*self.worker.shared;
         let accepted =
-            |basic: &BasicCase| self.worker.shared.seen.are_accepted(basic.credentials, now);
+            |basic: &BasicCase| seen.are_accepted(basic.credentials, store.clock().now());
         self.writing == Writing::Basic && self.basic.as_ref().is_some_and(accepted)
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::Uri;
 use http::header::{HeaderMap, HeaderValue};
 
-use super::Worker;
 use super::local::{LocalRule, LocalSite};
 use super::recognise::Writing;
+use super::{Shared, Worker};
 use crate::events::About;
 use crate::policy::client::ClientAddr;
 use crate::policy::key::{Claim, Fingerprint};
@@ -83,13 +83,10 @@ impl Case {
     }
 
     fn challenged(&self) -> Challenged {
-        let now = self.worker.shared.store.clock().now();
-        let seen = &self.worker.shared.seen;
-        match &self.basic {
-            Some(basic) if seen.was_challenged(basic.target, basic.credentials, now) => {
-                Challenged::Within
-            }
-            Some(_) | None => Challenged::Unknown,
-        }
+        let Shared { seen, store, .. } = &*self.worker.shared;
+        let was = |basic: &BasicCase| {
+            seen.was_challenged(basic.target, basic.credentials, store.clock().now())
+        };
+        if self.basic.as_ref().is_some_and(was) { Challenged::Within } else { Challenged::Unknown }
     }
 }
