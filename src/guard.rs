@@ -89,6 +89,9 @@ impl<'a> Visit<'a> {
 
     /// What the request asks for, and which site answers for that.
     fn site(&self, parts: &mut Parts) -> Result<&'a Rc<LocalSite>, Rejection> {
+        if self.downstream.link.is_doubly_framed() {
+            return Err(Rejection::Unclear("both Content-Length and Transfer-Encoding"));
+        }
         let plan = &self.worker.shared.plan;
         target::vouch(parts, &plan.settings.bounds)?;
         let host = parts.headers.get(http::header::HOST);

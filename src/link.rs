@@ -51,6 +51,8 @@ pub struct Link {
     phase: Cell<Phase>,
     half_closed: Cell<bool>,
     starving: Cell<bool>,
+    /// How many requests come before one that is framed twice.
+    doubly_framed: Cell<Option<usize>>,
     /// Of whoever waits for more of a request's body.
     hungry: RefCell<Option<Waker>>,
     limits: LinkLimits,
@@ -99,6 +101,19 @@ impl Link {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.all.draining.get()
+    }
+
+    /// The request after so many others is framed twice.
+    pub fn expect_doubly_framed(&self, after: usize) {
+        self.doubly_framed.set(Some(after));
+    }
+
+    /// Whether the request that begins now is framed twice.
+    #[must_use]
+    pub fn is_doubly_framed(&self) -> bool {
+        let after = self.doubly_framed.take();
+        self.doubly_framed.set(after.and_then(|after| after.checked_sub(1)));
+        after == Some(0)
     }
 
     /// The client will send nothing more; it may still be reading.
@@ -185,6 +200,7 @@ impl Links {
             phase: Cell::new(Phase::Idle),
             half_closed: Cell::new(false),
             starving: Cell::new(false),
+            doubly_framed: Cell::new(None),
             hungry: RefCell::default(),
             limits: self.limits,
             all: Rc::clone(&self.all),

@@ -4,6 +4,7 @@
 //! its own (unix sockets), they take turns at one.
 
 pub mod connection;
+mod framing;
 pub mod health;
 pub mod listen;
 pub mod socket;

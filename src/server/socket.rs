@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::framing::Framing;
 use crate::guard::Worker;
 use crate::link::{Link, Phase};
 use crate::policy::glob::find;
@@ -24,14 +25,15 @@ pub struct ClientSocket {
     stream: Stream,
     link: Rc<Link>,
     worker: Rc<Worker>,
+    framing: Framing,
     restated: Bytes,
 }
 
 impl ClientSocket {
     /// The socket of `link`, whose requests `worker` answers.
     #[must_use]
-    pub const fn new(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) -> Self {
-        Self { stream, link, worker, restated: Bytes::new() }
+    pub fn new(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) -> Self {
+        Self { stream, link, worker, framing: Framing::default(), restated: Bytes::new() }
     }
 
     /// The guard's own answer in the place of one that hyper gives by itself, because the request
@@ -100,6 +102,12 @@ impl AsyncRead for ClientSocket {
         if buffer.filled().len() == before {
             self.link.half_close();
             return self.poll_gone();
+        }
+        if self.link.phase().awaits_client() {
+            let read = buffer.filled().get(before..).unwrap_or_default();
+            if let Some(after) = self.framing.read(read) {
+                self.link.expect_doubly_framed(after);
+            }
         }
         if self.link.phase() == Phase::Idle {
             self.link.enter(Phase::Head);
