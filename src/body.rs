@@ -1,6 +1,7 @@
 //! Bodies of requests: as the client sends them, as they go upstream, and a bounded beginning.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 
 use crate::link::{Link, Phase};
 use crate::policy::credentials::{Scan, Scanner};
+use crate::policy::smuggling::hides_request;
 
 /// Why a body ended early.
 #[derive(Debug)]
@@ -93,6 +95,8 @@ pub enum RequestBody {
     Whole(Option<Bytes>),
     /// What the client sends, as it comes.
     Streamed(ClientBody),
+    /// The same, of which the beginning is here already.
+    Begun(Box<Begun>),
     /// What the client sends, watched for login fields that come late.
     Watched(Box<Watched>),
 }
@@ -103,10 +107,52 @@ impl std::fmt::Debug for RequestBody {
             Self::Empty => "Empty",
             Self::Whole(_) => "Whole(…)",
             Self::Streamed(_) => "Streamed(…)",
+            Self::Begun(_) => "Begun(…)",
             Self::Watched(_) => "Watched(…)",
         })
     }
 }
+
+/// A body that did not arrive whole with its head. Its `Debug` tells nothing of what is in it.
+pub struct Begun {
+    begun: VecDeque<Result<Frame<Bytes>, BodyError>>,
+    /// How many bytes of data are in `begun`.
+    held: usize,
+    rest: ClientBody,
+}
+
+impl std::fmt::Debug for Begun {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Begun(…)")
+    }
+}
+
+impl Begun {
+    /// Takes what is here of `rest` by now. Registers the task for more.
+    fn poll(&mut self, context: &mut Context<'_>) {
+        while self.held < MOST_GATHERED && !self.rest.is_end_stream() {
+            let Poll::Ready(Some(frame)) = Pin::new(&mut self.rest).poll_frame(context) else {
+                return;
+            };
+            self.held += frame.iter().filter_map(Frame::data_ref).map(Bytes::len).sum::<usize>();
+            self.begun.push_back(frame);
+        }
+    }
+
+    /// All of it, if it is here and nothing but data.
+    fn whole(&mut self) -> Option<Bytes> {
+        let is_data = |frame: &Result<Frame<Bytes>, _>| frame.as_ref().is_ok_and(Frame::is_data);
+        if !self.rest.is_end_stream() || !self.begun.iter().all(is_data) {
+            return None;
+        }
+        let frames = self.begun.drain(..).flatten();
+        let mut chunks = frames.filter_map(|frame| frame.into_data().ok()).collect();
+        Some(joined(&mut chunks, self.held))
+    }
+}
+
+/// More of a body is not taken before it goes upstream.
+const MOST_GATHERED: usize = 64 * 1024;
 
 /// A large body on a path that also takes logins: it streams, but no login field passes. Its
 /// `Debug` tells nothing of what is in it.
@@ -195,6 +241,10 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Streamed(body) => Pin::new(body).poll_frame(context),
+            Self::Begun(body) => match body.begun.pop_front() {
+                Some(frame) => Poll::Ready(Some(frame)),
+                None => Pin::new(&mut body.rest).poll_frame(context),
+            },
             Self::Watched(watched) => {
                 watched.poll_data(context).map(|data| data.map(|data| data.map(Frame::data)))
             }
@@ -206,6 +256,7 @@ impl Body for RequestBody {
             Self::Empty | Self::Whole(None) => true,
             Self::Whole(Some(bytes)) => bytes.is_empty(),
             Self::Streamed(body) => body.is_end_stream(),
+            Self::Begun(body) => body.begun.is_empty() && body.rest.is_end_stream(),
             Self::Watched(watched) => watched.ended == Ended::Yes && watched.held.is_empty(),
         }
     }
@@ -215,6 +266,12 @@ impl Body for RequestBody {
             Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
             Self::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streamed(body) => body.size_hint(),
+            Self::Begun(body) => {
+                let frames = body.begun.iter().flatten().filter_map(Frame::data_ref);
+                let begun: u64 = frames.map(|data| data.len() as u64).sum();
+                let total = body.rest.size_hint().exact().map(|rest| rest.saturating_add(begun));
+                total.map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
             Self::Watched(watched) => {
                 watched.length.map_or_else(SizeHint::default, SizeHint::with_exact)
             }
@@ -223,11 +280,37 @@ impl Body for RequestBody {
 }
 
 impl RequestBody {
+    /// The same body; whole, if all of it came with its head. Does not wait.
+    pub async fn gather(self) -> Self {
+        let Self::Streamed(rest) = self else { return self };
+        if rest.is_end_stream() {
+            return Self::Empty;
+        }
+        let mut body = Begun { begun: VecDeque::new(), held: 0, rest };
+        poll_fn(|context| {
+            body.poll(context);
+            Poll::Ready(())
+        })
+        .await;
+        body.whole().map_or_else(|| Self::Begun(Box::new(body)), |whole| Self::Whole(Some(whole)))
+    }
+
+    /// Whether an upstream might see another request in it; as good as any is what cannot be seen.
+    #[must_use]
+    pub fn may_hide_request(&self) -> bool {
+        match self {
+            Self::Empty | Self::Whole(None) => false,
+            Self::Whole(Some(bytes)) => hides_request(bytes),
+            Self::Streamed(_) | Self::Begun(_) | Self::Watched(_) => !self.is_end_stream(),
+        }
+    }
+
     /// How many bytes are kept of it while it waits.
     #[must_use]
     pub fn held(&self) -> usize {
         match self {
             Self::Empty | Self::Streamed(_) | Self::Whole(None) => 0,
+            Self::Begun(body) => body.held,
             Self::Whole(Some(bytes)) => bytes.len(),
             Self::Watched(watched) => watched.begun.iter().map(Bytes::len).sum(),
         }

@@ -235,6 +235,36 @@ pub fn is_websocket(value: &HeaderValue) -> bool {
     value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")
 }
 
+/// Makes the head ask for the end of its connection.
+pub fn close_after(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Takes away what could change the shape of the answer, so that the outcome can be read from it:
+/// ranges (RFC 9110, section 14), conditions (section 13), codings (section 12.5.3) and deltas
+/// (RFC 3229), also under names that become theirs when `_` is read as `-`.
+pub fn ask_for_plain_answer(headers: &mut HeaderMap) {
+    const SHAPING: [&str; 9] = [
+        "a-im",
+        "accept-encoding",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "range",
+        "request-range",
+    ];
+    let shapes = |name: &&HeaderName| match name.as_str() {
+        name if name.contains('_') => SHAPING.contains(&&*name.replace('_', "-")),
+        name => SHAPING.contains(&name),
+    };
+    let leaving: Vec<HeaderName> = headers.keys().filter(shapes).cloned().collect();
+    for name in leaving {
+        headers.remove(name);
+    }
+}
+
 /// Makes the head ask for, or grant, the change to WebSocket.
 pub fn upgrade_to_websocket(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));

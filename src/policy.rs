@@ -13,3 +13,4 @@ pub mod lockout;
 pub mod outcome;
 pub mod path;
 pub mod route;
+pub mod smuggling;

@@ -199,7 +199,7 @@ impl Lease {
     /// Whether another request can be sent on it.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.sender.is_ready()
+        self.keep == Keep::Pooled && self.sender.is_ready()
     }
 }
 

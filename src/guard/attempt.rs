@@ -10,7 +10,7 @@ use http::request::Parts;
 use super::answer::AnswerBody;
 use super::case::{BasicCase, Case, OwnedAsked, Shown};
 use super::exchange::{self, Answered, Going, Holding};
-use super::forward::asks_for_tunnel;
+use super::forward::After;
 use super::local::{LocalRule, LocalSite};
 use super::plan::CountsAgent;
 use super::recognise::{Attempt, Writing};
@@ -18,6 +18,7 @@ use super::seen::Hold;
 use super::session::{cookies_of, referer, sessions_of};
 use super::{Shared, Visit};
 use crate::events::{self, About, Details, Name};
+use crate::headers::ask_for_plain_answer;
 use crate::policy::client::ClientAddr;
 use crate::policy::credentials::{Basic, Username};
 use crate::policy::key::{Candidate, Counted, Fingerprint, Keyer, Subject, claim, subject};
@@ -37,7 +38,7 @@ impl Visit<'_> {
     pub(super) async fn attempt(
         &self,
         site: &Rc<LocalSite>,
-        parts: Parts,
+        mut parts: Parts,
         attempt: Attempt,
     ) -> Result<Response<AnswerBody>, Rejection> {
         let Some(client) = self.client else {
@@ -50,11 +51,19 @@ impl Visit<'_> {
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
-        // Basic credentials come with requests of every kind; a login's fields never with a tunnel
-        let tunnel = case.writing == Writing::Basic && asks_for_tunnel(&parts, &body);
-        let request = self.prepare(site, parts, body, tunnel);
+        let body = body.gather().await;
+        let after = After::of(&parts, &body);
+        // Basic credentials come with requests of every kind; a login's fields with a plain one
+        let after = match case.writing {
+            Writing::Fields(_) => {
+                ask_for_plain_answer(&mut parts.headers);
+                if after == After::Tunnel { After::Reuse } else { after }
+            }
+            Writing::Basic => after,
+        };
+        let request = self.prepare(site, parts, body, after);
         let own = self.downstream.take_own(&site.pool);
-        let going = Going { request, own, tunnel };
+        let going = Going { request, own, after };
         let Answered { mut response, tunnel } = exchange::begin(case, holding, going).await?;
         if let Some(end) = tunnel {
             return Ok(self.become_tunnel(response, end));

@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 use super::Worker;
 use super::answer::{Content, Home, UpstreamBody};
 use super::case::Case;
-use super::forward::authenticates;
+use super::forward::{After, authenticates};
 use super::recognise::Writing;
 use crate::alarm::Alarm;
 use crate::body::RequestBody;
@@ -57,8 +57,8 @@ pub(super) struct Going {
     pub request: Request<RequestBody>,
     /// The connection that was authenticated for its client.
     pub own: Option<Lease>,
-    /// Whether it asks to become a tunnel.
-    pub tunnel: bool,
+    /// What it leaves behind.
+    pub after: After,
 }
 
 /// What came of an attempt that reached the upstream.
@@ -194,20 +194,21 @@ struct Unanswered {
 /// was not sent at all, and goes out on a new one.
 async fn send(
     case: &Case,
-    Going { request, own, tunnel }: Going,
+    Going { request, own, after }: Going,
     alarm: &Alarm,
 ) -> Result<(Response<Incoming>, Lease), Unanswered> {
     let pool = &case.site.pool;
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
-    let wanted = match (tunnel, authenticates(request.headers())) {
-        (true, _) => Wanted::Tunnel,
-        (false, true) => Wanted::New,
-        (false, false) => Wanted::Lively,
+    let wanted = match (after, authenticates(request.headers())) {
+        (After::Tunnel, _) => Wanted::Tunnel,
+        (_, true) => Wanted::New,
+        (_, false) => Wanted::Lively,
     };
-    let mut lease = match own.filter(|_| !tunnel) {
+    let mut lease = match own.filter(|_| after != After::Tunnel) {
         Some(own) => own,
         None => pool.lease(wanted).await.map_err(unsent)?,
     };
+    lease.close_if(after);
     let failure = match send_on(&mut lease, request, alarm).await {
         Ok(response) => return Ok((response, lease)),
         Err(failure) => failure,
@@ -216,6 +217,7 @@ async fn send(
     let again = request.filter(|_| unanswered.sent == Sent::Nothing && lease.age() == Age::Reused);
     let Some(request) = again else { return Err(unanswered) };
     let mut lease = pool.lease(Wanted::New).await.map_err(unsent)?;
+    lease.close_if(after);
     match send_on(&mut lease, request, alarm).await {
         Ok(response) => Ok((response, lease)),
         Err((unanswered, _)) => Err(unanswered),

@@ -19,6 +19,7 @@ use crate::config::UpstreamAddr;
 use crate::headers::{self, Forwarding};
 use crate::link::Phase;
 use crate::policy::key::Fingerprint;
+use crate::policy::smuggling::is_bodiless;
 use crate::rejection::Rejection;
 use crate::upstream::pool::{Pool, Wanted};
 use crate::upstream::{Age, Begun, Lease, Sent, TunnelEnd, UpstreamError};
@@ -32,14 +33,15 @@ impl Visit<'_> {
         body: RequestBody,
         basic: Option<Rc<LocalRule>>,
     ) -> Result<Response<AnswerBody>, Rejection> {
-        let tunnel = asks_for_tunnel(&parts, &body);
+        let body = body.gather().await;
+        let after = After::of(&parts, &body);
         let leaving = self.leaving(site, &parts);
         let challenge = basic.map(|_| self.target(site, &parts));
-        let request = self.prepare(site, parts, body, tunnel);
+        let request = self.prepare(site, parts, body, after);
         let dedicated = authenticates(request.headers());
         let pool = Rc::clone(&site.pool);
         let own = self.downstream.take_own(&pool);
-        let sending = Sending { pool, own, dedicated, tunnel };
+        let sending = Sending { pool, own, dedicated, after };
         let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
         let (response, lease, owned) =
             sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::unanswered)?;
@@ -79,7 +81,7 @@ impl Visit<'_> {
         site: &LocalSite,
         mut parts: Parts,
         body: RequestBody,
-        tunnel: bool,
+        after: After,
     ) -> Request<RequestBody> {
         let link = &self.downstream.link;
         let framed = parts.headers.contains_key(CONTENT_LENGTH)
@@ -96,8 +98,10 @@ impl Visit<'_> {
         }
         headers::to_upstream(&mut parts.headers, forwarding);
         headers::frame(&mut parts.headers, body.size_hint().exact().filter(|_| framed));
-        if tunnel {
-            headers::upgrade_to_websocket(&mut parts.headers);
+        match after {
+            After::Reuse => {}
+            After::Close => headers::close_after(&mut parts.headers),
+            After::Tunnel => headers::upgrade_to_websocket(&mut parts.headers),
         }
         let mut request = Request::new(body);
         *request.method_mut() = parts.method;
@@ -139,8 +143,30 @@ impl Visit<'_> {
     }
 }
 
+/// What becomes of the upstream's connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Others may go on it.
+    Reuse,
+    /// It ends, since the upstream might take part of the body for another request.
+    Close,
+    /// It may become a tunnel.
+    Tunnel,
+}
+
+impl After {
+    /// What a request with this head and body leaves behind.
+    pub(super) fn of(parts: &Parts, body: &RequestBody) -> Self {
+        if asks_for_tunnel(parts, body) {
+            return Self::Tunnel;
+        }
+        let is_odd = || is_bodiless(&parts.method) || body.may_hide_request();
+        if !body.is_end_stream() && is_odd() { Self::Close } else { Self::Reuse }
+    }
+}
+
 /// Whether a request asks for what may become a tunnel.
-pub(super) fn asks_for_tunnel(parts: &Parts, body: &RequestBody) -> bool {
+fn asks_for_tunnel(parts: &Parts, body: &RequestBody) -> bool {
     parts.method == Method::GET
         && parts.version == Version::HTTP_11
         && body.is_end_stream()
@@ -170,8 +196,17 @@ pub(super) struct Sending {
     pub own: Option<Lease>,
     /// Whether the request authenticates its connection.
     pub dedicated: bool,
-    /// Whether it asks for a tunnel.
-    pub tunnel: bool,
+    /// What it leaves behind.
+    pub after: After,
+}
+
+impl Lease {
+    /// The connection ends with its exchange, if that is what becomes of it.
+    pub(super) const fn close_if(&mut self, after: After) {
+        if matches!(after, After::Close) {
+            self.close_after();
+        }
+    }
 }
 
 impl Sending {
@@ -182,6 +217,7 @@ impl Sending {
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease, bool), UpstreamError> {
         if let Some(mut lease) = self.own {
+            lease.close_if(self.after);
             let response = lease.send(request).await;
             return response.map_or_else(
                 |failure| Err(UpstreamError::Broken(failure.error)),
@@ -189,13 +225,14 @@ impl Sending {
             );
         }
         let repeatable = request.method().is_safe() && request.body().is_end_stream();
-        let wanted = match (self.tunnel, self.dedicated, repeatable) {
-            (true, _, _) => Wanted::Tunnel,
-            (false, true, _) => Wanted::New,
-            (false, false, true) => Wanted::Any,
-            (false, false, false) => Wanted::Lively,
+        let wanted = match (self.after, self.dedicated, repeatable) {
+            (After::Tunnel, _, _) => Wanted::Tunnel,
+            (_, true, _) => Wanted::New,
+            (_, false, true) => Wanted::Any,
+            (_, false, false) => Wanted::Lively,
         };
         let mut lease = self.pool.lease(wanted).await?;
+        lease.close_if(self.after);
         let again = match lease.age() {
             Age::Reused if repeatable => Some(copy(&request)),
             Age::Reused | Age::Fresh => None,
@@ -211,6 +248,7 @@ impl Sending {
             return Err(UpstreamError::Broken(failure.error));
         };
         let mut lease = self.pool.lease(Wanted::New).await?;
+        lease.close_if(self.after);
         match lease.send(request).await {
             Ok(response) => Ok((response, lease, self.dedicated)),
             Err(failure) => Err(UpstreamError::Broken(failure.error)),
