@@ -31,7 +31,7 @@ use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::case::Case;
 use crate::guard::local::LocalSite;
 use crate::guard::recognise::{Recognised, recognise};
-use crate::headers::Trust;
+use crate::headers::{self, Trust};
 use crate::policy::client::{ClientAddr, Identity, identify};
 use crate::policy::route::{Access, Covers};
 use crate::rejection::{Rejection, Wanted};
@@ -67,7 +67,11 @@ pub async fn answer(
         Ok(site) => (Some(&**site), visit.way(site, parts, body).await),
         Err(rejection) => (None, Err(rejection)),
     };
-    let response = answered.unwrap_or_else(|rejection| visit.refuse(site, &rejection));
+    let mut response = answered.unwrap_or_else(|rejection| visit.refuse(site, &rejection));
+    if site.is_none() {
+        // where it is not even clear what was asked for, so is what follows
+        headers::close_after(response.headers_mut());
+    }
     if let Some(asked) = asked {
         visit.log(site, &asked, response.status());
     }

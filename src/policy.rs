@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod glob;
 pub mod key;
 pub mod lockout;
+pub mod method;
 pub mod outcome;
 pub mod path;
 pub mod route;

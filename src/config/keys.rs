@@ -29,11 +29,11 @@ vocabulary! {
     CLIENT_ADDRESS: "client_address", ["header", "ipv6_prefix", "network"], [];
     NETWORK: "network", ["ipv4_prefix", "ipv6_prefix"], [];
     SITE: "a site", [
-        "name", "hosts", "upstream", "closed", "logins", "logouts", "lockout", "access",
+        "name", "hosts", "upstream", "closed", "paths", "logins", "logouts", "lockout", "access",
     ], [];
     LOGIN: "a login", [
-        "name", "path", "attempts", "methods", "when", "username", "username_rewrite", "password",
-        "session_cookie", "outcome", "lockout", "access", "max_body",
+        "name", "path", "attempts", "methods", "when", "username", "username_rewrite", "email_aliases",
+        "password", "session_cookie", "outcome", "lockout", "access", "max_body",
     ], [];
     LOGOUT: "a logout", ["path", "methods", "when", "status", "session_cookie"], [];
     WHEN: "when", ["query", "field"], [];

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::policy::account::{MailAliases, Naming};
 use crate::policy::credentials::Source;
 use crate::policy::outcome::OutcomeRules;
 use crate::policy::route::{Attempts, CounterScope, LoginRule};
@@ -14,7 +15,7 @@ use super::node::Node;
 use super::outcome::outcome;
 use super::path::{PathKind, PathPattern, Segment};
 use super::reader::Reader;
-use super::scalar::{choice, name, size};
+use super::scalar::{choice, flag, name, size};
 use super::source::{cookie, method, password, path, rewrite, username, when};
 
 const MAX_BODY: usize = 64 * 1024;
@@ -48,7 +49,7 @@ pub(super) fn login<'a>(
         name: own_name.or_else(first_path).unwrap_or_default().into(),
         methods: if methods.is_empty() { vec!["POST".into()] } else { methods },
         when: fields.read("when", when, reader).unwrap_or_default(),
-        rewrites: fields.some("username_rewrite", rewrite, reader),
+        naming: naming(&fields, reader),
         passwords: fields.some("password", password, reader),
         session_cookie: fields.read("session_cookie", cookie, reader),
         outcome: outcome_of(&fields, &usernames, reader),
@@ -75,6 +76,14 @@ fn scope(own: &Level<'_>, above: &Level<'_>) -> CounterScope {
         (Some(own), Some(above)) if std::ptr::eq(own, above) => CounterScope::Site,
         (Some(_), _) => CounterScope::Login,
         (None, _) => CounterScope::Site,
+    }
+}
+
+fn naming(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Naming {
+    let are_one = fields.read("email_aliases", flag, reader).unwrap_or_default();
+    Naming {
+        rewrites: fields.some("username_rewrite", rewrite, reader),
+        aliases: if are_one { MailAliases::Same } else { MailAliases::Distinct },
     }
 }
 
@@ -135,8 +144,11 @@ fn outcome_of(fields: &Fields<'_>, usernames: &[Source], reader: &mut Reader<'_>
 /// Reports names that no path has, and rewrites of nothing.
 fn check_usernames(rule: &LoginRule, fields: &Fields<'_>, reader: &mut Reader<'_>) {
     let Some(node) = fields.get("username") else {
-        if let Some(node) = fields.get("username_rewrite") {
-            reader.error(node, "there is no `username` to rewrite", "name one or remove this");
+        for (key, verb) in [("username_rewrite", "rewrite"), ("email_aliases", "fold")] {
+            if let Some(node) = fields.get(key) {
+                let wrong = format!("there is no `username` to {verb}");
+                reader.error(node, wrong, "name one or remove this");
+            }
         }
         return;
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::route::{Access, HostPattern, LoginRule, LogoutRule, Site, When};
+use crate::policy::route::{Access, HostPattern, LoginRule, LogoutRule, Site, Spellings, When};
 
 use super::access::access;
 use super::fields::Fields;
@@ -11,7 +11,7 @@ use super::lockout::{Level, Use, Username, check_usernames};
 use super::login::login;
 use super::node::{Kind, Node};
 use super::reader::Reader;
-use super::scalar::name;
+use super::scalar::{choice, name};
 use super::source::{cookie, method, path, when};
 use super::{SiteSettings, UpstreamAddr, address, outcome, unique};
 
@@ -55,6 +55,7 @@ fn site<'a>(
     let hosts = fields.some("hosts", address::host, reader);
     let upstream = upstream(&fields, reader);
     let closed = fields.each("closed", path, reader);
+    let spellings = fields.read("paths", spellings, reader).unwrap_or_default();
     let level = above.level.under(fields.get("lockout"), reader);
     let own_access = fields.read("access", access, reader);
     let own_name = fields.read("name", name, reader);
@@ -64,11 +65,17 @@ fn site<'a>(
         name: own_name.map_or_else(|| default_name(&hosts), Into::into),
         hosts,
         closed,
+        spellings,
         logins,
         logouts,
         access: above.access.iter().cloned().chain(own_access).collect(),
     };
     (upstream.map(|upstream| SiteSettings { site: Arc::new(site), upstream }), uses)
+}
+
+fn spellings(node: &Node, reader: &mut Reader<'_>) -> Option<Spellings> {
+    let words = [("lenient", Spellings::Lenient), ("strict", Spellings::Strict)];
+    choice(node, &words, reader)
 }
 
 fn default_name(hosts: &[HostPattern]) -> Arc<str> {

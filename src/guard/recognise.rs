@@ -16,9 +16,10 @@ use crate::policy::credentials::{
     Basic, Carries, Credentials, Request, Scan, Scanner, Source, Unreadable, basic, holds, read,
     scannable,
 };
+use crate::policy::method::is_overridden_by;
 use crate::policy::outcome::Format;
-use crate::policy::path::{Match, MatchKind};
-use crate::policy::route::{Attempts, LoginRule};
+use crate::policy::path::{Match, MatchKind, is_plain};
+use crate::policy::route::{Attempts, LoginRule, Spellings};
 use crate::rejection::Rejection;
 
 /// What a request is.
@@ -77,6 +78,9 @@ pub async fn recognise(
     if found.is_empty() {
         return Ok(Recognised::Ordinary(RequestBody::Streamed(body), None));
     }
+    if site.site.spellings == Spellings::Strict && found.iter().any(is_respelled(request)) {
+        return Err(Rejection::Unclear("another spelling of a login's path"));
+    }
     let mut reading =
         Reading { request, body: Some(Arriving::Unread(body)), slowest, watching: Vec::new() };
     let mut judged = None;
@@ -107,6 +111,17 @@ pub async fn recognise(
         (None, wanting) => return Ok(Recognised::Ordinary(body, wanting)),
     };
     Ok(Recognised::Attempt(Box::new(Attempt { rule, credentials, basic, body, writing })))
+}
+
+/// Whether a path fits only as some upstream may take it. One that adds a segment or a suffix in
+/// plain letters is a path of its own.
+fn is_respelled<T>(request: &Parts) -> impl Fn(&Match<T>) -> bool {
+    let is_plain = is_plain(request.uri.path());
+    move |matched| match matched.kind {
+        MatchKind::Exact | MatchKind::Template | MatchKind::Prefix => false,
+        MatchKind::Respelled => true,
+        MatchKind::Extended => !is_plain,
+    }
 }
 
 /// Such a rule is about the `Authorization` header and nothing else.
@@ -171,9 +186,12 @@ impl Reading<'_> {
 
     /// Whether the method alone makes it an attempt, as far as the rule's conditions hold.
     fn is_one_by_method(&self, rule: &LoginRule, matched: &Match<(usize, Attempts)>) -> bool {
-        let method = self.request.method.as_str();
-        let listed = || rule.methods.iter().any(|listed| listed.eq_ignore_ascii_case(method));
-        matched.value.1 == Attempts::All && matched.kind != MatchKind::Extended && listed()
+        if matched.value.1 != Attempts::All || matched.kind == MatchKind::Extended {
+            return false;
+        }
+        let Parts { method, uri, headers, .. } = self.request;
+        let listed = |method: &str| rule.methods.iter().any(|one| one.eq_ignore_ascii_case(method));
+        listed(method.as_str()) || is_overridden_by(headers, uri.query(), listed)
     }
 
     /// A body that cannot be read on a path that serves other things too: it passes, unless the

@@ -23,6 +23,17 @@ impl Account {
         (!folded.is_empty()).then(|| Self(folded.into()))
     }
 
+    /// The account that a mail address delivers to, whatever is its alias.
+    fn without_alias(self) -> Self {
+        const DOTLESS: [&str; 2] = ["gmail.com", "googlemail.com"];
+        let Some((local, domain)) = self.0.rsplit_once('@') else { return self };
+        let user = local.split('+').next().filter(|user| !user.is_empty()).unwrap_or(local);
+        if DOTLESS.contains(&domain) {
+            return Self(format!("{}@gmail.com", user.replace('.', "")).into());
+        }
+        Self(format!("{user}@{domain}").into())
+    }
+
     /// The normal form.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -55,13 +66,32 @@ pub struct Rewrite {
     pub to: String,
 }
 
+/// How a login names its accounts, besides what all logins have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Naming {
+    /// Further readings of a username, in order.
+    pub rewrites: Vec<Rewrite>,
+    /// Whether aliases of a mail address are one account.
+    pub aliases: MailAliases,
+}
+
+/// What `user+tag@example.com` is to `user@example.com`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailAliases {
+    /// Another account.
+    #[default]
+    Distinct,
+    /// The same. With the providers that ignore dots, so is `u.ser@example.com`.
+    Same,
+}
+
 /// Every account that some upstream may take `raw` for, each once, the likeliest first.
 ///
 /// Rewrites apply in order, each to what the one before made of the username as it came and in
 /// normal form, so that a blank or a capital does not slip past them; each result counts.
 #[must_use]
-pub fn accounts(raw: &[u8], charset: Charset, rewrites: &[Rewrite]) -> Vec<Account> {
-    let mut accounts = Accounts { found: Vec::new(), rewrites };
+pub fn accounts(raw: &[u8], charset: Charset, naming: &Naming) -> Vec<Account> {
+    let mut accounts = Accounts { found: Vec::new(), naming };
     accounts.add_text(raw, charset);
     if let Some(end) = raw.iter().position(|byte| *byte == 0) {
         // a C string ends here; others drop or keep the NUL, as folding does
@@ -72,7 +102,7 @@ pub fn accounts(raw: &[u8], charset: Charset, rewrites: &[Rewrite]) -> Vec<Accou
 
 struct Accounts<'a> {
     found: Vec<Account>,
-    rewrites: &'a [Rewrite],
+    naming: &'a Naming,
 }
 
 impl Accounts<'_> {
@@ -97,7 +127,7 @@ impl Accounts<'_> {
 
     fn add(&mut self, text: &str) {
         self.add_account(text);
-        if self.rewrites.is_empty() {
+        if self.naming.rewrites.is_empty() {
             return;
         }
         self.add_rewritten(text);
@@ -109,7 +139,7 @@ impl Accounts<'_> {
 
     fn add_rewritten(&mut self, text: &str) {
         let mut text = Cow::Borrowed(text);
-        for Rewrite { regex, to } in self.rewrites {
+        for Rewrite { regex, to } in &self.naming.rewrites {
             let rewritten = match regex.replace_all(&text, to) {
                 Cow::Borrowed(_) => continue,
                 Cow::Owned(rewritten) => rewritten,
@@ -123,7 +153,10 @@ impl Accounts<'_> {
     }
 
     fn add_account(&mut self, text: &str) {
-        let account = Account::new(text);
+        let account = Account::new(text).map(|account| match self.naming.aliases {
+            MailAliases::Distinct => account,
+            MailAliases::Same => account.without_alias(),
+        });
         self.found.extend(account.filter(|account| !self.found.contains(account)));
     }
 }

@@ -10,7 +10,7 @@ mod readings;
 
 use std::fmt;
 
-pub use self::index::{Match, MatchKind, PathIndex};
+pub use self::index::{Match, MatchKind, PathIndex, is_plain};
 pub use self::readings::Unclear;
 
 /// A path as a rule names it.

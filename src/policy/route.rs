@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::account::Rewrite;
+use crate::policy::account::Naming;
 use crate::policy::client::Networks;
 use crate::policy::credentials::{FieldName, Source};
 use crate::policy::glob::Glob;
@@ -20,12 +20,25 @@ pub struct Site {
     pub hosts: Vec<HostPattern>,
     /// Paths nobody may ask for.
     pub closed: Vec<PathPattern>,
+    /// What becomes of a login's path in other words.
+    pub spellings: Spellings,
     /// What is an attempt.
     pub logins: Vec<Arc<LoginRule>>,
     /// What ends a session.
     pub logouts: Vec<LogoutRule>,
     /// Who may come at all; the file's rules and then the site's.
     pub access: Vec<Access>,
+}
+
+/// What becomes of a request whose path some upstreams take for a login's, though it is written
+/// otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spellings {
+    /// It is treated as the login.
+    #[default]
+    Lenient,
+    /// It is refused.
+    Strict,
 }
 
 /// `shop.example.com`, or `*.shop.example.com` for every name below it.
@@ -50,8 +63,8 @@ pub struct LoginRule {
     pub when: When,
     /// Where usernames stand; empty: the rule has none.
     pub usernames: Vec<Source>,
-    /// Further readings of a username, in order.
-    pub rewrites: Vec<Rewrite>,
+    /// How usernames name accounts.
+    pub naming: Naming,
     /// Where passwords and codes stand.
     pub passwords: Vec<Source>,
     /// The name of the cookie that is a session.

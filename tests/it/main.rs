@@ -14,6 +14,7 @@ mod cap;
 mod commands;
 mod connection_auth;
 mod driven;
+mod evasions;
 mod events;
 mod garbage;
 mod headers;

@@ -161,8 +161,8 @@ fn keys_are_known_and_stand_there_once() {
     check(
         &login("colour: red"),
         &["9:9: sites[0].logins[0].colour: unknown key; a login may have `name`, `path`, \
-             `attempts`, `methods`, `when`, `username`, `username_rewrite`, `password`, \
-             `session_cookie`, `outcome`, `lockout`, `access` or `max_body`"],
+             `attempts`, `methods`, `when`, `username`, `username_rewrite`, \
+             `email_aliases`, `password`, `session_cookie`, `outcome`, `lockout`, `access` or `max_body`"],
     );
     check(&file("methods: POST"), &["9:1: methods: unknown key; it belongs to a login"]);
     check(

@@ -85,7 +85,7 @@ fn check_accounts(raw: &[u8], charset: Charset, rewrites: &[(&str, &str)], expec
         to: (*to).to_owned(),
     };
     let rewrites: Vec<_> = rewrites.iter().map(rewrite).collect();
-    let found = accounts(raw, charset, &rewrites);
+    let found = accounts(raw, charset, &Naming { rewrites, ..Naming::default() });
     let found: Vec<_> = found.iter().map(Account::as_str).collect();
     assert_eq!(found, expected, "{:?}", String::from_utf8_lossy(raw));
 }
@@ -114,13 +114,30 @@ fn each_rewrite_adds_an_account() {
 }
 
 #[test]
+fn aliases_of_a_mail_address_are_one_account_where_they_are_said_to_be() {
+    let naming = Naming { aliases: MailAliases::Same, ..Naming::default() };
+    let check = |name: &str, expected: &str| {
+        let found = accounts(name.as_bytes(), Charset::Utf8, &naming);
+        assert_eq!(found.iter().map(Account::as_str).collect::<Vec<_>>(), [expected], "{name}");
+    };
+    check("V.i.c+x+y@GoogleMail.com.", "vic@gmail.com");
+    check("vic+x@corp.example", "vic@corp.example");
+    check("v.ic@corp.example", "v.ic@corp.example");
+    check("+x@corp.example", "+x@corp.example");
+    check("+@gmail.com", "+@gmail.com");
+    check("a+b", "a+b");
+    check("@", "@");
+    check("a+b@c@d", "a@d");
+}
+
+#[test]
 fn rewrites_that_double_a_name_come_to_an_end() {
     let doubling = vec![("^(.*)$", "$1$1"); 40];
     let rewrites: Vec<_> = doubling
         .iter()
         .map(|(regex, to)| Rewrite { regex: Regex::new(regex).expect("one"), to: (*to).into() })
         .collect();
-    assert!(accounts(b"ab", Charset::Utf8, &rewrites).len() < 20);
+    assert!(accounts(b"ab", Charset::Utf8, &Naming { rewrites, ..Naming::default() }).len() < 20);
 }
 
 #[test]
@@ -150,7 +167,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(name in any::<Vec<u8>>()) {
-        for account in accounts(&name, Charset::Western, &[]) {
+        for account in accounts(&name, Charset::Western, &Naming::default()) {
             prop_assert!(!account.as_str().is_empty());
         }
     }

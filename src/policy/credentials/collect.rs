@@ -83,7 +83,7 @@ impl<'r> Collector<'r> {
         if self.has_too_many() {
             return; // one too many is enough to know
         }
-        for account in accounts(raw, self.charset, &self.rule.rewrites) {
+        for account in accounts(raw, self.charset, &self.rule.naming) {
             match self.usernames.iter_mut().find(|(_, known)| known.account == account) {
                 Some((known, _)) => *known = source.min(*known),
                 None => self.usernames.push((source, Username { raw: raw.into(), account })),

@@ -90,8 +90,17 @@ fn read_part(
     };
     match read_head(head)? {
         Some(field) => {
-            name.set(field);
-            sink.field(Field { place: Place::Body, name, value: Value::Plain(value) });
+            let mut add = |field: &[u8]| {
+                name.set(field);
+                sink.field(Field { place: Place::Body, name, value: Value::Plain(value) });
+            };
+            add(field);
+            if field.contains(&b'\\') {
+                // for some a backslash is one, for others it escapes what follows
+                let unescaped: Vec<u8> =
+                    field.iter().copied().filter(|byte| *byte != b'\\').collect();
+                add(&unescaped);
+            }
             Ok(())
         }
         None if parts == Parts::Any => Ok(()),

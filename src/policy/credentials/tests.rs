@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use self::formats::part;
 use super::*;
 use crate::clock::Clock;
+use crate::policy::account::Naming;
 use crate::policy::glob::{Case, Glob};
 use crate::policy::outcome::OutcomeRules;
 use crate::policy::route::{
@@ -52,7 +53,7 @@ pub(super) fn rule(usernames: Vec<Source>, passwords: Vec<Source>) -> LoginRule 
         methods: Vec::new(),
         when: When::default(),
         usernames,
-        rewrites: Vec::new(),
+        naming: Naming::default(),
         passwords,
         session_cookie: None,
         outcome: OutcomeRules::Basic,

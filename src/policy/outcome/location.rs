@@ -111,12 +111,13 @@ fn without_dots(path_and_query: &str) -> String {
         .map_or((path_and_query, None), |(path, query)| (path, Some(query)));
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/').skip(1) {
-        match segment {
+        // browsers take an encoded dot for one
+        match &*segment.to_ascii_lowercase().replace("%2e", ".") {
             ".." => {
                 kept.pop();
             }
             "." => {}
-            segment => kept.push(segment),
+            _ => kept.push(segment),
         }
     }
     let mut resolved = format!("/{}", kept.join("/"));

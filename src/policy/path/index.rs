@@ -262,7 +262,8 @@ impl<T: Clone + PartialEq> PathIndex<T> {
 }
 
 /// Whether every upstream takes `raw` for the same path, letter case apart.
-fn is_plain(raw: &str) -> bool {
+#[must_use]
+pub fn is_plain(raw: &str) -> bool {
     let mut before = b' ';
     for byte in raw.bytes() {
         match byte {

@@ -27,7 +27,7 @@ pub(super) fn tidy(text: &str) -> String {
         let segment = segment.trim_matches(is_blank);
         let segment = match dots(segment) {
             Some(_) => segment,
-            None => segment.trim_end_matches(|c| c == '.' || is_blank(c)),
+            None => without_stream(segment).trim_end_matches(|c| c == '.' || is_blank(c)),
         };
         if !segment.is_empty() {
             tidied.push('/');
@@ -37,12 +37,20 @@ pub(super) fn tidy(text: &str) -> String {
     if tidied.is_empty() { "/".to_owned() } else { tidied }
 }
 
+/// `login::$DATA` -> `login`: NTFS calls a file's content so.
+fn without_stream(segment: &str) -> &str {
+    let split = segment.split_once("::$");
+    split.map_or(segment, |(file, _)| file)
+}
+
 /// Letters in one case; those that some upstream takes for an ASCII letter become that letter.
 pub(super) fn fold_case(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
         // upper case first, for letters such as the dotless i that have no other lower case
         let upper = text.chars().flat_map(char::to_uppercase);
-        return Cow::Owned(upper.flat_map(char::to_lowercase).collect());
+        let lower = upper.flat_map(char::to_lowercase);
+        // the dot of a capital I with a dot stands by itself in lower case
+        return Cow::Owned(lower.filter(|c| *c != '\u{307}').collect());
     }
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Cow::Owned(text.to_ascii_lowercase());
