@@ -14,4 +14,5 @@ pub mod method;
 pub mod outcome;
 pub mod path;
 pub mod route;
+pub mod session;
 pub mod smuggling;

@@ -16,7 +16,7 @@ use super::outcome::outcome;
 use super::path::{PathKind, PathPattern, Segment};
 use super::reader::Reader;
 use super::scalar::{choice, flag, name, size};
-use super::source::{cookie, method, password, path, rewrite, username, when};
+use super::source::{method, password, path, rewrite, session_cookie, username, when};
 
 const MAX_BODY: usize = 64 * 1024;
 /// What all waiting bodies together may have.
@@ -51,7 +51,7 @@ pub(super) fn login<'a>(
         when: fields.read("when", when, reader).unwrap_or_default(),
         naming: naming(&fields, reader),
         passwords: fields.some("password", password, reader),
-        session_cookie: fields.read("session_cookie", cookie, reader),
+        session_cookie: fields.read("session_cookie", session_cookie, reader),
         outcome: outcome_of(&fields, &usernames, reader),
         max_body: fields.read("max_body", max_body, reader).unwrap_or(MAX_BODY),
         access: fields.read("access", access, reader),

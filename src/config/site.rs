@@ -12,7 +12,7 @@ use super::login::login;
 use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalar::{choice, name};
-use super::source::{cookie, method, path, when};
+use super::source::{method, path, session_cookie, when};
 use super::{SiteSettings, UpstreamAddr, address, outcome, unique};
 
 /// What the file says for all sites.
@@ -163,6 +163,6 @@ fn logout(node: &Node, reader: &mut Reader<'_>) -> Option<LogoutRule> {
         reader.error(node, wrong, "ask for `query` alone");
     }
     let status = fields.some("status", outcome::status, reader);
-    let session_cookie = fields.read("session_cookie", cookie, reader);
+    let session_cookie = fields.read("session_cookie", session_cookie, reader);
     Some(LogoutRule { path: path?, methods, when, status, session_cookie })
 }

@@ -6,6 +6,7 @@ use crate::policy::account::Rewrite;
 use crate::policy::credentials::{FieldName, Source};
 use crate::policy::glob::{Case, Glob};
 use crate::policy::route::When;
+use crate::policy::session::SessionName;
 
 use super::address::header;
 use super::fields::{Fields, pairs};
@@ -131,8 +132,17 @@ pub(super) fn broken_regex(node: &Node, error: &regex::Error, reader: &mut Reade
     reader.error(node, format!("`{}` is no regular expression: {why}", node.shown()), "");
 }
 
+/// The cookie that is a session.
+pub(super) fn session_cookie(node: &Node, reader: &mut Reader<'_>) -> Option<SessionName> {
+    cookie_name(node, reader).map(SessionName::new)
+}
+
 /// A pattern for the names of cookies.
 pub(super) fn cookie(node: &Node, reader: &mut Reader<'_>) -> Option<Glob> {
+    cookie_name(node, reader).map(|written| Glob::new(written, Case::Keep))
+}
+
+fn cookie_name<'a>(node: &'a Node, reader: &mut Reader<'_>) -> Option<&'a str> {
     let written = text(node, reader)?;
     let legal = |b: u8| b.is_ascii_graphic() && !b"=;,\"()<>@:\\/[]?{}".contains(&b);
     if !written.bytes().all(legal) {
@@ -140,7 +150,7 @@ pub(super) fn cookie(node: &Node, reader: &mut Reader<'_>) -> Option<Glob> {
         reader.error(node, format!("`{}` is no name of a cookie", node.shown()), right);
         return None;
     }
-    Some(Glob::new(written, Case::Keep))
+    Some(written)
 }
 
 /// A method, in upper case.

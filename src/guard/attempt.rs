@@ -14,9 +14,10 @@ use super::forward::After;
 use super::local::{LocalRule, LocalSite};
 use super::plan::CountsAgent;
 use super::recognise::{Attempt, Writing};
-use super::seen::Hold;
-use super::session::{cookies_of, referer, sessions_of};
+use super::seen::{Hold, MOST_OWNERS};
+use super::session::{Carried, Standing, referer, sessions_of};
 use super::{Shared, Visit};
+use crate::body::RequestBody;
 use crate::events::{self, About, Details, Name};
 use crate::headers::ask_for_plain_answer;
 use crate::policy::client::ClientAddr;
@@ -47,7 +48,7 @@ impl Visit<'_> {
         };
         self.notice_strangers_claims(site, &parts.headers);
         let bytes = attempt.body.held();
-        let (case, body) = self.case(site, client, &parts, attempt);
+        let (case, body) = self.case(site, client, &parts, attempt)?;
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
@@ -78,18 +79,19 @@ impl Visit<'_> {
         client: ClientAddr,
         parts: &Parts,
         attempt: Attempt,
-    ) -> (Case, crate::body::RequestBody) {
+    ) -> Result<(Case, RequestBody), Rejection> {
         let shared = &self.worker.shared;
         let keyer = shared.store.keyer();
         let rule = &attempt.rule.rule;
         let cookie = rule.session_cookie.as_ref();
-        let sessions = cookie.map_or_else(Vec::new, |pattern| {
-            sessions_of(keyer, &site.site.name, &parts.headers, pattern)
-        });
+        let sessions = cookie.map(|name| sessions_of(keyer, &site.site.name, &parts.headers, name));
+        let sessions = sessions.transpose();
+        let sessions = sessions.map_err(|_| Rejection::Overfull("too many session cookies"))?;
+        let sessions = sessions.unwrap_or_default();
         let (usernames, guesses) = (attempt.credentials.usernames, attempt.credentials.guesses);
         let mut subject = subject(&site.name, client, &shared.plan.settings.clients);
         subject.candidates = usernames.iter().map(|name| candidate(keyer, name)).collect();
-        self.add_sessions_accounts(&mut subject.candidates, &sessions);
+        self.add_sessions_accounts(&mut subject.candidates, &sessions)?;
         if attempt.rule.counts_agent == CountsAgent::Yes {
             subject.user_agent = parts.headers.get(USER_AGENT).map(agent);
         }
@@ -118,30 +120,50 @@ impl Visit<'_> {
             shown,
             claim: Arc::new(claim),
             asked,
-            cookies: cookies_of(&parts.headers),
             sessions,
             basic,
             writing: attempt.writing,
         };
-        (case, attempt.body)
+        Ok((case, attempt.body))
     }
 
     /// A second factor's codes are guesses too: they belong to whom the session belongs to, also
     /// where the request names somebody else, as soon as an answer has proved the session his.
-    fn add_sessions_accounts(&self, candidates: &mut Vec<Candidate>, sessions: &[Fingerprint]) {
+    ///
+    /// Where it is not clear which of several sessions the upstream goes by, a success would add
+    /// its accounts to each of them; with too many owners that is refused.
+    fn add_sessions_accounts(
+        &self,
+        candidates: &mut Vec<Candidate>,
+        sessions: &[Carried],
+    ) -> Result<(), Rejection> {
         if sessions.is_empty() {
-            return;
+            return Ok(());
         }
         let shared = &self.worker.shared;
         let now = shared.store.clock().now();
         let is_nameless = candidates.is_empty();
-        let owners = sessions.iter().filter_map(|session| shared.seen.owners(*session, now));
-        for owners in owners.filter(|owners| is_nameless || owners.hold == Hold::Proven) {
+        let named = candidates.len();
+        for carried in sessions {
+            let Some(owners) = shared.seen.owners(carried.session, now) else { continue };
+            let new = candidates.iter().take(named);
+            let new = new.filter(|candidate| !owners.accounts.contains(&candidate.account));
+            let is_full = owners.accounts.len() + new.count() > MOST_OWNERS;
+            if carried.standing == Standing::Ambiguous && is_full {
+                return Err(Rejection::Overfull("sessions of too many accounts"));
+            }
+            if !is_nameless && owners.hold == Hold::Claimed {
+                continue;
+            }
             for account in owners.accounts.iter().copied() {
                 let known = candidates.iter().any(|known| known.account == account);
                 candidates.extend((!known).then_some(Candidate::nameless(account)));
             }
+            if candidates.len() > named + MOST_OWNERS {
+                return Err(Rejection::Overfull("sessions of too many accounts"));
+            }
         }
+        Ok(())
     }
 
     /// A stranger that sends forwarding headers either tests the guard, or is a proxy that should

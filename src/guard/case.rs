@@ -4,10 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Uri;
-use http::header::{HeaderMap, HeaderValue};
+use http::header::HeaderValue;
 
 use super::local::{LocalRule, LocalSite};
 use super::recognise::Writing;
+use super::session::Carried;
 use super::{Shared, Worker};
 use crate::events::About;
 use crate::policy::client::ClientAddr;
@@ -27,9 +28,8 @@ pub(super) struct Case {
     pub claim: Arc<Claim>,
     /// What its answer is held against.
     pub asked: OwnedAsked,
-    /// The request's own fields that say which sessions it carries.
-    pub cookies: HeaderMap,
-    pub sessions: Vec<Fingerprint>,
+    /// The sessions that its request carries.
+    pub sessions: Vec<Carried>,
     pub basic: Option<BasicCase>,
     pub writing: Writing,
 }

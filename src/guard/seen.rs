@@ -12,13 +12,15 @@ const MOST_CREDENTIALS: u64 = 10_000;
 const SESSION_LIFE: Duration = Duration::from_hours(24);
 const ACCEPTED_LIFE: Duration = Duration::from_mins(5);
 const CHALLENGE_LIFE: Duration = Duration::from_hours(1);
-/// An account that a session may belong to, at most so many.
-const MOST_ACCOUNTS: usize = 4;
+/// No attempt is charged to more accounts than this because of the sessions it carries.
+pub const MOST_OWNERS: usize = 8;
 
 /// What was seen lately, by all workers.
 #[derive(Debug)]
 pub struct Seen {
-    sessions: Recent<Owners>,
+    /// Those that are only claimed, so that claims evict claims.
+    claimed: Recent<Arc<[AccountId]>>,
+    proven: Recent<Arc<[AccountId]>>,
     accepted: Recent<()>,
     wrong: Recent<()>,
     challenged: Recent<Option<Fingerprint>>,
@@ -45,7 +47,8 @@ pub enum Hold {
 impl Default for Seen {
     fn default() -> Self {
         Self {
-            sessions: Recent::new(MOST_SESSIONS),
+            claimed: Recent::new(MOST_SESSIONS),
+            proven: Recent::new(MOST_SESSIONS),
             accepted: Recent::new(MOST_CREDENTIALS),
             wrong: Recent::new(MOST_CREDENTIALS),
             challenged: Recent::new(MOST_CREDENTIALS),
@@ -57,21 +60,39 @@ impl Seen {
     /// Whom a session is known to belong to.
     #[must_use]
     pub fn owners(&self, session: Fingerprint, now: Moment) -> Option<Owners> {
-        self.sessions.get(session, now)
+        let owners = |hold| move |accounts| Owners { accounts, hold };
+        let proven = self.proven.get(session, now).map(owners(Hold::Proven));
+        proven.or_else(|| self.claimed.get(session, now).map(owners(Hold::Claimed)))
     }
 
-    /// A session belongs to these accounts from now on, unless that is only claimed and it is
+    /// An attempt in this session named these accounts and failed: it is theirs, unless it is
     /// somebody's already.
-    pub fn belongs(&self, session: Fingerprint, accounts: &[AccountId], hold: Hold, now: Moment) {
-        if hold == Hold::Proven || self.owners(session, now).is_none() {
-            let accounts = accounts.get(..MOST_ACCOUNTS).unwrap_or(accounts).into();
-            self.sessions.remember(session, Owners { accounts, hold }, now.after(SESSION_LIFE));
+    pub fn claim(&self, session: Fingerprint, accounts: &[AccountId], now: Moment) {
+        if self.owners(session, now).is_none() {
+            self.claimed.remember(session, accounts.into(), now.after(SESSION_LIFE));
         }
+    }
+
+    /// This session belongs to these accounts from now on.
+    pub fn belongs(&self, session: Fingerprint, accounts: &[AccountId], now: Moment) {
+        self.proven.remember(session, accounts.into(), now.after(SESSION_LIFE));
+    }
+
+    /// This session belongs to these accounts too.
+    pub fn belongs_also(&self, session: Fingerprint, accounts: &[AccountId], now: Moment) {
+        let mut all = self.owners(session, now).map_or_else(Vec::new, |o| o.accounts.to_vec());
+        for account in accounts {
+            if !all.contains(account) {
+                all.push(*account);
+            }
+        }
+        self.belongs(session, &all, now);
     }
 
     /// A session has ended.
     pub fn ended(&self, session: Fingerprint) {
-        self.sessions.forget(session);
+        self.claimed.forget(session);
+        self.proven.forget(session);
     }
 
     /// Whether these credentials were accepted lately.

@@ -2,17 +2,16 @@
 
 use std::rc::Rc;
 
-use http::header::{COOKIE, HeaderMap, REFERER};
+use http::header::{HeaderMap, REFERER};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
 use super::Visit;
 use super::local::LocalSite;
 use crate::events::{self, About, Details, Name};
-use crate::policy::glob::Glob;
 use crate::policy::key::{Fingerprint, Keyer};
-use crate::policy::outcome::cookies::carried;
 use crate::policy::route::When;
+use crate::policy::session::{Session, SessionName, TooMany, is_ambiguous};
 
 /// A request that may end a session.
 pub(super) struct Leaving {
@@ -20,19 +19,45 @@ pub(super) struct Leaving {
     sessions: Vec<Fingerprint>,
 }
 
-/// What stands for the sessions that a request carries.
+/// A session that a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Carried {
+    /// What stands for it.
+    pub session: Fingerprint,
+    /// Whether the upstream may go by another one of the request's.
+    pub standing: Standing,
+}
+
+/// Whether a session is the one of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The request has several of that name, and some upstreams take the first, others the last.
+    Ambiguous,
+    /// It is the only one.
+    Clear,
+}
+
+/// The sessions that a request carries.
 pub(super) fn sessions_of(
     keyer: &Keyer,
     site: &str,
     headers: &HeaderMap,
-    pattern: &Glob,
-) -> Vec<Fingerprint> {
-    carried(headers, pattern).map(|(name, value)| session(keyer, site, name, value)).collect()
+    name: &SessionName,
+) -> Result<Vec<Carried>, TooMany> {
+    let sessions = name.carried(headers)?;
+    let carried = |session: &Session| Carried {
+        session: fingerprint(keyer, site, session),
+        standing: match is_ambiguous(session, &sessions) {
+            true => Standing::Ambiguous,
+            false => Standing::Clear,
+        },
+    };
+    Ok(sessions.iter().map(carried).collect())
 }
 
 /// What stands for a session.
-pub(super) fn session(keyer: &Keyer, site: &str, name: &[u8], value: &[u8]) -> Fingerprint {
-    keyer.fingerprint("session", &[site.as_bytes(), name, value])
+pub(super) fn fingerprint(keyer: &Keyer, site: &str, session: &Session) -> Fingerprint {
+    keyer.fingerprint("session", &[site.as_bytes(), &session.name, &session.value])
 }
 
 impl Visit<'_> {
@@ -52,10 +77,11 @@ impl Visit<'_> {
         let (at, rule) = found.iter().find_map(|m| Some((m.value, fits(&m.value)?)))?;
         let keyer = self.worker.shared.store.keyer();
         let cookie = rule.session_cookie.as_ref();
-        let sessions = cookie.map_or_else(Vec::new, |pattern| {
-            sessions_of(keyer, &site.site.name, &parts.headers, pattern)
-        });
-        Some(Leaving { rule: at, sessions })
+        let carried = cookie.map(|name| sessions_of(keyer, &site.site.name, &parts.headers, name));
+        // of several the upstream ends one, and nobody knows which
+        let carried = carried.and_then(Result::ok).unwrap_or_default();
+        let clear = carried.iter().filter(|carried| carried.standing == Standing::Clear);
+        Some(Leaving { rule: at, sessions: clear.map(|carried| carried.session).collect() })
     }
 
     /// The upstream has answered a request that may end a session.
@@ -96,13 +122,4 @@ fn query_holds(when: &When, parts: &Parts) -> bool {
 /// The referer of a request, as bytes.
 pub(super) fn referer(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(REFERER).cloned()
-}
-
-/// The cookies of a request, as fields of their own.
-pub(super) fn cookies_of(headers: &HeaderMap) -> HeaderMap {
-    let mut cookies = HeaderMap::new();
-    for line in headers.get_all(COOKIE) {
-        cookies.append(COOKIE, line.clone());
-    }
-    cookies
 }

@@ -9,15 +9,14 @@ use super::case::Case;
 use super::exchange::Holding;
 use super::recognise::Writing;
 use super::report::time_of_day;
-use super::seen::Hold;
-use super::session::session;
+use super::session::{Standing, fingerprint};
 use super::watch::{Named, Sighting};
 use crate::clock::Moment;
 use crate::events::{self, Details, Name};
 use crate::policy::client::PeerAddr;
-use crate::policy::key::{AccountId, Key};
+use crate::policy::key::{AccountId, Fingerprint, Key};
 use crate::policy::lockout::{CoolOff, Parameter};
-use crate::policy::outcome::cookies::{SetCookie, begins_session, set_cookies};
+use crate::policy::outcome::cookies::{SetCookie, set_cookies};
 use crate::policy::outcome::location::Location;
 use crate::policy::outcome::{Judgement, Outcome};
 use crate::policy::route::{AtLimit, Mode, ResetOnSuccess};
@@ -87,10 +86,9 @@ impl Case {
     /// looking, to whoever is logged in.
     fn reset(&self, cookies: &[SetCookie<'_>]) -> ResetOnSuccess {
         let rule = &self.rule.rule;
-        let is_new = rule
-            .session_cookie
-            .as_ref()
-            .is_none_or(|pattern| begins_session(cookies, &self.cookies, pattern));
+        let is_known = |session| self.sessions.iter().any(|carried| carried.session == session);
+        let is_new = rule.session_cookie.is_none()
+            || self.sessions_of(cookies).any(|session| !is_known(session));
         let reset = rule.lockout.reset_on_success;
         if reset == ResetOnSuccess::SameClient && !is_new { ResetOnSuccess::None } else { reset }
     }
@@ -123,7 +121,9 @@ impl Case {
     /// Remembers whose session this is, for the steps of a login that name nobody. An attempt that
     /// failed does not take a session over from whom it belongs to.
     fn remember_session(&self, outcome: Outcome, cookies: &[SetCookie<'_>]) {
-        let Some(pattern) = &self.rule.rule.session_cookie else { return };
+        if self.rule.rule.session_cookie.is_none() {
+            return;
+        }
         let shared = &self.worker.shared;
         let (seen, now) = (&shared.seen, shared.store.clock().now());
         let accounts: Vec<AccountId> =
@@ -131,14 +131,34 @@ impl Case {
         if accounts.is_empty() {
             return;
         }
-        let site = &*self.site.site.name;
-        let set = cookies.iter().filter(|cookie| pattern.matches(cookie.name));
-        let set = set.filter_map(|cookie| Some((cookie.name, cookie.value?)));
-        let set = set.map(|(name, value)| session(shared.store.keyer(), site, name, value));
-        let hold = if outcome == Outcome::Failure { Hold::Claimed } else { Hold::Proven };
-        for session in self.sessions.iter().copied().chain(set) {
-            seen.belongs(session, &accounts, hold, now);
+        let is_failure = outcome == Outcome::Failure;
+        for carried in &self.sessions {
+            match carried.standing {
+                _ if is_failure => seen.claim(carried.session, &accounts, now),
+                // it may be the one that the upstream did not look at
+                Standing::Ambiguous => seen.belongs_also(carried.session, &accounts, now),
+                Standing::Clear => seen.belongs(carried.session, &accounts, now),
+            }
         }
+        for session in self.sessions_of(cookies) {
+            if is_failure {
+                seen.claim(session, &accounts, now);
+            } else {
+                seen.belongs(session, &accounts, now);
+            }
+        }
+    }
+
+    /// The sessions that the answer begins or goes on with.
+    fn sessions_of<'a>(
+        &'a self,
+        cookies: &'a [SetCookie<'_>],
+    ) -> impl Iterator<Item = Fingerprint> + 'a {
+        let name = self.rule.rule.session_cookie.as_ref();
+        let set = cookies.iter().filter_map(|cookie| Some((cookie.name, cookie.value?)));
+        let sessions = set.filter_map(move |(named, value)| name?.session(named, value));
+        let keyer = self.worker.shared.store.keyer();
+        sessions.map(move |session| fingerprint(keyer, &self.site.site.name, &session))
     }
 
     fn watch(&self, judgement: Judgement, answer: Option<&Parts>, cookies: &[SetCookie<'_>]) {

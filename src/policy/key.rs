@@ -274,7 +274,8 @@ pub fn claim(keyer: &Keyer, counting: Counting<'_>, subject: Arc<Subject>, guess
             charges.push(charge(keyer, counted, &subject, None));
             continue;
         }
-        for (index, _) in (0u8..).zip(&subject.candidates) {
+        // there are never more than a dozen, and none twice
+        for index in (0..=u8::MAX).take(subject.candidates.len()) {
             charges.push(charge(keyer, counted, &subject, Some(index)));
         }
     }

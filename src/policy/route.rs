@@ -10,6 +10,7 @@ use crate::policy::glob::Glob;
 use crate::policy::lockout::{Limit, Parameter};
 use crate::policy::outcome::OutcomeRules;
 use crate::policy::path::PathPattern;
+use crate::policy::session::SessionName;
 
 /// Host names, an upstream, and what is guarded there.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ pub struct LoginRule {
     /// Where passwords and codes stand.
     pub passwords: Vec<Source>,
     /// The name of the cookie that is a session.
-    pub session_cookie: Option<Glob>,
+    pub session_cookie: Option<SessionName>,
     /// How the answer is read.
     pub outcome: OutcomeRules,
     /// The largest login body, in bytes.
@@ -120,7 +121,7 @@ pub struct LogoutRule {
     /// Which answers say that it worked; empty: any.
     pub status: Vec<std::ops::RangeInclusive<u16>>,
     /// The name of the cookie that was the session.
-    pub session_cookie: Option<Glob>,
+    pub session_cookie: Option<SessionName>,
 }
 
 /// Who may come at all.

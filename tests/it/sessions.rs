@@ -140,3 +140,76 @@ fn session_cookies_never_show_in_the_log() {
         assert!(!log.contains(secret), "{log}");
     }
 }
+
+/// A wrong code with these cookies.
+fn code_with(cookies: &str) -> Ask {
+    Ask::form("/code", "code=000000").with("Cookie", cookies)
+}
+
+#[test]
+fn a_session_is_one_in_every_spelling_of_its_cookie() {
+    for cookie in [
+        "sid=%6ff-bob",
+        "sid=\"of-bob\"",
+        "sid=\"\\157f-bob\"",
+        "SID=of-bob",
+        "%73id=of-bob",
+        "a=b, sid=of-bob",
+        "sid=other; sid=of-bob",
+        "sid=of-bob; sid=other",
+    ] {
+        let upstream = two_factors();
+        let guard = Guard::start(SITES, &upstream);
+        assert_eq!(guard.client().log_in("bob", "right").status, 302);
+        let from = |address| Client::from(address, &guard).ask(&code_with(cookie)).status;
+        let statuses = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"].map(from);
+        assert_eq!(statuses, [200, 200, 403, 403], "{cookie}");
+    }
+}
+
+#[test]
+fn a_logout_in_one_of_two_sessions_ends_neither() {
+    let upstream = two_factors();
+    let guard = Guard::start(SITES, &upstream);
+    assert_eq!(guard.client().log_in("bob", "right").status, 302);
+    let logout = Ask::form("/logout", "").with("Cookie", "sid=other; sid=of-bob");
+    assert_eq!(guard.ask(&logout).status, 302);
+    let from = |address| Client::from(address, &guard).ask(&code("000000", "of-bob")).status;
+    assert_eq!(["127.0.0.2", "127.0.0.3", "127.0.0.4"].map(from), [200, 200, 403]);
+}
+
+#[test]
+fn logins_beside_somebodys_session_do_not_push_its_owner_out() {
+    for cookies in ["sid=mine; sid=of-bob", "sid=of-bob; sid=mine"] {
+        let upstream = two_factors();
+        let guard = Guard::start(SITES, &upstream);
+        assert_eq!(guard.client().log_in("bob", "right").status, 302);
+        for own in 0..12 {
+            guard.ask(&Ask::login(&format!("own{own}"), "right").with("Cookie", cookies));
+        }
+        let from = |address| Client::from(address, &guard).ask(&code("000000", "of-bob")).status;
+        let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
+        assert_eq!(addresses.map(from), [200, 200, 403, 403], "{cookies}");
+        assert_eq!(guard.client().log_in("bob", "right").status, 403);
+    }
+}
+
+#[test]
+fn one_attempt_is_charged_to_a_handful_of_accounts_or_refused() {
+    let upstream = two_factors();
+    let guard = Guard::start(SITES, &upstream);
+    for user in 0..9 {
+        let ask = Ask::login(&format!("user{user}"), "wrong");
+        assert_eq!(guard.ask(&ask.with("Cookie", &format!("sid=s{user}"))).status, 200);
+    }
+    let sessions = |n| (0..n).map(|n| format!("sid=s{n}; ")).collect::<String>();
+    let hits = upstream.hits();
+    assert_eq!(guard.ask(&code_with(&sessions(9))).verdict(), (400, "refused"));
+    let junk = (0..40).map(|n| format!("sid=junk{n}; ")).collect::<String>();
+    assert_eq!(guard.ask(&code_with(&junk)).verdict(), (400, "refused"));
+    assert_eq!(upstream.hits(), hits);
+    assert_eq!(guard.ask(&code_with(&sessions(2))).status, 200, "the second of both");
+    let guess = |user| guard.client().log_in(user, "wrong").status;
+    assert_eq!((guess("user0"), guess("user1")), (403, 403), "the third");
+    assert_eq!(guess("user2"), 200, "nothing else was charged");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{COOKIE, HeaderMap, SET_COOKIE};
+use http::header::{HeaderMap, SET_COOKIE};
 
 use crate::policy::glob::{Case, Glob};
 
@@ -27,25 +27,6 @@ pub fn set_cookies(headers: &HeaderMap, now: Duration) -> Vec<SetCookie<'_>> {
         }
     }
     cookies
-}
-
-/// The cookies that a request carries whose names fit `pattern`: name and value.
-pub fn carried<'a>(
-    headers: &'a HeaderMap,
-    pattern: &'a Glob,
-) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let lines = headers.get_all(COOKIE).iter();
-    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    pairs.filter_map(name_and_value).filter(|(name, _)| pattern.matches(name))
-}
-
-/// Whether `answer` sets a cookie that fits `pattern` to a value that the request did not carry.
-#[must_use]
-pub fn begins_session(answer: &[SetCookie<'_>], request: &HeaderMap, pattern: &Glob) -> bool {
-    answer.iter().any(|cookie| {
-        let is_new = |value| !carried(request, pattern).any(|known| known == (cookie.name, value));
-        pattern.matches(cookie.name) && cookie.value.is_some_and(is_new)
-    })
 }
 
 fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -173,23 +154,5 @@ mod tests {
         let once = |value: Option<&str>| [("sid".to_owned(), value.map(str::to_owned))];
         assert_eq!(seen(&["sid=-del-", "sid=new"]), once(Some("new")));
         assert_eq!(seen(&["sid=old", "sid=; Max-Age=0"]), once(None));
-    }
-
-    #[test]
-    fn a_session_begins_only_with_a_value_that_the_request_did_not_carry() {
-        let pattern = name_pattern("sid*");
-        let mut request = HeaderMap::new();
-        request.insert(COOKIE, "a=b; sid1=known; c".parse().expect("a header value"));
-        let mut headers = HeaderMap::new();
-        let mut check = |line: &str, expected| {
-            headers.insert(SET_COOKIE, line.parse().expect("a header value"));
-            let cookies = set_cookies(&headers, NOW);
-            assert_eq!(begins_session(&cookies, &request, &pattern), expected, "{line}");
-        };
-        check("sid1=known", false);
-        check("sid1=new", true);
-        check("sid2=known", true);
-        check("other=new", false);
-        check("sid1=; Max-Age=0", false);
     }
 }
