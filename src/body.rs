@@ -72,6 +72,7 @@ impl Body for ClientBody {
             self.link.hunger(context);
         }
         let frame = ready!(polled);
+        self.link.goes_on();
         if frame.is_none() || self.incoming.is_end_stream() {
             self.link.enter(Phase::Answering);
         }
@@ -293,6 +294,12 @@ impl RequestBody {
         })
         .await;
         body.whole().map_or_else(|| Self::Begun(Box::new(body)), |whole| Self::Whole(Some(whole)))
+    }
+
+    /// Whether all of it is here.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        matches!(self, Self::Empty | Self::Whole(_))
     }
 
     /// Whether an upstream might see another request in it; as good as any is what cannot be seen.

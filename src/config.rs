@@ -145,6 +145,10 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For the whole body of an attempt.
     pub login_body: Duration,
+    /// Between two pieces of any other body.
+    pub body: Duration,
+    /// For a client to take any more of its answer.
+    pub send: Duration,
     /// To connect to an upstream.
     pub connect: Duration,
     /// From the whole request to the head of the upstream's answer.
@@ -180,6 +184,8 @@ impl Default for Timeouts {
             head: Duration::from_secs(15),
             idle: Duration::from_secs(75),
             login_body: Duration::from_secs(15),
+            body: Duration::from_secs(60),
+            send: Duration::from_secs(60),
             connect: Duration::from_secs(5),
             response_head: Duration::from_secs(60),
             verdict: Duration::from_secs(5),

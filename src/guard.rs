@@ -115,7 +115,8 @@ impl<'a> Visit<'a> {
         if !site.closed.find(parts.uri.path()).map_err(unclear)?.is_empty() {
             return Err(Rejection::Closed);
         }
-        let slowest = self.worker.shared.plan.settings.timeouts.login_body;
+        let timeouts = self.worker.shared.plan.settings.timeouts;
+        let slowest = timeouts.login_body.min(timeouts.body);
         match recognise(site, &parts, body, slowest).await? {
             Recognised::Ordinary(body, basic) => self.forward(site, parts, body, basic).await,
             Recognised::Attempt(attempt) => {

@@ -35,6 +35,15 @@ impl Phase {
     }
 }
 
+/// What a client keeps us waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// More of its request's body.
+    Body,
+    /// That it takes more of its answer.
+    Send,
+}
+
 /// One client's connection.
 #[derive(Debug)]
 pub struct Link {
@@ -49,6 +58,8 @@ pub struct Link {
     /// Rings when what it does takes too long.
     pub alarm: Rc<Alarm>,
     phase: Cell<Phase>,
+    /// What the client keeps us waiting for in the midst of something.
+    stall: Cell<Option<Stall>>,
     half_closed: Cell<bool>,
     starving: Cell<bool>,
     /// How many requests come before one that is framed twice.
@@ -66,8 +77,12 @@ pub struct LinkLimits {
     pub idle: Duration,
     /// For a request's head.
     pub head: Duration,
+    /// Between two pieces of a request's body.
+    pub body: Duration,
     /// For the head of an upstream's answer.
     pub answer: Duration,
+    /// To take any more of an answer.
+    pub send: Duration,
 }
 
 impl Link {
@@ -84,6 +99,7 @@ impl Link {
         }
         self.phase.set(phase);
         self.starving.set(false);
+        self.stall.set(None);
         match phase {
             Phase::Idle => {
                 self.alarm.set(self.limits.idle);
@@ -92,9 +108,43 @@ impl Link {
                 }
             }
             Phase::Head => self.alarm.set(self.limits.head),
-            Phase::Answering => self.alarm.set(self.limits.answer),
-            Phase::Answered | Phase::Body | Phase::Tunnel => self.alarm.clear(),
+            Phase::Answering | Phase::Body => self.alarm.set(self.limits.answer),
+            Phase::Answered | Phase::Tunnel => self.alarm.clear(),
         }
+    }
+
+    /// Everything waits for the client now; the time for that begins, unless it has.
+    pub fn stalls(&self, stall: Stall) {
+        if self.stall.get() == Some(stall) || self.phase.get() == Phase::Tunnel {
+            return;
+        }
+        self.stall.set(Some(stall));
+        self.alarm.set(match stall {
+            Stall::Body => self.limits.body,
+            Stall::Send => self.limits.send,
+        });
+    }
+
+    /// The client has done something. Of a body, the upstream has to take that next.
+    pub fn goes_on(&self) {
+        self.stall.set(None);
+        if self.phase.get() == Phase::Body {
+            self.alarm.set(self.limits.answer);
+        } else {
+            self.alarm.clear();
+        }
+    }
+
+    /// What the client keeps us waiting for.
+    #[must_use]
+    pub const fn stall(&self) -> Option<Stall> {
+        self.stall.get()
+    }
+
+    /// What the client has kept us waiting for until its time was over.
+    #[must_use]
+    pub fn overdue(&self) -> Option<Stall> {
+        self.stall.get().filter(|_| self.alarm.has_rung())
     }
 
     /// The worker wants to end.
@@ -127,6 +177,7 @@ impl Link {
 
     /// The task of `context` has all of the body that is here, and waits for more.
     pub fn hunger(&self, context: &Context<'_>) {
+        self.stalls(Stall::Body);
         if self.is_half_closed() {
             self.starving.set(true);
             self.alarm.wake();
@@ -198,6 +249,7 @@ impl Links {
             peer_forwarded,
             alarm,
             phase: Cell::new(Phase::Idle),
+            stall: Cell::new(None),
             half_closed: Cell::new(false),
             starving: Cell::new(false),
             doubly_framed: Cell::new(None),

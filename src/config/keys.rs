@@ -63,8 +63,8 @@ vocabulary! {
     METRICS: "metrics", ["address"], [];
     LOG: "log", ["format", "level", "access"], [];
     TIMEOUTS: "timeouts", [
-        "head", "idle", "login_body", "connect", "response_head", "verdict", "exchange",
-        "upstream_idle", "upstream_idle_unsafe", "shutdown",
+        "head", "idle", "login_body", "body", "send", "connect", "response_head", "verdict",
+        "exchange", "upstream_idle", "upstream_idle_unsafe", "shutdown",
     ], [];
     BOUNDS: "bounds", ["headers", "head", "target", "connections"], [];
 }

@@ -94,6 +94,8 @@ pub(super) fn timeouts(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Timeouts
             ("head", &mut own.head),
             ("idle", &mut own.idle),
             ("login_body", &mut own.login_body),
+            ("body", &mut own.body),
+            ("send", &mut own.send),
             ("connect", &mut own.connect),
             ("response_head", &mut own.response_head),
             ("verdict", &mut own.verdict),

@@ -64,7 +64,9 @@ impl Visit<'_> {
         };
         let request = self.prepare(site, parts, body, after);
         let own = self.downstream.take_own(&site.pool);
-        let going = Going { request, own, after };
+        let streams = !request.body().is_whole();
+        let streaming = streams.then(|| Rc::clone(&self.downstream.link.alarm));
+        let going = Going { request, own, after, streaming };
         let Answered { mut response, tunnel } = exchange::begin(case, holding, going).await?;
         if let Some(end) = tunnel {
             return Ok(self.become_tunnel(response, end));

@@ -59,6 +59,8 @@ pub(super) struct Going {
     pub own: Option<Lease>,
     /// What it leaves behind.
     pub after: After,
+    /// Where its body still streams, the alarm that rings when that or the answer takes too long.
+    pub streaming: Option<Rc<Alarm>>,
 }
 
 /// What came of an attempt that reached the upstream.
@@ -136,14 +138,18 @@ impl Drop for UnderWay {
 async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
     let timeouts = case.worker.shared.plan.settings.timeouts;
-    let (alarm, begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
+    let (alarm, mut begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
     alarm.set(timeouts.response_head.min(timeouts.exchange));
     let dedicated = going.own.is_some() || authenticates(going.request.headers());
-    let sending = send(&case, going, &alarm);
+    let streaming = going.streaming.clone();
+    let sending = send(&case, going, streaming.as_deref().unwrap_or(&alarm));
     let (response, mut lease) = match sending.await {
         Ok(answered) => answered,
         Err(unanswered) => return Err(case.settle_unanswered(holding, unanswered)),
     };
+    if streaming.is_some() {
+        begun_at = case.worker.alarms.now(); // how long a body takes is the client's affair
+    }
     let left = timeouts.exchange.saturating_sub(case.worker.alarms.now().since(begun_at));
     alarm.set(timeouts.verdict.min(left));
     let mut begun = VecDeque::new();
@@ -194,7 +200,7 @@ struct Unanswered {
 /// was not sent at all, and goes out on a new one.
 async fn send(
     case: &Case,
-    Going { request, own, after }: Going,
+    Going { request, own, after, .. }: Going,
     alarm: &Alarm,
 ) -> Result<(Response<Incoming>, Lease), Unanswered> {
     let pool = &case.site.pool;

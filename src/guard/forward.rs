@@ -43,8 +43,8 @@ impl Visit<'_> {
         let own = self.downstream.take_own(&pool);
         let sending = Sending { pool, own, dedicated, after };
         let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
-        let (response, lease, owned) =
-            sent.unwrap_or(Err(UpstreamError::Timeout)).map_err(Rejection::unanswered)?;
+        let Some(sent) = sent else { return Err(self.late()) };
+        let (response, lease, owned) = sent.map_err(Rejection::unanswered)?;
         if let Some(leaving) = leaving {
             self.left(site, leaving, response.status());
         }
@@ -61,6 +61,14 @@ impl Visit<'_> {
         let (parts, incoming) = response.into_parts();
         let body = UpstreamBody::new(incoming, lease, home);
         Ok(self.pass_on(Response::from_parts(parts, Content::Streamed(body))))
+    }
+
+    /// Who took too long, now that the connection's alarm has rung.
+    fn late(&self) -> Rejection {
+        match self.downstream.link.overdue() {
+            Some(_) => Rejection::Slow,
+            None => Rejection::Upstream(UpstreamError::Timeout),
+        }
     }
 
     /// The answer as it goes to the client.

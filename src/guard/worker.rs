@@ -77,7 +77,9 @@ impl Worker {
         let links = Links::new(LinkLimits {
             idle: timeouts.idle,
             head: timeouts.head,
+            body: timeouts.body,
             answer: timeouts.response_head,
+            send: timeouts.send,
         });
         let upstreams = Upstreams::new(timeouts, Rc::clone(&alarms));
         let sites = shared.plan.sites().iter();

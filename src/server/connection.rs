@@ -95,6 +95,7 @@ where
             Poll::Pending if link.alarm.has_rung() && link.phase().awaits_client() => {
                 Poll::Ready(End::Late)
             }
+            Poll::Pending if link.overdue().is_some() => Poll::Ready(End::Late),
             Poll::Pending => Poll::Pending,
         }
     })

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::Framing;
 use crate::guard::Worker;
-use crate::link::{Link, Phase};
+use crate::link::{Link, Phase, Stall};
 use crate::policy::glob::find;
 use crate::rejection::Rejection;
 use crate::stream::Stream;
@@ -63,6 +63,16 @@ impl ClientSocket {
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+
+    /// Notes whether the client takes what is sent.
+    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+        match (&written, self.link.stall()) {
+            (Poll::Pending, _) => self.link.stalls(Stall::Send),
+            (Poll::Ready(_), Some(Stall::Send)) => self.link.goes_on(),
+            (Poll::Ready(_), _) => {}
+        }
+        written
     }
 
     fn poll_restated(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -131,7 +141,8 @@ impl AsyncWrite for ClientSocket {
             }
             return Poll::Ready(Ok(bytes.len()));
         }
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -157,7 +168,8 @@ impl AsyncWrite for ClientSocket {
             [only] => self.poll_write(context, only),
             _ => {
                 ready!(self.poll_restated(context))?;
-                Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+                let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+                self.note(written)
             }
         }
     }

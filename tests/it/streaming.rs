@@ -231,3 +231,48 @@ fn a_body_that_the_upstream_breaks_off_is_broken_off_for_the_client() {
         assert_eq!(answer.text(), arrives);
     }
 }
+
+#[test]
+fn a_client_that_stalls_in_a_body_is_told_and_cut_off() {
+    let upstream = Upstream::hello();
+    let guard = Guard::start("timeouts: { body: 500ms }", &upstream);
+    let mut client = guard.client();
+    client.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
+    assert_eq!(client.answer().verdict(), (408, "refused"));
+    assert!(client.is_closed());
+    upstream.wait_for_closed(1);
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+    let upstream = Upstream::answering(|_| ok(&"x".repeat(50 * MIB)));
+    let guard = Guard::start("timeouts: { send: 500ms }", &upstream);
+    let mut client = guard.client();
+    client.send(Ask::get("/large").bytes());
+    upstream.wait_for_closed(1);
+    assert!(client.answer_head().is_some());
+    let taken = client.wire.rest().len();
+    assert!(taken < 50 * MIB, "the answer is cut off");
+}
+
+#[test]
+fn a_slow_but_steady_upload_takes_as_long_as_it_takes() {
+    let upstream = Upstream::answering(|request| ok(&request.body.bytes.len().to_string()));
+    let timeouts = "timeouts: { body: 800ms, response_head: 800ms, exchange: 900ms }";
+    let rule = "sites: [{ upstream: \"{UPSTREAM}\", logins: [{ path: /dav/*, username: { basic: true } }] }]";
+    let guard = Guard::start(&format!("{timeouts}\n{rule}"), &upstream);
+    for credentials in ["", "Authorization: Basic Ym9iOnJpZ2h0\r\n"] {
+        let mut client = guard.client();
+        client.send(format!(
+            "PUT /dav/x HTTP/1.1\r\nHost: a\r\n{credentials}Content-Length: 80\r\n\r\n"
+        ));
+        let begun = wait::now();
+        for piece in 1..=8 {
+            client.send("x".repeat(10));
+            let due = Duration::from_millis(250 * piece);
+            wait::until("the next piece is due", || begun.elapsed() > due);
+        }
+        assert_eq!(client.answer().text(), "80");
+    }
+    assert!(guard.events("login_failed").is_empty());
+}
