@@ -29,7 +29,7 @@ use http::{Request, Response};
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::case::Case;
-use crate::guard::local::LocalSite;
+use crate::guard::local::{LocalRule, LocalSite};
 use crate::guard::recognise::{Recognised, recognise};
 use crate::headers::{self, Trust};
 use crate::policy::client::{ClientAddr, Identity, identify};
@@ -117,7 +117,8 @@ impl<'a> Visit<'a> {
         }
         let timeouts = self.worker.shared.plan.settings.timeouts;
         let slowest = timeouts.login_body.min(timeouts.body);
-        match recognise(site, &parts, body, slowest).await? {
+        let excuse = |rule: &LocalRule, why: &Rejection| self.excuse(site, rule, why);
+        match recognise(site, &parts, body, (slowest, &excuse)).await? {
             Recognised::Ordinary(body, basic) => self.forward(site, parts, body, basic).await,
             Recognised::Attempt(attempt) => {
                 self.check_access(&site.site.access, Covers::Logins)?;

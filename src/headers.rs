@@ -157,6 +157,7 @@ pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     }
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te")); // RFC 9110, section 10.1.4
     }
     introduce(headers, forwarding);
 }
@@ -419,10 +420,11 @@ mod tests {
         for kept in ["host", "cookie", "content-length", "x-forwarded-for"] {
             assert!(sent.contains_key(kept), "{kept}");
         }
-        for gone in ["connection", "x-custom", "upgrade", "http2-settings"] {
+        for gone in ["x-custom", "upgrade", "http2-settings"] {
             assert!(!sent.contains_key(gone), "{gone}");
         }
         assert_eq!(sent.get(TE).map(HeaderValue::as_bytes), Some(&b"trailers"[..]));
+        assert_eq!(sent.get(CONNECTION).map(HeaderValue::as_bytes), Some(&b"te"[..]));
     }
 
     #[test]

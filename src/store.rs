@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Moment};
 use crate::config::StoreSettings;
 use crate::policy::client::ClientRules;
-use crate::policy::key::{Claim, CountedLimit, Key, Keyer, ScopeNames, Subject};
+use crate::policy::key::{Claim, CountedLimit, Key, Keyer, LimitId, ScopeNames, Subject};
 use crate::policy::lockout::{Limit, Proof};
 use counters::{Counters, Evicted};
 use hand::{HandLock, TooMany};
@@ -216,6 +216,12 @@ impl Store {
         ledger.hand.lock(selector, hand, self.clock.now())?;
         self.hand_locks.store(ledger.hand.count(), Ordering::Release);
         Ok(())
+    }
+
+    /// The limit of that number.
+    #[must_use]
+    pub fn limit(&self, id: LimitId) -> Option<Arc<Limit>> {
+        lock(&self.ledger).limit(id)
     }
 
     /// Counters that still counted and had to make room since this was last asked.

@@ -52,6 +52,8 @@ const MEANINGS: &[(&str, &str, &str)] = &[
 const UNCLOSED: &[&str] =
     &["scanning a quoted scalar", "expected ',' or ']'", "expected ',' or '}'"];
 
+const BRACKET: (&str, &str) = ("YAML reads `[` as the beginning of a list", QUOTE);
+
 /// Characters that no text begins with.
 const STOPS: &[(char, &str, &str)] = &[
     ('\t', "a tab is no indentation in YAML", "use blanks"),
@@ -82,7 +84,14 @@ pub(super) fn report(error: &SyntaxError, reader: &mut Reader<'_>) {
         let said = error.message.split(" at line ").next().unwrap_or_default();
         (format!("is no YAML: {said}"), "")
     };
-    let known = stop.or_else(meaning).map(|(wrong, right)| (wrong.to_owned(), right));
+    // `[::]:8080`: the list ends, and something follows
+    let bracket = || {
+        let line = at.and_then(|at| reader.text.lines().nth(at.line.checked_sub(1)?));
+        let value =
+            line.and_then(|line| line.split_once(": ")).map(|(_, value)| value.trim_start());
+        value.filter(|value| value.starts_with("[:")).map(|_| BRACKET)
+    };
+    let known = bracket().or(stop).or_else(meaning).map(|(wrong, right)| (wrong.to_owned(), right));
     let (wrong, right) = known.unwrap_or_else(said);
     reader.add(Problem {
         severity: Severity::Error,

@@ -59,7 +59,7 @@ pub(super) fn paths(logins: &[(&Node, LoginRule)], reader: &mut Reader<'_>) {
         .flat_map(|(node, rule)| rule.paths.iter().map(|(path, _)| (*node, path, &rule.when)));
     for (node, path, when) in all {
         let clash = |(_, other, others): &&(&Node, &PathPattern, &When)| {
-            same(other, path) && !are_apart(when, others)
+            same(other, path) && !are_apart(others, when)
         };
         let Some((first, ..)) = seen.iter().find(clash) else {
             seen.push((node, path, when));
@@ -71,13 +71,14 @@ pub(super) fn paths(logins: &[(&Node, LoginRule)], reader: &mut Reader<'_>) {
             continue;
         }
         let wrong = format!("`{path}` belongs to the login in line {line} already");
-        reader.error(node, wrong, "make the two one, or tell them apart by `when`");
+        let right = "make the two one, or put the narrower one first and narrow it by `when`";
+        reader.error(node, wrong, right);
     }
 }
 
-/// Both rules have conditions, and not the same.
-fn are_apart(one: &When, other: &When) -> bool {
-    let narrow = |when: &When| !when.query.is_empty() || !when.field.is_empty();
-    let same = one.query == other.query && one.field == other.field;
-    narrow(one) && narrow(other) && !same
+/// The first rule leaves something to the second.
+fn are_apart(first: &When, second: &When) -> bool {
+    let is_narrow = !first.query.is_empty() || !first.field.is_empty();
+    let same = first.query == second.query && first.field == second.field;
+    is_narrow && !same
 }

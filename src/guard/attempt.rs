@@ -1,5 +1,6 @@
 //! A login attempt's way: whom it is charged to, whether it may go on, and what came of it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::events::{self, About, Details, Name};
 use crate::headers::ask_for_plain_answer;
 use crate::policy::client::ClientAddr;
 use crate::policy::credentials::{Basic, Username};
-use crate::policy::key::{Candidate, Counted, Fingerprint, Keyer, Subject, claim, subject};
+use crate::policy::key::{Candidate, Counted, Fingerprint, Keyer, claim, subject};
 use crate::policy::outcome::Format;
 use crate::policy::route::{Mode, NeverLock};
 use crate::rejection::{Lockout, Rejection};
@@ -44,11 +45,15 @@ impl Visit<'_> {
     ) -> Result<Response<AnswerBody>, Rejection> {
         let Some(client) = self.client else {
             self.suspect_identity(site, "a trusted proxy named no usable client address");
-            return Err(Rejection::Identity);
+            return self.refuse_attempt(site, parts, attempt, Rejection::Identity).await;
         };
         self.notice_strangers_claims(site, &parts.headers);
         let bytes = attempt.body.held();
-        let (case, body) = self.case(site, client, &parts, attempt)?;
+        let carried = match self.sessions(site, &parts, &attempt) {
+            Ok(carried) => carried,
+            Err(rejection) => return self.refuse_attempt(site, parts, attempt, rejection).await,
+        };
+        let (case, body) = self.case(site, client, &parts, (attempt, carried));
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
@@ -75,35 +80,79 @@ impl Visit<'_> {
         Ok(self.pass_on(response))
     }
 
+    /// Refuses an attempt that cannot be charged to anybody; in `monitor` mode it goes on as if it
+    /// were none.
+    async fn refuse_attempt(
+        &self,
+        site: &Rc<LocalSite>,
+        parts: Parts,
+        attempt: Attempt,
+        rejection: Rejection,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        if !attempt.rule.monitors() {
+            return Err(rejection);
+        }
+        self.excuse(site, &attempt.rule, &rejection);
+        self.forward(site, parts, attempt.body, None).await
+    }
+
+    /// Says what would have been refused but for `monitor`.
+    pub(super) fn excuse(&self, site: &LocalSite, rule: &LocalRule, why: &Rejection) {
+        let (client, peer) = self.shown();
+        let about = About {
+            client: Some(&client),
+            peer: peer.as_deref(),
+            site: Some(&site.name),
+            login: Some(&rule.rule.name),
+            username: None,
+            mode: Some("monitor"),
+        };
+        let reason = why.to_string();
+        let details = Details { reason: Some(&reason), ..Details::default() };
+        events::report(Name::WouldRefuse, about, details);
+    }
+
+    /// The sessions that the request carries, and whom the attempt is charged to.
+    fn sessions(
+        &self,
+        site: &LocalSite,
+        parts: &Parts,
+        attempt: &Attempt,
+    ) -> Result<(Vec<Carried>, Vec<Candidate>), Rejection> {
+        let keyer = self.worker.shared.store.keyer();
+        let usernames = &attempt.credentials.usernames;
+        let mut candidates = usernames.iter().map(|name| candidate(keyer, name)).collect();
+        let Some(name) = &attempt.rule.rule.session_cookie else {
+            return Ok((Vec::new(), candidates));
+        };
+        let sessions = sessions_of(keyer, &site.site.name, &parts.headers, name);
+        let sessions = sessions.map_err(|_| Rejection::Overfull("too many session cookies"))?;
+        self.add_sessions_accounts(&mut candidates, &sessions)?;
+        Ok((sessions, candidates))
+    }
+
     fn case(
         &self,
         site: &Rc<LocalSite>,
         client: ClientAddr,
         parts: &Parts,
-        attempt: Attempt,
-    ) -> Result<(Case, RequestBody), Rejection> {
+        (attempt, (sessions, candidates)): (Attempt, (Vec<Carried>, Vec<Candidate>)),
+    ) -> (Case, RequestBody) {
         let shared = &self.worker.shared;
         let keyer = shared.store.keyer();
-        let rule = &attempt.rule.rule;
-        let cookie = rule.session_cookie.as_ref();
-        let sessions = cookie.map(|name| sessions_of(keyer, &site.site.name, &parts.headers, name));
-        let sessions = sessions.transpose();
-        let sessions = sessions.map_err(|_| Rejection::Overfull("too many session cookies"))?;
-        let sessions = sessions.unwrap_or_default();
-        let (usernames, guesses) = (attempt.credentials.usernames, attempt.credentials.guesses);
+        let guesses = attempt.credentials.guesses;
         let mut subject = subject(&site.name, client, &shared.plan.settings.clients);
-        subject.candidates = usernames.iter().map(|name| candidate(keyer, name)).collect();
-        self.add_sessions_accounts(&mut subject.candidates, &sessions)?;
+        subject.candidates = candidates;
         if attempt.rule.counts_agent == CountsAgent::Yes {
             subject.user_agent = parts.headers.get(USER_AGENT).map(agent);
         }
-        let claim = claim(keyer, attempt.rule.counting(), Arc::new(subject), guesses);
+        let claim = claim(keyer, attempt.rule.counting(), (Arc::new(subject), client), guesses);
         let basic = (!attempt.basic.is_empty()).then(|| BasicCase {
             credentials: fingerprint(keyer, &attempt.rule, client, &attempt.basic),
             target: self.target(site, parts),
         });
         let (shown_client, peer) = self.shown();
-        let username = shown_names(&claim.subject);
+        let username = claim.subject.shown_names();
         let shown = Shown { client: shown_client, peer, username };
         let asked = OwnedAsked {
             host: parts.headers.get(HOST).cloned(),
@@ -125,8 +174,9 @@ impl Visit<'_> {
             sessions,
             basic,
             writing: attempt.writing,
+            settled: Cell::new(false),
         };
-        Ok((case, attempt.body))
+        (case, attempt.body)
     }
 
     /// A second factor's codes are guesses too: they belong to whom the session belongs to, also
@@ -198,11 +248,12 @@ impl Case {
             self.would_refuse(None, "locked by hand");
             return Ok(Holding::Uncounted);
         }
+        let has_room = shared.detached.has_room(self.claim.subject.address, &self.site.name);
+        if lockout.mode == Mode::Enforce && !has_room {
+            return Err(Rejection::Overload);
+        }
         if self.is_never_locked(&lockout.never_lock) {
             return Ok(Holding::Exempt);
-        }
-        if !shared.detached.has_room(self.claim.subject.address, &self.site.name) {
-            return Err(Rejection::Overload);
         }
         if self.claim.counted == Counted::Fallback {
             let reason = "no limit counts this attempt; it is counted by client address";
@@ -316,13 +367,4 @@ fn cut(text: &str, chars: usize) -> &str {
         return text;
     }
     text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
-}
-
-fn shown_names(subject: &Subject) -> Option<String> {
-    if let [only] = subject.candidates.as_slice() {
-        return only.shown.as_deref().map(str::to_owned);
-    }
-    let names = subject.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
-    let names: Vec<&str> = names.collect();
-    (!names.is_empty()).then(|| names.join(", "))
 }

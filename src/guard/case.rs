@@ -1,5 +1,6 @@
 //! What is known of a login attempt once its request has gone upstream.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub(super) struct Case {
     pub sessions: Vec<Carried>,
     pub basic: Option<BasicCase>,
     pub writing: Writing,
+    /// Whether its outcome is settled, and reported with that.
+    pub settled: Cell<bool>,
 }
 
 /// What events show of an attempt.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::plan::{RulePlan, SitePlan};
 use super::watch::Batch;
+use crate::policy::route::Mode;
 use crate::upstream::pool::{Pool, Upstreams};
 
 /// A site, as one worker serves it.
@@ -29,6 +30,14 @@ pub struct LocalRule {
     /// What it has seen since the last sweep.
     pub batch: RefCell<Batch>,
     plan: Arc<RulePlan>,
+}
+
+impl LocalRule {
+    /// Whether it refuses nothing.
+    #[must_use]
+    pub fn monitors(&self) -> bool {
+        self.rule.lockout.mode == Mode::Monitor
+    }
 }
 
 impl LocalSite {

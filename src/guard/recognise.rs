@@ -62,7 +62,26 @@ enum Arriving {
     Whole(Bytes),
 }
 
-/// Finds out what a request is.
+/// Is told what a rule in `monitor` mode would have refused.
+pub type Excuse<'a> = &'a dyn Fn(&LocalRule, &Rejection);
+
+/// What `rule` makes of a request; nothing, where it is excused from refusing it.
+fn unless_excused<T>(
+    rule: &LocalRule,
+    result: Result<T, Rejection>,
+    excuse: Excuse<'_>,
+) -> Result<Option<T>, Rejection> {
+    match result {
+        Err(rejection) if rule.monitors() => {
+            excuse(rule, &rejection);
+            Ok(None)
+        }
+        result => result.map(Some),
+    }
+}
+
+/// Finds out what a request is. What a rule in `monitor` mode would refuse goes on as an ordinary
+/// request, once `excuse` has been told.
 ///
 /// # Errors
 ///
@@ -71,15 +90,19 @@ pub async fn recognise(
     site: &LocalSite,
     request: &Parts,
     body: ClientBody,
-    slowest: Duration,
+    (slowest, excuse): (Duration, Excuse<'_>),
 ) -> Result<Recognised, Rejection> {
     let found = site.logins.find(request.uri.path());
     let found = found.map_err(|_| Rejection::Unclear("the path can be read in too many ways"))?;
     if found.is_empty() {
         return Ok(Recognised::Ordinary(RequestBody::Streamed(body), None));
     }
-    if site.site.spellings == Spellings::Strict && found.iter().any(is_respelled(request)) {
-        return Err(Rejection::Unclear("another spelling of a login's path"));
+    if site.site.spellings == Spellings::Strict
+        && let Some(rule) = found.iter().find(|m| is_respelled(request, m))
+    {
+        let rejection = Rejection::Unclear("another spelling of a login's path");
+        let Some(rule) = site.rule(rule.value.0) else { return Err(rejection) };
+        unless_excused(rule, Err::<(), _>(rejection), excuse)?;
     }
     let mut reading =
         Reading { request, body: Some(Arriving::Unread(body)), slowest, watching: Vec::new() };
@@ -91,22 +114,29 @@ pub async fn recognise(
             takes_basic = takes_basic.or_else(|| Some(Rc::clone(rule)));
         }
         if judged.is_none() && !is_basic_alone(&rule.rule) {
-            let credentials = reading.judge(rule, matched).await?;
+            let credentials = reading.judge(rule, matched).await;
+            let credentials = unless_excused(rule, credentials, excuse)?.flatten();
             judged = credentials.map(|credentials| (Rc::clone(rule), credentials));
         }
     }
     let format = reading.format();
     let body = reading.into_body()?;
-    let basic = match takes_basic {
-        Some(_) => basic(&request.headers).map_err(refusal)?,
+    let basic = match &takes_basic {
+        Some(rule) => {
+            let found = basic(&request.headers).map_err(refusal);
+            unless_excused(rule, found, excuse)?.unwrap_or_default()
+        }
         None => Vec::new(),
     };
     let (rule, credentials, writing) = match (judged, takes_basic) {
         (Some((rule, credentials)), _) => (rule, credentials, Writing::Fields(format)),
         (None, Some(wanting)) if !basic.is_empty() => {
             let names = Request { names: &[], query: None, headers: &request.headers, body: None };
-            let credentials = read(&wanting.basic_alone, &names).map_err(refusal)?;
-            (wanting, credentials, Writing::Basic)
+            let credentials = read(&wanting.basic_alone, &names).map_err(refusal);
+            match unless_excused(&wanting, credentials, excuse)? {
+                Some(credentials) => (wanting, credentials, Writing::Basic),
+                None => return Ok(Recognised::Ordinary(body, Some(wanting))),
+            }
         }
         (None, wanting) => return Ok(Recognised::Ordinary(body, wanting)),
     };
@@ -115,12 +145,11 @@ pub async fn recognise(
 
 /// Whether a path fits only as some upstream may take it. One that adds a segment or a suffix in
 /// plain letters is a path of its own.
-fn is_respelled<T>(request: &Parts) -> impl Fn(&Match<T>) -> bool {
-    let is_plain = is_plain(request.uri.path());
-    move |matched| match matched.kind {
+fn is_respelled<T>(request: &Parts, matched: &Match<T>) -> bool {
+    match matched.kind {
         MatchKind::Exact | MatchKind::Template | MatchKind::Prefix => false,
         MatchKind::Respelled => true,
-        MatchKind::Extended => !is_plain,
+        MatchKind::Extended => !is_plain(request.uri.path()),
     }
 }
 
@@ -149,7 +178,7 @@ impl Reading<'_> {
         let rule = &*plan.rule;
         let by_method = self.is_one_by_method(rule, matched);
         if plan.reads_body == ReadsBody::Yes {
-            self.fill(rule.max_body, by_method).await?;
+            self.fill(rule.max_body, by_method && !plan.monitors()).await?;
         }
         let whole = match &self.body {
             Some(Arriving::Whole(bytes)) if plan.reads_body == ReadsBody::Yes => {
@@ -173,7 +202,7 @@ impl Reading<'_> {
         };
         let carries = makes_attempt(rule, credentials.carries);
         if !applies || !(carries || by_method) {
-            if unread {
+            if unread && !plan.monitors() {
                 self.watching.push(Rc::clone(plan));
             }
             return Ok(None);

@@ -16,6 +16,7 @@ use crate::events::{self, About, Details, Name};
 use crate::link::Link;
 use crate::log::line::write_time;
 use crate::policy::client::PeerAddr;
+use crate::policy::lockout::Standing;
 use crate::policy::route::ResponseSettings;
 use crate::rejection::page::Told;
 use crate::rejection::{Lockout, Rejection, Wanted, respond};
@@ -32,6 +33,10 @@ impl Visit<'_> {
         let shared = &self.worker.shared;
         if let Some(case) = &*self.case.borrow() {
             let settings = &case.rule.rule.lockout.response;
+            if case.settled.get() && rejection.lockout().is_some() {
+                // it reached the upstream, and `locked_out` has said what came of it
+                return self.own(answer(self.worker, rejection, &self.wanted, settings).0);
+            }
             return self.own(tell(self.worker, rejection, &self.wanted, settings, case.about()));
         }
         let own = site.and_then(|site| site.site.logins.first());
@@ -106,7 +111,23 @@ pub(super) fn evictions(shared: &Shared) {
         let site = Some(&*subject.site);
         let about = About { client: Some(&address), site, ..About::default() };
         let failures = Some(evicted.history.failures());
-        let details = Details { failures, ..Details::default() };
+        let Standing::Locked(until) = evicted.history.standing() else {
+            // lines that are alike are merged, and in a flood of keys they are many
+            let details = Details { failures, ..Details::default() };
+            events::report(Name::CounterEvicted, about, details);
+            continue;
+        };
+        let username = evicted.slot.subject.shown_names();
+        let about = About { username: username.as_deref(), ..about };
+        let until = time_of_day(&shared.store, until);
+        let limit = shared.store.limit(evicted.slot.limit);
+        let details = Details {
+            limit: limit.as_deref(),
+            failures,
+            until: Some(until.as_deref().unwrap_or("never")),
+            reason: Some("a lockout in force had to make room for others"),
+            ..Details::default()
+        };
         events::report(Name::CounterEvicted, about, details);
     }
 }
@@ -132,6 +153,28 @@ pub(super) fn tell(
     settings: &ResponseSettings,
     about: About<'_>,
 ) -> Response<Bytes> {
+    let (response, reference) = answer(worker, rejection, wanted, settings);
+    let store = &worker.shared.store;
+    let until = rejection.lockout().and_then(|lockout| time_of_day(store, lockout.until));
+    let reason = rejection.to_string();
+    let details = Details {
+        until: until.as_deref(),
+        reference: Some(&reference),
+        status: Some(response.status().as_u16()),
+        reason: Some(&reason),
+        ..Details::default()
+    };
+    events::report(Name::Refused, about, details);
+    response
+}
+
+/// Makes the response and counts it; with the reference that is on it.
+fn answer(
+    worker: &Worker,
+    rejection: &Rejection,
+    wanted: &Wanted,
+    settings: &ResponseSettings,
+) -> (Response<Bytes>, String) {
     let store = &worker.shared.store;
     let locked = rejection.lockout();
     let reference = match locked.and_then(|lockout| lockout.keys.first()) {
@@ -153,18 +196,9 @@ pub(super) fn tell(
         reference: &reference,
         retry_after,
     };
-    let until = locked.and_then(|lockout| time_of_day(store, lockout.until));
-    let reason = rejection.to_string();
-    let details = Details {
-        until: until.as_deref(),
-        reference: Some(&reference),
-        status: Some(status.as_u16()),
-        reason: Some(&reason),
-        ..Details::default()
-    };
     events::count_refusal(&worker.shared.metrics, kind);
-    events::report(Name::Refused, about, details);
-    respond(rejection, wanted, settings, &told)
+    let response = respond(rejection, wanted, settings, &told);
+    (response, reference)
 }
 
 /// Seconds until `until`, rounded up; none where there is no end.

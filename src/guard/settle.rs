@@ -35,6 +35,7 @@ impl Case {
         judgement: Judgement,
         answer: Option<&Parts>,
     ) -> Option<Lockout> {
+        self.settled.set(true);
         let cookies = answer.map_or_else(Vec::new, |parts| {
             set_cookies(&parts.headers, self.wall_for(&parts.headers))
         });

@@ -191,6 +191,19 @@ pub struct Subject {
     pub user_agent: Option<Box<str>>,
 }
 
+impl Subject {
+    /// The usernames as they were typed, if there are any.
+    #[must_use]
+    pub fn shown_names(&self) -> Option<String> {
+        if let [only] = self.candidates.as_slice() {
+            return only.shown.as_deref().map(str::to_owned);
+        }
+        let names = self.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
+        let names: Vec<&str> = names.collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+}
+
 /// One counter of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
@@ -256,13 +269,18 @@ pub fn subject(site: &Arc<str>, client: ClientAddr, rules: &ClientRules) -> Subj
     }
 }
 
-/// What an attempt of `subject` with `guesses` is charged to.
+/// What an attempt of `subject`, made by `client` with `guesses`, is charged to.
 #[must_use]
-pub fn claim(keyer: &Keyer, counting: Counting<'_>, subject: Arc<Subject>, guesses: u32) -> Claim {
+pub fn claim(
+    keyer: &Keyer,
+    counting: Counting<'_>,
+    (subject, client): (Arc<Subject>, ClientAddr),
+    guesses: u32,
+) -> Claim {
     let mut charges: Vec<Charge> = Vec::with_capacity(counting.limits.len());
     let mut excepted = false;
     for counted in counting.limits {
-        if counted.limit.except.contains(subject.address.addr()) {
+        if counted.limit.except.contains(client.ip()) {
             excepted = true;
             continue;
         }

@@ -94,7 +94,7 @@ impl World {
         }];
         let fallback = self.limits.last().expect("a limit");
         let counting = Counting { limits: &self.limits, fallback };
-        Arc::new(claim(keyer, counting, Arc::new(subject), guesses))
+        Arc::new(claim(keyer, counting, (Arc::new(subject), client), guesses))
     }
 
     fn claim(&self, user: &str, client: u32) -> Arc<Claim> {

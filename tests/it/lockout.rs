@@ -251,3 +251,37 @@ sites:
     assert_eq!((fail("a.test", "/own"), fail("a.test", "/own")), (200, 403));
     assert_eq!((fail("b.test", "/login"), fail("b.test", "/login")), (200, 403));
 }
+
+#[test]
+fn monitor_passes_what_it_would_refuse_unread() {
+    let upstream = Upstream::shop();
+    let guard = guard(&format!("{TWO}, mode: monitor"), "", &upstream);
+    let form = "application/x-www-form-urlencoded";
+    let large = format!("user=bob&password=x&f={}", "y".repeat(200_000));
+    for (kind, body) in [
+        (form, "user=a&user=b&user=c&user=d&user=e&password=x"),
+        (form, large.as_str()),
+        ("application/x-www-form-urlencoded; charset=utf-7", "user=bob&password=x"),
+        ("multipart/form-data", "user=bob&password=x"),
+        ("application/json", "{\"user\": \"bob\""),
+    ] {
+        let before = guard.events("would_refuse").len();
+        assert_eq!(guard.ask(&Ask::new("POST", "/login").body(kind, body)).status, 200, "{kind}");
+        assert_eq!(upstream.requests().pop().unwrap().text(), body);
+        wait::until("it is said", || guard.events("would_refuse").len() > before);
+    }
+    assert!(guard.events("refused").is_empty());
+}
+
+#[test]
+fn an_attempt_that_reached_the_upstream_is_not_reported_as_refused() {
+    let upstream = Upstream::shop();
+    let guard = guard(TWO, "", &upstream);
+    assert_eq!(statuses(&guard, &["wrong", "wrong"]), [200, 403]);
+    guard.wait_for_event("locked_out");
+    assert_eq!(statuses(&guard, &["wrong"]), [403]);
+    guard.wait_for_event("refused");
+    assert_eq!(guard.events("refused").len(), 1);
+    let reference = guard.wait_for_event("locked_out").get("ref").to_owned();
+    assert_eq!(guard.wait_for_event("refused").get("ref"), reference);
+}

@@ -185,7 +185,7 @@ fn names_and_paths_belong_to_one_login() {
         "#,
         ),
         &["6:9: sites[0].logins[1]: `/b` belongs to the login in line 5 already; make the two \
-             one, or tell them apart by `when`"],
+             one, or put the narrower one first and narrow it by `when`"],
     );
     check(
         &yaml(
@@ -208,6 +208,7 @@ fn names_and_paths_belong_to_one_login() {
             logins:
               - { path: /a, username: { form: u }, outcome: { success: { location: /app } }, name: x, when: { query: { task: login } } }
               - { path: /a, username: { form: u }, outcome: { success: { location: /app } }, name: y, when: { query: { task: register } } }
+              - { path: /a, username: { form: u }, outcome: { success: { location: /app } }, name: z }
         "#,
         ),
         &[],

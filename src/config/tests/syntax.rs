@@ -32,6 +32,15 @@ fn what_looks_like_structure_needs_quotes() {
     check(
         &yaml(
             r"
+        listen: [::]:8080
+        sites: b
+        ",
+        ),
+        &["1:10: YAML reads `[` as the beginning of a list; quote it"],
+    );
+    check(
+        &yaml(
+            r"
         listen: {a
         sites: b
         ",

@@ -53,7 +53,8 @@ impl Combination {
         let counted =
             CountedLimit { id: LimitId(0), scope: keyer.scope(names), limit: Arc::new(limit) };
         let site = Arc::from(self.site.as_str());
-        let mut subject = subject(&site, ClientAddr::new(self.address), &rules());
+        let client = ClientAddr::new(self.address);
+        let mut subject = subject(&site, client, &rules());
         subject.user_agent = Some(self.agent.as_str().into());
         let account = Account::new(&self.user).expect("a name");
         subject.candidates = vec![Candidate {
@@ -63,7 +64,7 @@ impl Combination {
         }];
         let limits = [counted.clone()];
         let counting = Counting { limits: &limits, fallback: &counted };
-        let claim = claim(keyer, counting, Arc::new(subject), 1);
+        let claim = claim(keyer, counting, (Arc::new(subject), client), 1);
         let [only] = claim.charges.as_slice() else { panic!("one counter: {claim:?}") };
         only.key
     }
@@ -270,7 +271,8 @@ fn a_limit_whose_parameter_is_missing_is_skipped_and_one_that_excepts_is_none_at
                 spelling: 0,
             })
             .collect();
-        let claim = claim(&KEYER, Counting { limits, fallback: &fallback }, Arc::new(subject), 1);
+        let counting = Counting { limits, fallback: &fallback };
+        let claim = claim(&KEYER, counting, (Arc::new(subject), client), 1);
         let ids = claim.charges.iter().map(|charge| charge.limit.0).collect::<Vec<_>>();
         (ids, claim.counted)
     };
@@ -286,4 +288,27 @@ fn a_limit_whose_parameter_is_missing_is_skipped_and_one_that_excepts_is_none_at
     let excepting = limit(4, &[Parameter::IpAddress], &["10.0.0.0/8"]);
     assert_eq!(charged(std::slice::from_ref(&excepting), &["u"], None), (vec![], Counted::Limits));
     assert_eq!(charged(&[excepting, by_name], &[], None), (vec![], Counted::Limits));
+}
+
+#[test]
+fn networks_are_excepted_by_the_whole_address() {
+    let excepts = |except: &str, client: &str| {
+        let limit = CountedLimit {
+            id: LimitId(1),
+            scope: 1,
+            limit: Arc::new(Limit {
+                by: vec![Parameter::IpAddress],
+                except: crate::policy::client::Networks::new([except.parse().expect("a network")]),
+                ..Limit::usual()
+            }),
+        };
+        let client = ClientAddr::new(client.parse().expect("an address"));
+        let subject = Arc::new(subject(&"s".into(), client, &rules()));
+        let counting = Counting { limits: std::slice::from_ref(&limit), fallback: &limit };
+        claim(&KEYER, counting, (subject, client), 1).charges.is_empty()
+    };
+    assert!(excepts("2001:db8::5/128", "2001:db8::5"));
+    assert!(!excepts("2001:db8::5/128", "2001:db8::6"));
+    assert!(!excepts("2001:db8::/128", "2001:db8::5"), "though its /64 is counted as that");
+    assert!(excepts("2001:db8::/48", "2001:db8::5"));
 }
