@@ -1,5 +1,6 @@
 //! What requests offer, as tables: forms, headers, sources, conditions.
 
+mod differential;
 mod formats;
 
 use std::io::Write;
