@@ -307,6 +307,8 @@ fn number(address: IpAddr) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn rules(header: &str, trusted: &[&str]) -> ClientRules {
@@ -420,5 +422,30 @@ mod tests {
         assert_eq!(v6.network(prefixes).to_string(), "2001:db8:1:2::/64");
         let v4 = ClientAddr::new("::ffff:10.1.2.3".parse().expect("an address"));
         assert_eq!(v4.network(prefixes).to_string(), "10.1.2.3/32");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_client_writes_before_it_the_last_untrusted_hop_is_the_client(
+            before in prop::collection::vec("[ -~]{0,40}|(10\\.0\\.0\\.1|unknown|_x|,|;|\"|\\[::1\\]:9| ){0,8}", 0..4),
+            hops in prop::collection::vec(Just("10.0.0.7"), 0..3),
+        ) {
+            let rules = rules("x-forwarded-for", &["10.0.0.0/8"]);
+            let chain = ["203.0.113.9"].into_iter().chain(hops).collect::<Vec<_>>().join(", ");
+            let line = format!("{}, {chain}", before.join(","));
+            check(&rules, "10.0.0.1", &[&line], "203.0.113.9");
+            let lines: Vec<&str> = before.iter().map(String::as_str).chain([&*chain]).collect();
+            check(&rules, "10.0.0.1", &lines, "203.0.113.9");
+        }
+
+        #[test]
+        fn no_forwarding_header_panics(line in "[ -~]{0,60}|(for=|\"|\\\\|;|,|\\[|\\]|::|1\\.2|proto=){0,12}") {
+            for header in ["x-forwarded-for", "forwarded", "x-real-ip", "client-ip"] {
+                let mut headers = HeaderMap::new();
+                let rules = rules(header, &["10.0.0.0/8"]);
+                headers.append(rules.header.clone(), line.parse().expect("a header value"));
+                let _seen = identify(&rules, PeerAddr::ip([10, 0, 0, 1].into()), &headers);
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Answers and what rules make of them.
 
+use proptest::prelude::*;
+
 use super::cookies::name_pattern;
 use super::*;
 use crate::policy::glob::Case;
@@ -165,4 +167,31 @@ fn basic_fails_by_401_and_succeeds_only_where_others_were_refused() {
     check(304, Challenged::Within, Outcome::Success);
     check(403, Challenged::Within, Outcome::Ignored);
     check(500, Challenged::Within, Outcome::Ignored);
+}
+
+proptest! {
+    #[test]
+    fn no_answer_panics_and_no_other_status_succeeds(
+        status in 100u16..600,
+        location in "[ -~]{0,40}|(/|\\.\\.|app|%2e|//|\\?|#|http:|shop\\.example|\\\\){0,8}",
+        cookie in "[ -~]{0,40}|(sessionid=|x|;|Max-Age=0|Expires=|Thu, 01-Jan-70 00:00:00|\"){0,6}",
+        body in "\\PC{0,60}",
+    ) {
+        let lines = [("location", &*location), ("set-cookie", &*cookie)];
+        for rules in [usual(), OutcomeRules::Inferred, OutcomeRules::Basic] {
+            for format in [Format::Form, Format::Json] {
+                let judged = read(&rules, format, (status, &lines, &body));
+                let may_succeed = (200..400).contains(&status);
+                prop_assert!(may_succeed || judged.outcome != Outcome::Success, "{judged:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_other_host_is_this_one(host in "[a-z0-9.]{1,12}(:[0-9]{1,4})?", scheme in "(https?:)?", slashes in "[/\\\\]{2,4}") {
+        prop_assume!(!host.starts_with("shop.example"));
+        let location = format!("{scheme}{slashes}{host}/app/x");
+        let judged = read(&usual(), Format::Form, (302, &[("location", &location), ("set-cookie", "sessionid=1")], ""));
+        prop_assert_eq!(judged.outcome, Outcome::Failure);
+    }
 }
