@@ -26,6 +26,7 @@ mod lockout;
 mod messages;
 mod metrics;
 mod no_free_guess;
+mod ordinary;
 mod pages;
 mod pool;
 mod process;
