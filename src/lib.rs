@@ -70,6 +70,8 @@
 //!   and sessions, only keyed hashes are. What carries a request's body shows nothing of it in
 //!   `Debug`.
 //!
+//! Who attacks with what, and which test shows each promise: [`threat_model`].
+//!
 //! # Deliberately absent
 //!
 //! Nothing here rewrites what an application answers, sends a request again that may have arrived,
@@ -92,4 +94,5 @@ pub mod rejection;
 pub mod server;
 pub mod store;
 pub mod stream;
+pub mod threat_model;
 pub mod upstream;

@@ -146,3 +146,25 @@ fn nothing_is_allowed_without_a_reason() {
         ["#[allow(", "#![allow("].iter().any(|allow| code(line).contains(allow))
     });
 }
+
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let model = fs::read_to_string(root().join("src/threat_model.rs")).unwrap();
+    let tests = sources(&["src", "tests"]);
+    let names =
+        model.split('`').skip(1).step_by(2).filter(|name| name.contains("::") && *name != "it::");
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let mut parts = name.split("::").filter(|part| *part != "tests").collect::<Vec<_>>();
+        let test = parts.pop().unwrap();
+        let module = *parts.last().unwrap();
+        let is_there = tests.iter().any(|(path, text)| {
+            let in_module = path
+                .components()
+                .any(|part| part.as_os_str().to_string_lossy().trim_end_matches(".rs") == module);
+            in_module && text.contains(&format!("fn {test}("))
+        });
+        assert!(is_there, "{name}");
+    }
+}
