@@ -2,16 +2,18 @@
 //! past a lockout, in whatever bytes it comes.
 //!
 //! Each table sends its own bytes over a socket and counts what reaches the application. Races,
-//! aborts, identity and floods have files of their own (`cap`, `no_free_guess`, `identity`,
+//! aborts and floods have files of their own (`cap`, `no_free_guess`,
 //! `rules::eviction`).
 
 mod answers;
 mod bodies;
 mod framing;
+mod identity;
 mod json;
 mod methods;
 mod multipart;
 mod paths;
+mod state;
 mod usernames;
 
 use crate::support::{Ask, Client, Guard, Upstream};

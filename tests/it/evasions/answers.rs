@@ -176,3 +176,23 @@ sites:
         assert_eq!(upstream.hits(), 2, "{location}");
     }
 }
+
+#[test]
+fn a_success_is_found_across_chunks_and_writes() {
+    let upstream = Upstream::scripted(|talk| {
+        while talk.request().is_some() {
+            talk.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            for byte in "<p>Welcome</p>".chars() {
+                talk.send(format!("1;x=y\r\n{byte}\r\n"));
+            }
+            talk.send("0\r\n\r\n");
+        }
+    });
+    let guard = Guard::start(TWO, &upstream);
+    for _ in 0..4 {
+        let answer = guard.ask(&Ask::form("/login", "username=bob&password=x"));
+        assert_eq!((answer.status, answer.text().as_str()), (200, "<p>Welcome</p>"));
+    }
+    guard.wait_for_event("login_succeeded");
+    assert!(guard.events("login_failed").is_empty());
+}
