@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{HeaderMap, SET_COOKIE};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, LOCATION, SET_COOKIE};
 use http::response::Parts;
 
 use super::case::Case;
@@ -176,7 +176,7 @@ impl Case {
     /// What an answer looks like: never values.
     fn looks(&self, parts: &Parts, cookies: &[SetCookie<'_>]) -> String {
         let mut looks = format!("status {}", parts.status.as_u16());
-        if let Some(location) = parts.headers.get(http::header::LOCATION) {
+        if let Some(location) = parts.headers.get(LOCATION) {
             let asked = self.asked();
             let location = Location::resolve(location.as_bytes(), asked.host, asked.path);
             looks.push_str(", location ");
@@ -186,6 +186,12 @@ impl Case {
             let verb = if cookie.value.is_some() { ", sets cookie " } else { ", deletes cookie " };
             looks.push_str(verb);
             looks.push_str(&String::from_utf8_lossy(cookie.name));
+        }
+        let told = [&SET_COOKIE, &LOCATION, &CONTENT_LENGTH, &CONNECTION, &DATE];
+        let fields = parts.headers.keys().filter(|name| !told.contains(name));
+        for (at, name) in fields.enumerate() {
+            looks.push_str(if at == 0 { ", fields " } else { " " });
+            looks.push_str(name.as_str());
         }
         looks
     }

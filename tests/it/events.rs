@@ -208,7 +208,7 @@ fn a_flood_of_the_same_is_told_once_and_then_with_a_count() {
 fn a_rule_that_never_sees_a_success_is_reported() {
     let upstream = Upstream::answering(|_| {
         "HTTP/1.1 303 See Other\r\nLocation: /welcome?token=t0ken\r\nSet-Cookie: sid=s3cret\r\n\
-         Set-Cookie: old=; Max-Age=0\r\nContent-Length: 0\r\n\r\n"
+         Set-Cookie: old=; Max-Age=0\r\nX-Auth-Hint: s3cret\r\nContent-Length: 0\r\n\r\n"
     });
     let guard = Guard::start("", &upstream);
     for at in 0..20 {
@@ -217,9 +217,14 @@ fn a_rule_that_never_sees_a_success_is_reported() {
     let event = guard.wait_for_event("rule_suspect");
     assert_eq!((event.get("site"), event.get("login")), ("shop", "/login"));
     let reason = event.get("reason");
-    for part in
-        ["never a success", "status 303", "/welcome", "sets cookie sid", "deletes cookie old"]
-    {
+    for part in [
+        "never a success",
+        "status 303",
+        "/welcome",
+        "sets cookie sid",
+        "deletes cookie old",
+        "x-auth-hint",
+    ] {
         assert!(reason.contains(part), "{part} in {reason}");
     }
     assert!(!reason.contains("t0ken") && !reason.contains("s3cret"), "{reason}");
