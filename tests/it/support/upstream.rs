@@ -1,6 +1,6 @@
 //! An upstream that does what the test says and remembers what it got.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -225,6 +225,8 @@ impl Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
+        // whoever waits for the end may rely on the other side's having been told
+        self.wire.socket.shutdown(Shutdown::Write);
         self.seen.note(|what| what.closed += 1);
     }
 }
