@@ -58,9 +58,15 @@ pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
     let Parts { io, read_buf, .. } = serving.into_parts();
     let mut socket = io.into_inner();
     match (end, link.phase()) {
+        (End::Garbled, Phase::Head) if !socket.has_answered() => {
+            let garbled =
+                worker.raw_rejection(&link, &Rejection::Unclear("the request is no HTTP/1"));
+            drop(timeout(LINGER, socket.write_all(&garbled)).await);
+            drop(timeout(LINGER, socket.shutdown()).await);
+        }
         (End::Done, Phase::Tunnel) => tunnel(socket, &read_buf, &downstream).await,
         (End::Done, Phase::Body) => linger(socket).await,
-        (End::Done, _) => {}
+        (End::Done | End::Garbled, _) => {}
         (End::Late, Phase::Head) => {
             let late = worker.raw_rejection(&link, &Rejection::Slow);
             // a client that is too slow to send may be too slow to read
@@ -75,6 +81,8 @@ pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Done,
+    /// What came was no HTTP/1; hyper may have said so.
+    Garbled,
     Late,
 }
 
@@ -91,6 +99,7 @@ where
             Pin::new(&mut *serving).graceful_shutdown();
         }
         match Pin::new(&mut *serving).poll(context) {
+            Poll::Ready(Err(error)) if error.is_parse() => Poll::Ready(End::Garbled),
             Poll::Ready(_) => Poll::Ready(End::Done),
             Poll::Pending if link.alarm.has_rung() && link.phase().awaits_client() => {
                 Poll::Ready(End::Late)

@@ -27,13 +27,27 @@ pub struct ClientSocket {
     worker: Rc<Worker>,
     framing: Framing,
     restated: Bytes,
+    answered: bool,
 }
 
 impl ClientSocket {
     /// The socket of `link`, whose requests `worker` answers.
     #[must_use]
     pub fn new(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) -> Self {
-        Self { stream, link, worker, framing: Framing::default(), restated: Bytes::new() }
+        Self {
+            stream,
+            link,
+            worker,
+            framing: Framing::default(),
+            restated: Bytes::new(),
+            answered: false,
+        }
+    }
+
+    /// Whether hyper gave an answer by itself.
+    #[must_use]
+    pub const fn has_answered(&self) -> bool {
+        self.answered
     }
 
     /// The guard's own answer in the place of one that hyper gives by itself, because the request
@@ -135,6 +149,7 @@ impl AsyncWrite for ClientSocket {
         ready!(self.poll_restated(context))?;
         if let Some(restated) = self.restate(bytes) {
             self.restated = restated;
+            self.answered = true;
             // what does not fit now goes out with the next write, flush or shutdown
             if let Poll::Ready(Err(error)) = self.poll_restated(context) {
                 return Poll::Ready(Err(error));

@@ -65,6 +65,12 @@ fn what_is_no_http_is_a_bad_request() {
 }
 
 #[test]
+fn http_2_without_an_agreement_is_a_bad_request() {
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
+    check("", (400, "refused"), &[preface.as_bytes(), b"PRI * HTTP/2.0\r\n\r\n"]);
+}
+
+#[test]
 fn a_host_that_is_none_or_two_is_a_bad_request() {
     let refused = [
         "GET / HTTP/1.1\r\n\r\n",

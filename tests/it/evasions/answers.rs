@@ -87,6 +87,10 @@ fn no_answer_but_a_proven_success_is_one() {
     check("no answer", |_| Vec::new());
     check("half a head", |_| b"HTTP/1.1 200 OK\r\nContent-".to_vec());
     check("what is no HTTP", |_| b"Welcome\r\n\r\n".to_vec());
+    check("an answer that ends with its connection", |_| {
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nsorry".to_vec()
+    });
+    check("an answer of HTTP/1.0", |_| b"HTTP/1.0 200 OK\r\n\r\nsorry".to_vec());
     check("an endless interim answer", |_| b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec());
     check("an interim answer first", |_| {
         [b"HTTP/1.1 102 Processing\r\n\r\n".to_vec(), whole("200 OK", "", "sorry")].concat()

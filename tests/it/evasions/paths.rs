@@ -260,3 +260,52 @@ fn what_is_forwarded_is_what_was_judged() {
         assert_eq!((request.target.as_str(), request.text()), (target, form), "byte for byte");
     }
 }
+
+#[test]
+fn a_site_is_guarded_under_every_spelling_of_its_host() {
+    const SITES: &str = r#"
+lockout: { limits: { by: username, failures: 1, cool_off: 10m } }
+sites:
+  - name: shop
+    hosts: [shop.test, "*.shop.test"]
+    upstream: "{UPSTREAM}"
+    logins:
+      - { path: /login, username: { form: username }, password: { form: password }, outcome: { success: { status: 302 } } }
+"#;
+    let upstream = crate::support::Upstream::shop();
+    let guard = crate::support::Guard::start(SITES, &upstream);
+    let send = |line: &str, host: &str| {
+        let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 26";
+        let mut client = crate::support::Client::from("127.0.0.2", &guard);
+        client.send(format!("{line} HTTP/1.1\r\n{host}\r\n{form}\r\n\r\n{GUESS}"));
+        client.answer_head().map(|answer| answer.status)
+    };
+    assert_eq!(send("POST /login", "Host: shop.test"), Some(403));
+    for (line, host) in [
+        ("POST /login", "Host: SHOP.Test"),
+        ("POST /login", "Host: shop.test."),
+        ("POST /login", "Host: shop.test:8080"),
+        ("POST /login", "Host: shop.test.:8080"),
+        ("POST /login", "Host: shop.test:"),
+        ("POST /login", "Host:  shop.test "),
+        ("POST /login", "Host: WWW.shop.TEST."),
+        ("POST /login", "Host: a.b.shop.test"),
+        ("POST /login", "Host: other.test"),
+        ("POST /login", "Host: shop.test.other.test"),
+        ("POST /login", "Host: user@shop.test"),
+        ("POST /login", "Host: shop.test/other"),
+        ("POST /login", "Host: shop.test, other.test"),
+        ("POST /login", "Host: 127.0.0.1"),
+        ("POST /login", "Host: [::1]"),
+        ("POST /login", "Host:"),
+        ("POST /login", "Host: shop.test\r\nHost: other.test"),
+        ("POST /login", "Host: other.test\r\nX-Forwarded-Host: shop.test"),
+        ("POST http://shop.test/login", "Host: other.test"),
+        ("POST http://other.test/login", "Host: shop.test"),
+        ("POST HTTP://SHOP.TEST:80/login", "Host: x"),
+    ] {
+        let status = send(line, host);
+        assert!(status.is_none_or(|status| status >= 400), "{status:?} {line} {host}");
+    }
+    assert_eq!(upstream.hits(), 1);
+}
