@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod forward;
 pub mod local;
 pub mod plan;
+mod reading;
 pub mod recognise;
 pub mod report;
 pub mod seen;

@@ -59,7 +59,7 @@ enum Kind {
 fn kind(name: &str) -> Option<Kind> {
     // one look at the first letter passes nearly every ordinary field
     match name.as_bytes().first()? {
-        b'c' | b'e' | b'f' | b'h' | b'k' | b'p' | b't' | b'u' | b'x' => {}
+        b'c' | b'e' | b'f' | b'h' | b'k' | b'p' | b's' | b't' | b'u' | b'x' => {}
         _ => return None,
     }
     if name.contains('_') {
@@ -105,9 +105,12 @@ fn kind_of_dashed(name: &str) -> Option<Kind> {
         | "x-scheme"
         | "x-url-scheme" => Some(Kind::Identity),
         "x-original-url" | "x-original-uri" | "x-rewrite-url" | "x-forwarded-uri"
-        | "x-forwarded-path" | "x-original-method" | "x-original-host" => Some(Kind::Rewrite),
+        | "x-forwarded-path" | "x-original-method" | "x-original-host" | "path-info"
+        | "script-name" | "x-path-info" | "x-script-name" => Some(Kind::Rewrite),
         "x-loginward" | "x-loginward-ref" => Some(Kind::Ours),
         name if name.starts_with("x-forwarded-") => Some(Kind::Identity),
+        // ASP.NET takes a body's charset from one of these
+        name if name.starts_with("x-up-devcap-") => Some(Kind::Rewrite),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Response;
-use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{HOST, HeaderMap, HeaderValue, REFERER, USER_AGENT};
 use http::request::Parts;
 
 use super::answer::AnswerBody;
@@ -63,6 +63,7 @@ impl Visit<'_> {
         let after = match case.writing {
             Writing::Fields(_) => {
                 ask_for_plain_answer(&mut parts.headers);
+                vouch_for_referer(&case.rule, &mut parts);
                 if after == After::Tunnel { After::Reuse } else { after }
             }
             Writing::Basic => after,
@@ -125,7 +126,7 @@ impl Visit<'_> {
         let Some(name) = &attempt.rule.rule.session_cookie else {
             return Ok((Vec::new(), candidates));
         };
-        let sessions = sessions_of(keyer, &site.site.name, &parts.headers, name);
+        let sessions = sessions_of(keyer, &site.site.name, parts, name);
         let sessions = sessions.map_err(|_| Rejection::Overfull("too many session cookies"))?;
         self.add_sessions_accounts(&mut candidates, &sessions)?;
         Ok((sessions, candidates))
@@ -157,6 +158,7 @@ impl Visit<'_> {
         let asked = OwnedAsked {
             host: parts.headers.get(HOST).cloned(),
             target: parts.uri.clone(),
+            path_as_written: attempt.path_as_written,
             referer: referer(&parts.headers),
             format: match attempt.writing {
                 Writing::Basic => Format::Form,
@@ -341,6 +343,25 @@ fn candidate(keyer: &Keyer, username: &Username) -> Candidate {
         account: keyer.account(&username.account),
         shown: Some(cut(&shown, SHOWN_CHARS).into()),
         spelling: keyer.spelling(&username.raw),
+    }
+}
+
+/// Some applications answer a failure with the way back to where the client says it comes from.
+/// Where that would look like a success, it comes from the login itself.
+fn vouch_for_referer(rule: &LocalRule, parts: &mut Parts) {
+    let outcome = &rule.rule.outcome;
+    if !outcome.go_by_location() {
+        return;
+    }
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = parts.uri.path();
+    let referers = parts.headers.get_all(REFERER);
+    let fooled = |referer: &HeaderValue| outcome.are_fooled_by(referer.as_bytes(), host, path);
+    if referers.iter().count() == 1 && !referers.iter().any(fooled) {
+        return;
+    }
+    if let Ok(own) = HeaderValue::try_from(format!("http://{host}{path}")) {
+        parts.headers.insert(REFERER, own);
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) struct Shown {
 pub(super) struct OwnedAsked {
     pub host: Option<HeaderValue>,
     pub target: Uri,
+    pub path_as_written: bool,
     pub referer: Option<HeaderValue>,
     pub format: Format,
 }
@@ -79,6 +80,7 @@ impl Case {
         Asked {
             host: self.asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
             path: self.asked.target.path(),
+            path_as_written: self.asked.path_as_written,
             referer: self.asked.referer.as_ref().map(HeaderValue::as_bytes),
             format: self.asked.format,
             challenged: self.challenged(),

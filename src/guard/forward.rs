@@ -36,6 +36,7 @@ impl Visit<'_> {
         let body = body.gather().await;
         let after = After::of(&parts, &body);
         let leaving = self.leaving(site, &parts);
+        let cookies = self.cookies(site, &parts);
         let challenge = basic.map(|_| self.target(site, &parts));
         let request = self.prepare(site, parts, body, after);
         let dedicated = authenticates(request.headers());
@@ -47,6 +48,8 @@ impl Visit<'_> {
         let (response, lease, owned) = sent.map_err(Rejection::unanswered)?;
         if let Some(leaving) = leaving {
             self.left(site, leaving, response.status());
+        } else if let Some(cookies) = cookies {
+            self.renew_sessions(site, &cookies, response.headers());
         }
         if let Some(target) = challenge.filter(|_| response.status() == StatusCode::UNAUTHORIZED) {
             let now = self.worker.shared.store.clock().now();

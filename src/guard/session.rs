@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
-use http::header::{HeaderMap, REFERER};
+use http::header::{COOKIE, HeaderMap, REFERER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
 use super::Visit;
 use super::local::LocalSite;
+use super::seen::Hold;
 use crate::events::{self, About, Details, Name};
 use crate::policy::key::{Fingerprint, Keyer};
+use crate::policy::outcome::cookies::set_cookies;
+use crate::policy::path::{Match, MatchKind};
 use crate::policy::route::When;
 use crate::policy::session::{Session, SessionName, TooMany, is_ambiguous};
 
@@ -41,10 +44,10 @@ pub(super) enum Standing {
 pub(super) fn sessions_of(
     keyer: &Keyer,
     site: &str,
-    headers: &HeaderMap,
+    parts: &Parts,
     name: &SessionName,
 ) -> Result<Vec<Carried>, TooMany> {
-    let sessions = name.carried(headers)?;
+    let sessions = name.carried(&parts.headers, &parts.uri)?;
     let carried = |session: &Session| Carried {
         session: fingerprint(keyer, site, session),
         standing: match is_ambiguous(session, &sessions) {
@@ -74,14 +77,55 @@ impl Visit<'_> {
                 || rule.methods.iter().any(|listed| listed.eq_ignore_ascii_case(method));
             (by_method && query_holds(&rule.when, parts)).then_some(rule)
         };
-        let (at, rule) = found.iter().find_map(|m| Some((m.value, fits(&m.value)?)))?;
+        // other spellings may be other pages, which end nothing
+        let as_written = |m: &&Match<usize>| {
+            matches!(m.kind, MatchKind::Exact | MatchKind::Template | MatchKind::Prefix)
+        };
+        let mut found = found.iter().filter(as_written);
+        let (at, rule) = found.find_map(|m| Some((m.value, fits(&m.value)?)))?;
         let keyer = self.worker.shared.store.keyer();
         let cookie = rule.session_cookie.as_ref();
-        let carried = cookie.map(|name| sessions_of(keyer, &site.site.name, &parts.headers, name));
+        let carried = cookie.map(|name| sessions_of(keyer, &site.site.name, parts, name));
         // of several the upstream ends one, and nobody knows which
         let carried = carried.and_then(Result::ok).unwrap_or_default();
         let clear = carried.iter().filter(|carried| carried.standing == Standing::Clear);
         Some(Leaving { rule: at, sessions: clear.map(|carried| carried.session).collect() })
+    }
+
+    /// The cookies of a request, where the answer may go on with a session under another value.
+    pub(super) fn cookies(&self, site: &LocalSite, parts: &Parts) -> Option<Parts> {
+        let has_sessions = site.rules().iter().any(|rule| rule.rule.session_cookie.is_some());
+        if !has_sessions || !parts.headers.contains_key(COOKIE) {
+            return None;
+        }
+        let (mut kept, ()) = http::Request::new(()).into_parts();
+        for line in parts.headers.get_all(COOKIE) {
+            kept.headers.append(COOKIE, line.clone());
+        }
+        Some(kept)
+    }
+
+    /// Some applications give a session a new value with every answer: it has the same owner.
+    pub(super) fn renew_sessions(&self, site: &LocalSite, request: &Parts, answer: &HeaderMap) {
+        if !answer.contains_key(SET_COOKIE) {
+            return;
+        }
+        let shared = &self.worker.shared;
+        let (keyer, now) = (shared.store.keyer(), shared.store.clock().now());
+        let cookies = set_cookies(answer, shared.store.clock().wall_now());
+        for name in site.rules().iter().filter_map(|rule| rule.rule.session_cookie.as_ref()) {
+            let Ok(carried) = sessions_of(keyer, &site.site.name, request, name) else { continue };
+            let owners = carried.iter().find_map(|one| shared.seen.owners(one.session, now));
+            let Some(owners) = owners else { continue };
+            let set = cookies.iter().filter_map(|cookie| name.session(cookie.name, cookie.value?));
+            for session in set {
+                let renewed = fingerprint(keyer, &site.site.name, &session);
+                match owners.hold {
+                    Hold::Proven => shared.seen.belongs_also(renewed, &owners.accounts, now),
+                    Hold::Claimed => shared.seen.claim(renewed, &owners.accounts, now),
+                }
+            }
+        }
     }
 
     /// The upstream has answered a request that may end a session.

@@ -93,6 +93,7 @@ pub enum MailAliases {
 pub fn accounts(raw: &[u8], charset: Charset, naming: &Naming) -> Vec<Account> {
     let mut accounts = Accounts { found: Vec::new(), naming };
     accounts.add_text(raw, charset);
+    accounts.add_cut(raw);
     if let Some(end) = raw.iter().position(|byte| *byte == 0) {
         // a C string ends here; others drop or keep the NUL, as folding does
         accounts.add_text(raw.get(..end).unwrap_or_default(), charset);
@@ -123,6 +124,24 @@ impl Accounts<'_> {
         let valid = raw.get(..error.valid_up_to()).unwrap_or_default();
         self.add(&String::from_utf8_lossy(valid));
         self.add(&raw.utf8_chunks().map(|chunk| chunk.valid()).collect::<String>());
+    }
+
+    /// What databases make of a text that they cannot store whole: without signs beyond the basic
+    /// plane, or up to the first of them (`utf8` of `MySQL`, SQL Server), and up to where a column
+    /// ends in blanks.
+    fn add_cut(&mut self, raw: &[u8]) {
+        const MANY_BLANKS: &str = "    ";
+        let Ok(text) = std::str::from_utf8(raw) else { return };
+        let beyond = |c: char| u32::from(c) > 0xffff;
+        if let Some(at) = text.find(beyond) {
+            self.add_account(&text.chars().filter(|c| !beyond(*c)).collect::<String>());
+            self.add_account(text.get(..at).unwrap_or_default());
+        }
+        let blank = |c: char| if c.is_whitespace() { ' ' } else { c };
+        let blanks: String = text.trim_start().chars().map(blank).collect();
+        if let Some((before, _)) = blanks.trim_end().split_once(MANY_BLANKS) {
+            self.add_account(before);
+        }
     }
 
     fn add(&mut self, text: &str) {
@@ -234,7 +253,7 @@ fn push_collapsed(text: &mut String, letters: impl Iterator<Item = char>) {
 /// Accents and other marks, control and format characters, and what is ignored by default.
 #[expect(clippy::unwrap_used, reason = "the expression is a constant, and a test uses it")]
 static INVISIBLE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"[\p{Mn}\p{Me}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]+").unwrap()
+    Regex::new(r"[\p{Mn}\p{Me}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\x{fffc}\x{640}\x{903}\x{302e}\x{302f}]+").unwrap()
 });
 
 /// Letters that collations and slug makers take for ASCII though they do not decompose.

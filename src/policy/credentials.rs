@@ -10,12 +10,13 @@ mod field;
 mod form;
 mod json;
 mod late;
+mod lax;
 mod media;
 mod multipart;
 
 use std::fmt;
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use self::basic::{Basic, basic};
 pub use self::field::FieldName;
@@ -131,6 +132,26 @@ impl From<Undecodable> for Unreadable {
     }
 }
 
+impl<'a> Request<'a> {
+    /// What a request says in its header fields alone.
+    #[must_use]
+    pub const fn of_head(headers: &'a HeaderMap) -> Self {
+        Self { names: &[], query: None, headers, body: None }
+    }
+}
+
+impl Credentials {
+    /// Takes in what the same request offers elsewhere.
+    pub fn join(&mut self, more: Self) {
+        for username in more.usernames {
+            if !self.usernames.iter().any(|known| known.account == username.account) {
+                self.usernames.push(username);
+            }
+        }
+        self.guesses = self.guesses.max(more.guesses);
+    }
+}
+
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Request(…)")
@@ -165,11 +186,10 @@ pub fn read(rule: &LoginRule, request: &Request<'_>) -> Result<Credentials, Unre
         body.walk(&mut name, &mut collector)?;
     }
     read_head(rule, request, &mut collector)?;
-    if collector.lacks_something() {
-        let mut cookies = Collector::new(rule, charset);
-        body::walk_cookies(request, &mut name, &mut cookies);
-        collector.fill_from(cookies);
-    }
+    // where ASP.NET looks last, and PHP without a `php.ini` first
+    let mut cookies = Collector::new(rule, charset);
+    body::walk_cookies(request, &mut name, &mut cookies);
+    collector.fill_from(cookies);
     collector.finish()
 }
 
@@ -182,7 +202,7 @@ fn read_head(
     for (at, source) in rule.usernames.iter().enumerate() {
         match source {
             Source::Header(header) => {
-                for value in request.headers.get_all(header) {
+                for value in fields_of(request.headers, header) {
                     collector.name_field();
                     collector.username(at, value.as_bytes());
                 }
@@ -204,11 +224,25 @@ fn read_head(
     }
     for (at, source) in rule.passwords.iter().enumerate() {
         if let Source::Header(header) = source {
-            let values = request.headers.get_all(header).iter();
+            let values = fields_of(request.headers, header);
             values.for_each(|value| collector.password(at, value.as_bytes()));
         }
     }
     Ok(())
+}
+
+/// The values of a header field, also under names that become its own when `_` is read as `-`, as
+/// CGI and its heirs do.
+fn fields_of<'a>(
+    headers: &'a HeaderMap,
+    wanted: &'a HeaderName,
+) -> impl Iterator<Item = &'a HeaderValue> {
+    let is_wanted = move |name: &HeaderName| {
+        name == wanted
+            || (name.as_str().len() == wanted.as_str().len()
+                && name.as_str().replace('_', "-") == wanted.as_str().replace('_', "-"))
+    };
+    headers.iter().filter(move |(name, _)| is_wanted(name)).map(|(_, value)| value)
 }
 
 /// Whether `request` fulfils the conditions of `when`: for each, one value that fits is enough,
@@ -226,6 +260,9 @@ pub fn holds(when: &When, request: &Request<'_>, max_body: usize) -> Result<bool
         && let Some(body) = body::open(request, max_body)?
     {
         body.walk(&mut name, &mut conditions)?;
+    }
+    if !when.field.is_empty() {
+        body::walk_cookies(request, &mut name, &mut conditions);
     }
     Ok(conditions.hold())
 }

@@ -108,6 +108,9 @@ pub struct Asked<'a> {
     pub host: &'a str,
     /// The path, without the query.
     pub path: &'a str,
+    /// Whether `path` is the one that the rule names, so that the upstream surely resolves against
+    /// the same.
+    pub path_as_written: bool,
     /// The `Referer` it carried.
     pub referer: Option<&'a [u8]>,
     /// What its body was.
@@ -176,6 +179,24 @@ impl Judgement {
 }
 
 impl OutcomeRules {
+    /// Whether some success is told by where an answer leads.
+    #[must_use]
+    pub fn go_by_location(&self) -> bool {
+        let leads =
+            |rule: &OutcomeRule| rule.outcome == Outcome::Success && !rule.location.is_empty();
+        matches!(self, Self::Listed(rules) if rules.iter().any(leads))
+    }
+
+    /// Whether an application that sends clients back to where they came from would seem to
+    /// welcome one that says it comes from `referer`.
+    #[must_use]
+    pub fn are_fooled_by(&self, referer: &[u8], host: &str, path: &str) -> bool {
+        let Self::Listed(rules) = self else { return false };
+        let location = Location::resolve(referer, host, path);
+        let successes = rules.iter().filter(|rule| rule.outcome == Outcome::Success);
+        successes.flat_map(|rule| &rule.location).any(|pattern| location.fits(pattern))
+    }
+
     /// What an answer's head says by itself; `None` where the body decides.
     #[must_use]
     pub fn read_head(&self, head: Head<'_>) -> Option<Judgement> {
@@ -252,9 +273,17 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// Where the answer leads, as far as that does not depend on how the upstream read the path.
 fn location_of(head: Head<'_>) -> Option<Location> {
-    let value = head.headers.get(LOCATION)?;
-    Some(Location::resolve(value.as_bytes(), head.asked.host, head.asked.path))
+    let value = head.headers.get(LOCATION)?.as_bytes();
+    let asked = head.asked;
+    if asked.path_as_written {
+        return Some(Location::resolve(value, asked.host, asked.path));
+    }
+    let location = Location::is_absolute(value);
+    let location = location.then(|| Location::resolve(value, asked.host, asked.path))?;
+    // back to the login, under the name by which it was asked for
+    (!location.is_back_at(asked.path)).then_some(location)
 }
 
 impl OutcomeRule {
@@ -264,7 +293,11 @@ impl OutcomeRule {
 
     fn fits_head(&self, facts: &Facts<'_>) -> bool {
         let status = facts.head.status.as_u16();
-        let location = |pattern| facts.location.as_ref().is_some_and(|at| at.fits(pattern));
+        // what cannot be told is the worst for whoever made it so
+        let location = |pattern| match &facts.location {
+            Some(at) => at.fits(pattern),
+            None => self.outcome == Outcome::Failure && facts.head.headers.contains_key(LOCATION),
+        };
         let header = |(name, pattern): &(HeaderName, Glob)| {
             facts.head.headers.get_all(name).iter().any(|value| pattern.matches(value.as_bytes()))
         };
@@ -325,7 +358,8 @@ fn infer_from_form(head: Head<'_>) -> Judgement {
             && referer.is_none_or(|referer| referer != location.on_same_host)
     };
     let sets_cookie = || set_cookies(head.headers, head.now).iter().any(|c| c.value.is_some());
-    if redirects && location_of(head).is_some_and(elsewhere) && sets_cookie() {
+    let known = head.asked.path_as_written;
+    if redirects && known && location_of(head).is_some_and(elsewhere) && sets_cookie() {
         Judgement::by_rule(Outcome::Success)
     } else {
         unmatched(head.status)

@@ -6,11 +6,13 @@
 mod index;
 mod normal;
 pub(in crate::policy) mod percent;
+mod query;
 mod readings;
 
 use std::fmt;
 
 pub use self::index::{Match, MatchKind, PathIndex, is_plain};
+pub use self::query::routes;
 pub use self::readings::Unclear;
 
 /// A path as a rule names it.

@@ -51,6 +51,22 @@ pub enum HostPattern {
     Below(Box<str>),
 }
 
+impl When {
+    /// Whether there are conditions.
+    #[must_use]
+    pub const fn is_narrow(&self) -> bool {
+        !self.query.is_empty() || !self.field.is_empty()
+    }
+}
+
+impl LoginRule {
+    /// Whether its paths serve nothing but logins.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.paths.iter().all(|(_, attempts)| *attempts == Attempts::All)
+    }
+}
+
 /// Which requests are attempts, where the username stands, how the answer is read.
 #[derive(Clone, Debug)]
 pub struct LoginRule {

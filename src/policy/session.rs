@@ -1,5 +1,6 @@
 //! Which sessions a request carries, in every way in which some upstream reads its cookies.
 
+use http::Uri;
 use http::header::{COOKIE, HeaderMap};
 use percent_encoding::percent_decode;
 
@@ -53,7 +54,7 @@ impl SessionName {
     /// # Errors
     ///
     /// If these are too many to look at.
-    pub fn carried(&self, headers: &HeaderMap) -> Result<Vec<Session>, TooMany> {
+    pub fn carried(&self, headers: &HeaderMap, target: &Uri) -> Result<Vec<Session>, TooMany> {
         let mut sessions: Vec<Session> = Vec::new();
         let mut add = |pair: &[u8]| {
             let Some((name, value)) = name_and_value(pair) else { return Ok(()) };
@@ -69,6 +70,12 @@ impl SessionName {
             pair.split(|byte| *byte == b',')
                 .filter(|part| part.len() < pair.len())
                 .try_for_each(&mut add)?;
+        }
+        // servlets and PHP may take a session from the target, too
+        let parameters = target.path().split(['/', ';']).chain(target.query());
+        let pairs = parameters.flat_map(|text| text.split(['&', ';']));
+        for pair in pairs.filter(|pair| pair.contains('=')) {
+            add(pair.as_bytes())?;
         }
         Ok(sessions)
     }
@@ -111,7 +118,9 @@ fn fold_value(value: &[u8]) -> Box<[u8]> {
             }
         };
     }
-    percent_decode(&unquoted).map(|byte| byte.to_ascii_lowercase()).collect()
+    // lax decoders of base64 drop what is none of its letters
+    let letters = percent_decode(&unquoted).filter(u8::is_ascii_alphanumeric);
+    letters.map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]
@@ -125,7 +134,7 @@ mod tests {
         for line in lines {
             headers.append(COOKIE, line.parse().expect("a header value"));
         }
-        SessionName::new("PHPSESSID").carried(&headers)
+        SessionName::new("PHPSESSID").carried(&headers, &Uri::from_static("/"))
     }
 
     #[test]
@@ -145,6 +154,11 @@ mod tests {
         }
         assert_eq!(carried(&["a=b", "PHPSESSID=abc/1", "PHPSESSID=%61bc/1"]), plain);
         assert_ne!(carried(&["PHPSESSID=abc/2"]), plain);
+        for target in ["/x;phpsessid=abc1", "/x;a=b;PHPSESSID=abc1/y", "/x?a=b&PHPSESSID=%61bc1"] {
+            let uri = Uri::from_static(target);
+            let carried = SessionName::new("PHPSESSID").carried(&HeaderMap::new(), &uri);
+            assert_eq!(carried, plain, "{target}");
+        }
         assert_eq!(carried(&["XPHPSESSID=abc/1; PHPSESSID"]), Ok(Vec::new()));
         let dotted = SessionName::new("ASP.NET_Session*");
         assert!(dotted.session(b"asp_net_sessionId", b"x").is_some());

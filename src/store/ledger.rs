@@ -170,7 +170,7 @@ impl Ledger {
         for slot in &held.slots {
             self.serve(slot, now);
         }
-        if matches!(what, Settlement::Failure(_)) {
+        if what != Settlement::GivenBack {
             settled.iter().for_each(|settled| self.refuse_waiters(settled, now));
         }
         settled
@@ -296,6 +296,12 @@ impl Ledger {
         match what {
             Settlement::Failure(proof) => {
                 let failure = Failure { guesses: claim.guesses, proof, spelling };
+                locked_until = history.fail(limit, failure, now).locked_until;
+            }
+            // one of them was right, and nobody knows which
+            Settlement::Success { reset } if claim.guesses > 1 && reset != ResetOnSuccess::All => {
+                let guesses = claim.guesses - 1;
+                let failure = Failure { guesses, proof: Proof::Verdict, spelling };
                 locked_until = history.fail(limit, failure, now).locked_until;
             }
             Settlement::Success { reset } if clears(reset, limit, claim, history, spelling) => {

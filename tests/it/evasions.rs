@@ -7,6 +7,7 @@
 
 mod answers;
 mod bodies;
+mod frameworks;
 mod framing;
 mod identity;
 mod json;

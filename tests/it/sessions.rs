@@ -213,3 +213,41 @@ fn one_attempt_is_charged_to_a_handful_of_accounts_or_refused() {
     assert_eq!((guess("user0"), guess("user1")), (403, 403), "the third");
     assert_eq!(guess("user2"), 200, "nothing else was charged");
 }
+
+#[test]
+fn a_session_is_known_from_the_target_and_through_every_renewal() {
+    for ask in [
+        Ask::form("/code;sid=of-bob", "code=000000"),
+        Ask::form("/code?sid=of-bob", "code=000000"),
+        code_with("sid=of!-bob"),
+    ] {
+        let upstream = two_factors();
+        let guard = Guard::start(SITES, &upstream);
+        assert_eq!(guard.client().log_in("bob", "right").status, 302);
+        let from = |address| Client::from(address, &guard).ask(&ask).status;
+        let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
+        assert_eq!(addresses.map(from), [200, 200, 403, 403]);
+    }
+    let upstream = Upstream::answering(|request| match request.target.as_str() {
+        "/login" => "HTTP/1.1 302 Found\r\nSet-Cookie: sid=one\r\nContent-Length: 0\r\n\r\n".into(),
+        "/page" => "HTTP/1.1 200 OK\r\nSet-Cookie: sid=two\r\nContent-Length: 0\r\n\r\n".into(),
+        _ => ok("wrong"),
+    });
+    let guard = Guard::start(SITES, &upstream);
+    assert_eq!(guard.client().log_in("bob", "right").status, 302);
+    assert_eq!(guard.ask(&Ask::get("/page").with("Cookie", "sid=one")).status, 200);
+    let from = |address| Client::from(address, &guard).ask(&code("000000", "two")).status;
+    assert_eq!(["127.0.0.2", "127.0.0.3", "127.0.0.4"].map(from), [200, 200, 403]);
+}
+
+#[test]
+fn a_page_whose_path_resembles_the_logout_ends_nothing() {
+    for target in ["/logout/x", "/LOGOUT", "/logout;x", "/logout%20", "/logout.json"] {
+        let upstream = two_factors();
+        let guard = Guard::start(SITES, &upstream);
+        assert_eq!(guard.client().log_in("bob", "right").status, 302);
+        guard.ask(&Ask::form(target, "").with("Cookie", "sid=of-bob"));
+        let from = |address| Client::from(address, &guard).ask(&code("000000", "of-bob")).status;
+        assert_eq!(["127.0.0.2", "127.0.0.3", "127.0.0.4"].map(from), [200, 200, 403], "{target}");
+    }
+}

@@ -50,9 +50,7 @@ impl<'a> Value<'a> {
     /// What ASP takes it for, if that is something else.
     pub(super) fn decode_wide(self) -> Option<Cow<'a, [u8]>> {
         match self {
-            Self::Encoded(text) if text.windows(2).any(|w| matches!(w, b"%u" | b"%U")) => {
-                Some(form::decode(text, Wide::Read))
-            }
+            Self::Encoded(text) if form::is_odd(text) => Some(form::decode(text, Wide::Read)),
             Self::Encoded(_) | Self::Plain(_) => None,
         }
     }
@@ -173,7 +171,10 @@ fn walk_sniffed(
 ) -> Result<(), Unreadable> {
     match json::beginning(body) {
         Beginning::Wide => return Err(Unreadable::Malformed("JSON in UTF-16 or UTF-32")),
-        Beginning::Json if !json::read_leading(body, name, sink) && media == Media::Form => {
+        Beginning::Json
+            if !json::read_leading(body, name, sink)
+                && (media == Media::Form || json::is_likely(body)) =>
+        {
             return Err(Unreadable::Malformed("a body that begins like JSON and is none"));
         }
         Beginning::Json | Beginning::Other => {}

@@ -23,6 +23,8 @@ pub(super) struct Collector<'r> {
     passwords: Vec<Guess>,
     reading: usize,
     hasher: RandomState,
+    /// Whether a field changes the charset of the others to one that is not read here.
+    strange: bool,
 }
 
 /// How many spellings are folded before a request is refused; folding takes its time.
@@ -48,21 +50,19 @@ impl<'r> Collector<'r> {
             passwords: Vec::new(),
             reading: 0,
             hasher: RandomState::new(),
+            strange: false,
         }
     }
 
-    /// Whether cookies may have to stand in for something.
-    pub(super) const fn lacks_something(&self) -> bool {
-        self.usernames.is_empty() || self.passwords.is_empty()
-    }
-
-    /// Takes from cookies what nothing else has: some upstreams look there last. A cookie alone
+    /// Takes the names that cookies have, and the passwords that nothing else has. A cookie alone
     /// is no password, since a site may call any of its cookies so.
     pub(super) fn fill_from(&mut self, cookies: Self) {
-        if self.usernames.is_empty() {
-            self.usernames = cookies.usernames;
-            self.spellings += cookies.spellings;
+        for (source, name) in cookies.usernames {
+            if !self.usernames.iter().any(|(_, known)| known.account == name.account) {
+                self.usernames.push((source, name));
+            }
         }
+        self.spellings += cookies.spellings;
         if self.passwords.is_empty()
             && (!self.usernames.is_empty() || self.rule.usernames.is_empty())
         {
@@ -112,6 +112,9 @@ impl<'r> Collector<'r> {
             (true, true) => Carries::UsernameOnly,
             (true, false) => Carries::Nothing,
         };
+        if self.strange && carries != Carries::Nothing {
+            return Err(Unreadable::Charset);
+        }
         if self.has_too_many() {
             return Err(Unreadable::TooManyUsernames(carries));
         }
@@ -136,10 +139,20 @@ impl<'r> Collector<'r> {
 impl Sink for Collector<'_> {
     fn field(&mut self, Field { place, name, value }: Field<'_>) {
         let fits = |source: &Source| match source {
-            Source::Form(field) | Source::Json(field) => name.is(field),
+            Source::Form(field) | Source::Json(field) => {
+                name.is(field)
+                    || (place == Place::Json && name.is_key(field.last_level()))
+                    || (place != Place::Json && self.rule.is_exact() && name.ends_in(field))
+            }
             Source::Query(field) => place == Place::Query && name.is(field),
             Source::Header(_) | Source::Basic | Source::Path(_) => false,
         };
+        if name.is_charset() {
+            // HTML's own, which Jetty and Sling obey
+            let charset = value.decode().to_ascii_lowercase();
+            const READ: [&[u8]; 4] = [b"utf-8", b"us-ascii", b"iso-8859-1", b"windows-1252"];
+            self.strange |= !charset.is_empty() && !READ.contains(&&*charset);
+        }
         let rule = self.rule;
         for (source, _) in rule.usernames.iter().enumerate().filter(|(_, source)| fits(source)) {
             self.named |= place != Place::Cookie;

@@ -68,6 +68,8 @@ pub(super) struct FoundName {
     folded: String,
     /// Where levels with others below them end, ascending: at `[` of a form, at keys of JSON.
     levels: Vec<usize>,
+    /// Where a name may begin behind a prefix: after a dot or another level.
+    begins: Vec<usize>,
 }
 
 /// Where a name stood before a level was added.
@@ -75,6 +77,7 @@ pub(super) struct FoundName {
 pub(super) struct Mark {
     folded: usize,
     levels: usize,
+    begins: usize,
 }
 
 impl FoundName {
@@ -90,10 +93,31 @@ impl FoundName {
         }
     }
 
+    /// Whether it is the one that names the charset of a form.
+    pub(super) fn is_charset(&self) -> bool {
+        self.folded == "_charset_"
+    }
+
+    /// Whether this is a key of a document's top level, by itself: Rails puts such keys into an
+    /// object named after the controller.
+    pub(super) fn is_key(&self, name: &str) -> bool {
+        !name.is_empty() && self.levels.is_empty() && self.folded == name
+    }
+
+    /// Whether a rule's field is at the end of this one, behind a prefix: model binders of ASP.NET
+    /// take `model.username` for the `username` of an argument called so.
+    pub(super) fn ends_in(&self, rule: &FieldName) -> bool {
+        let rule = rule.as_str();
+        let begin = self.folded.len().checked_sub(rule.len());
+        let begins = begin.is_some_and(|begin| self.begins.binary_search(&begin).is_ok());
+        !rule.is_empty() && begins && self.folded.ends_with(rule)
+    }
+
     /// No name: above all the keys of a document.
     pub(super) fn clear(&mut self) {
         self.folded.clear();
         self.levels.clear();
+        self.begins.clear();
     }
 
     /// The name of a form's field, decoded.
@@ -112,10 +136,15 @@ impl FoundName {
 
     /// Goes down to a key of an object, which may itself be written like a form's field.
     pub(super) fn enter(&mut self, key: &str) -> Mark {
-        let mark = Mark { folded: self.folded.len(), levels: self.levels.len() };
+        let mark = Mark {
+            folded: self.folded.len(),
+            levels: self.levels.len(),
+            begins: self.begins.len(),
+        };
         // PHP cuts at NUL and drops leading blanks, qs a question mark
         let key = key.split('\0').next().unwrap_or_default();
-        let key = key.trim_matches(|c: char| is_padding(c) || matches!(c, '?' | '\u{feff}'));
+        // and Spring takes a leading `!` for the mark of a default
+        let key = key.trim_matches(|c: char| is_padding(c) || matches!(c, '?' | '!' | '\u{feff}'));
         let key: Cow<'_, str> =
             if key.is_ascii() { Cow::Borrowed(key) } else { Cow::Owned(key.nfkc().collect()) };
         for level in key.split(['[', ']']) {
@@ -128,6 +157,7 @@ impl FoundName {
     pub(super) fn leave(&mut self, mark: Mark) {
         self.folded.truncate(mark.folded);
         self.levels.truncate(mark.levels);
+        self.begins.truncate(mark.begins);
     }
 
     /// An array's index is no level, since arrays come in any order.
@@ -138,11 +168,16 @@ impl FoundName {
         if !self.folded.is_empty() {
             self.levels.push(self.folded.len());
             self.folded.push('_');
+            self.begins.push(self.folded.len());
         }
         for c in level.chars() {
             match c {
                 // PHP makes these `_`, ASP.NET and Spring take the dot for a level
-                '.' | ' ' => self.folded.push('_'),
+                '.' => {
+                    self.folded.push('_');
+                    self.begins.push(self.folded.len());
+                }
+                ' ' => self.folded.push('_'),
                 _ if c.is_ascii() => self.folded.push(c.to_ascii_lowercase()),
                 _ => self.folded.extend(c.to_uppercase().flat_map(char::to_lowercase)),
             }
@@ -251,7 +286,7 @@ mod tests {
             for mark in marks.into_iter().rev() {
                 name.leave(mark);
             }
-            prop_assert!(name.folded.is_empty() && name.levels.is_empty());
+            prop_assert!(name.folded.is_empty() && name.levels.is_empty() && name.begins.is_empty());
         }
     }
 }

@@ -39,11 +39,18 @@ fn read_pair(pair: &[u8], place: Place, name: &mut FoundName, sink: &mut dyn Sin
     sink.field(Field { place, name, value });
 }
 
-/// Whether `%u006c` is an `l`, as for ASP, or just signs.
+/// Whether `%u006c` is an `l` and a stray `%` nothing, as for ASP, or just signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wide {
     Leave,
     Read,
+}
+
+/// Whether ASP takes `text` for something else than others do.
+pub(super) fn is_odd(text: &[u8]) -> bool {
+    let odd = |tail: &[u8]| !matches!(escape(tail), Some((Escape::Byte(_), _)));
+    let mut escapes = text.iter().enumerate().filter(|(_, byte)| **byte == b'%');
+    escapes.any(|(at, _)| odd(text.get(at + 1..).unwrap_or_default()))
 }
 
 /// What an encoded name or value stands for; what is no escape is left as it is.
@@ -64,6 +71,7 @@ pub(super) fn decode(text: &[u8], wide: Wide) -> Cow<'_, [u8]> {
                 decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 rest = tail;
             }
+            None if *byte == b'%' && wide == Wide::Read => {}
             Some(_) | None => decoded.push(if *byte == b'+' { b' ' } else { *byte }),
         }
     }

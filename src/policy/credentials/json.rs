@@ -67,6 +67,16 @@ pub(super) fn beginning(text: &[u8]) -> Beginning {
     }
 }
 
+/// Whether a body that begins like JSON can hardly be anything else, such as `[section]`.
+pub(super) fn is_likely(text: &[u8]) -> bool {
+    let mut signs = without_mark(text).iter().filter(|byte| !byte.is_ascii_whitespace());
+    match signs.next() {
+        Some(b'{') => true,
+        Some(b'[') => signs.next().is_some_and(|next| b"{[\"'-0123456789".contains(next)),
+        _ => false,
+    }
+}
+
 fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }

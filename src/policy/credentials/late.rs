@@ -14,6 +14,8 @@ pub struct LateField {
     /// What a field's name may stand behind, with padding up to the end.
     opening: Regex,
     multipart: Regex,
+    /// The names without what separates their levels.
+    names: Vec<Box<str>>,
     /// The longest match of `field`, padding before the name not counted.
     window: usize,
 }
@@ -46,18 +48,32 @@ impl LateField {
         };
         let (whole, last) = (either(FieldName::as_str), either(FieldName::last_level));
         // `password=`, `password[x]=`; `name="password"`; `"password":`
+        // and, in lax JSON, `'password':` and `{{password:`; in parts, names written so that
+        // parsers differ
         let field = format!(
-            "[&;\\r\\n]{PAD}*(?:{whole}){END}(?:[=\\[\\x00]|%5b|%00)\
+            "[&;\\r\\n]{PAD}*(?:\\[|%5b)?(?:{whole}){END}(?:[=\\[\\x00]|%5b|%00)\
              |{MULTIPART}{PAD}*(?:{whole}){END}[\"'\\[;\\s\\x00]\
-             |\"(?:{whole}|{last}){END}\"(?:[ \\t\\r\\n]{{0,63}}:|[ \\t\\r\\n]{{64}})"
+             |\"(?:{whole}|{last}){END}\"(?:[ \\t\\r\\n]{{0,63}}:|[ \\t\\r\\n]{{64}})\
+             |[{{,][ \\t\\r\\n]{{0,63}}'?(?:{whole}|{last})'?[ \\t\\r\\n]{{0,63}}:\
+             |[;\\s]name[ \\t]{{0,8}}\\*\
+             |[;\\s]name[ \\t]{{0,8}}=[ \\t]{{0,8}}\"(?:=\\?|[^\"\\r\\n]{{0,64}}\\\\)"
         );
         let opening = format!("(?:[&;\\r\\n]|({MULTIPART})){PAD}*\\z");
         Ok(Some(Self {
             field: compile(&field)?,
             opening: compile(&opening)?,
             multipart: compile(MULTIPART)?,
+            names: fields.iter().map(|field| super::lax::bare(field.last_level()).into()).collect(),
             window: longest * MAX_LETTER + 256,
         }))
+    }
+
+    /// Whether a body that could not be read has a name of these fields in it, in whatever
+    /// quotes, escapes or width.
+    #[must_use]
+    pub fn is_mentioned(&self, body: &[u8]) -> bool {
+        let plain = super::lax::plain(body);
+        self.names.iter().any(|name| plain.contains(&**name)) || self.field.is_match(body)
     }
 
     /// A scan of one body.
@@ -89,6 +105,12 @@ fn loosely_letter(letter: char) -> String {
     for letter in [letter.to_ascii_lowercase(), letter.to_ascii_uppercase()] {
         ways.push(letter.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect());
         ways.push(format!(r"[%\\]u{:04x}", u32::from(letter)));
+    }
+    // Go takes the long s and the Kelvin sign for letters
+    match letter {
+        's' => ways.push(r"[%\\]u017f".to_owned()),
+        'k' => ways.push(r"[%\\]u212a".to_owned()),
+        _ => {}
     }
     format!("(?:{})", ways.join("|"))
 }

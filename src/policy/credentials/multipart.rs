@@ -88,7 +88,13 @@ fn read_part(
             (head, value.get(4..).unwrap_or_default())
         }
     };
-    match read_head(head)? {
+    let head = read_head(head)?;
+    for field in head.others.iter().flatten() {
+        // Rack takes these for names where there is none
+        name.set(field);
+        sink.field(Field { place: Place::Body, name, value: Value::Plain(value) });
+    }
+    match head.name {
         Some(field) => {
             let mut add = |field: &[u8]| {
                 name.set(field);
@@ -108,10 +114,18 @@ fn read_part(
     }
 }
 
-/// The name of the field whose part has this head.
-fn read_head(mut head: &[u8]) -> Result<Option<&[u8]>, Unreadable> {
+/// What the head of a part says of names.
+struct PartHead<'a> {
+    /// The name of a form's field.
+    name: Option<&'a [u8]>,
+    /// What else some upstream takes for a name, where there is none or an empty one.
+    others: [Option<&'a [u8]>; 3],
+}
+
+/// What a part with this head is called.
+fn read_head(mut head: &[u8]) -> Result<PartHead<'_>, Unreadable> {
     let odd = Unreadable::Malformed("an odd head of a part");
-    let mut disposition = None;
+    let (mut disposition, mut id, mut media) = (None, None, None);
     while !head.is_empty() {
         let end = head.windows(2).position(|end| end == b"\r\n").unwrap_or(head.len());
         let (line, rest) = head.split_at_checked(end).ok_or(odd)?;
@@ -127,23 +141,35 @@ fn read_head(mut head: &[u8]) -> Result<Option<&[u8]>, Unreadable> {
         match &*key.to_ascii_lowercase() {
             b"content-disposition" if disposition.replace(value).is_some() => return Err(odd),
             b"content-transfer-encoding" => is_plain(value)?,
-            b"content-type" => is_single(value)?,
+            b"content-type" => {
+                is_single(value)?;
+                media = Some(value);
+            }
+            b"content-id" => id = Some(value),
             _ => {}
         }
     }
-    disposition.map_or(Ok(None), field_name)
+    let (name, attached) = disposition.map_or(Ok((None, None)), field_name)?;
+    let is_named = name.is_some_and(|name| !name.is_empty());
+    let others = if is_named { [None; 3] } else { [attached, id, media] };
+    Ok(PartHead { name, others })
 }
 
-fn field_name(disposition: &[u8]) -> Result<Option<&[u8]>, Unreadable> {
+/// The name of a form's field, and that of what is none.
+type Names<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+fn field_name(disposition: &[u8]) -> Result<Names<'_>, Unreadable> {
     let odd = Unreadable::Malformed("an odd Content-Disposition");
     let end = disposition.iter().position(|byte| *byte == b';').unwrap_or(disposition.len());
     let (kind, rest) = disposition.split_at_checked(end).ok_or(odd)?;
     let params = params(rest).ok_or(odd)?;
-    if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
-        return Ok(None);
-    }
     let name = params.iter().find(|param| param.name.eq_ignore_ascii_case(b"name"));
-    Ok(name.map(|param| param.value))
+    let name = name.map(|param| param.value);
+    if name.is_some_and(|name| name.starts_with(b"=?")) {
+        return Err(Unreadable::Malformed("an encoded name of a part")); // RFC 2047
+    }
+    let is_field = kind.trim_ascii().eq_ignore_ascii_case(b"form-data");
+    Ok(if is_field { (name, None) } else { (None, name) })
 }
 
 fn is_plain(encoding: &[u8]) -> Result<(), Unreadable> {

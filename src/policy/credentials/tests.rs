@@ -248,10 +248,10 @@ fn query_body_and_cookies_all_count() {
             "{query:?} {body}"
         );
     };
-    check(Some("username=q"), "username=b&password=x", "q b", Carries::Password);
-    check(Some("username=q&password=x"), "", "q", Carries::Password);
-    check(Some("a=b;username=q"), "password=x", "q", Carries::Password);
-    check(None, "username=b", "b", Carries::Password);
+    check(Some("username=q"), "username=b&password=x", "q b cookie", Carries::Password);
+    check(Some("username=q&password=x"), "", "q cookie", Carries::Password);
+    check(Some("a=b;username=q"), "password=x", "q cookie", Carries::Password);
+    check(None, "username=b", "b cookie", Carries::Password);
     check(None, "", "cookie", Carries::Password);
     let password = headers(&[(COOKIE, "password=c")]);
     let request = Request { names: &[], query: None, headers: &password, body: None };

@@ -1,5 +1,7 @@
 //! Where an answer redirects to, resolved against its request (RFC 3986, section 5).
 
+use percent_encoding::percent_decode_str;
+
 use crate::policy::glob::Glob;
 
 /// A redirect's target.
@@ -30,6 +32,15 @@ impl Location {
         Self { whole: value.to_owned(), on_same_host }
     }
 
+    /// Whether `value` says where it leads without the request's path.
+    #[must_use]
+    pub fn is_absolute(value: &[u8]) -> bool {
+        let value = String::from_utf8_lossy(value);
+        let slashed = value.trim().replace('\\', "/");
+        let (authority, rest) = split(&slashed);
+        authority.is_some() || rest.starts_with('/')
+    }
+
     /// Whether `pattern` fits: one that begins with `/` path and query on the same host, any
     /// other the whole.
     #[must_use]
@@ -40,6 +51,12 @@ impl Location {
             }
             LocationPattern::Whole(glob) => glob.matches(self.whole.as_bytes()),
         }
+    }
+
+    /// Whether it seems to be `path` under another name: the last part is the same.
+    #[must_use]
+    pub fn is_back_at(&self, path: &str) -> bool {
+        self.path().is_some_and(|own| last_segment(own) == last_segment(path))
     }
 
     /// The path without the query, where it is on the same host.
@@ -56,6 +73,13 @@ pub enum LocationPattern {
     SameHost(Glob),
     /// About the whole value.
     Whole(Glob),
+}
+
+/// The last part of a path, in lower case and without parameters.
+fn last_segment(path: &str) -> String {
+    let last = path.trim_end_matches(['/', '.']).rsplit('/').next().unwrap_or_default();
+    let last = last.split([';', '?']).next().unwrap_or_default();
+    percent_decode_str(last).decode_utf8_lossy().trim().to_lowercase()
 }
 
 /// The authority, if there is one, and what follows it.

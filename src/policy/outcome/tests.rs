@@ -35,6 +35,7 @@ fn read(rules: &OutcomeRules, format: Format, answer: (u16, &[(&str, &str)], &st
     let asked = Asked {
         host: "shop.example",
         path: "/login",
+        path_as_written: true,
         referer: Some(b"http://shop.example/welcome"),
         format,
         challenged: Challenged::Unknown,
@@ -154,7 +155,14 @@ fn without_rules_json_succeeds_by_a_cookie_or_a_token_and_no_error() {
 fn basic_fails_by_401_and_succeeds_only_where_others_were_refused() {
     let check = |status, challenged, outcome| {
         let headers = HeaderMap::new();
-        let asked = Asked { host: "h", path: "/", referer: None, format: Format::Form, challenged };
+        let asked = Asked {
+            host: "h",
+            path: "/",
+            path_as_written: true,
+            referer: None,
+            format: Format::Form,
+            challenged,
+        };
         let status = StatusCode::from_u16(status).expect("a status");
         let head = Head { status, headers: &headers, asked, now: Duration::ZERO };
         let judged = OutcomeRules::Basic.read_head(head).expect("decided by the head");
@@ -194,4 +202,41 @@ proptest! {
         let judged = read(&usual(), Format::Form, (302, &[("location", &location), ("set-cookie", "sessionid=1")], ""));
         prop_assert_eq!(judged.outcome, Outcome::Failure);
     }
+}
+
+#[test]
+fn a_relative_location_says_nothing_where_the_path_was_spelled_otherwise() {
+    let check = |location, written, rules: &OutcomeRules, expected| {
+        let headers = headers(&[("location", location), ("set-cookie", "sessionid=1")]);
+        let asked = Asked {
+            host: "shop.example",
+            path: "/app//../login.php",
+            path_as_written: written,
+            referer: None,
+            format: Format::Form,
+            challenged: Challenged::Unknown,
+        };
+        let head =
+            Head { status: StatusCode::FOUND, headers: &headers, asked, now: Duration::ZERO };
+        let judged = rules.read_head(head).expect("decided by the head");
+        assert_eq!(judged.outcome, expected, "{location}");
+    };
+    for location in ["login.php?error=1", "?error=1", "", "./x", "app"] {
+        check(location, false, &usual(), Outcome::Failure);
+        check(location, false, &OutcomeRules::Inferred, Outcome::Failure);
+    }
+    check("/app/home", false, &usual(), Outcome::Success);
+    check("/app.php/login.php", false, &usual(), Outcome::Failure);
+    check("/app.php/LOGIN.php/?x", false, &usual(), Outcome::Failure);
+    check("http://shop.example/app/home", false, &usual(), Outcome::Success);
+    check("/app/home", false, &OutcomeRules::Inferred, Outcome::Failure);
+    check("/app/home", true, &OutcomeRules::Inferred, Outcome::Success);
+    let fails = OutcomeRule {
+        location: vec![LocationPattern::SameHost(Glob::new("/login*", Case::Keep))],
+        ..rule(Outcome::Failure)
+    };
+    let succeeds = OutcomeRule { status: vec![302..=302], ..rule(Outcome::Success) };
+    let rules = OutcomeRules::Listed(vec![fails, succeeds]);
+    check("?error=1", false, &rules, Outcome::Failure);
+    check("/app", false, &rules, Outcome::Success);
 }

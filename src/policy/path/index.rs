@@ -303,9 +303,13 @@ fn capture(segments: &[Segment], path: &str, names: &mut Vec<(Box<str>, Box<[u8]
     let mut add = |name: &str, value: &str| {
         let value = normal::percent_decode(value, Slashes::Decode)
             .unwrap_or_else(|| value.as_bytes().to_vec());
-        let capture = (name.into(), value.into());
-        if !names.contains(&capture) {
-            names.push(capture);
+        // some decode a path as they do a form
+        let blanks = value.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+        for value in [value.into(), blanks] {
+            let capture = (name.into(), value);
+            if !names.contains(&capture) {
+                names.push(capture);
+            }
         }
     };
     let mut texts = path.split('/').filter(|text| !text.is_empty());

@@ -90,7 +90,8 @@ async fn attempts(world: Arc<World>, used: Arc<Used>, mut random: Random) {
                 drop(permit.settle(Settlement::GivenBack));
             }
             _ => {
-                used.give_back(user, client, guesses);
+                // one of them was right
+                used.give_back(user, client, 1);
                 drop(permit.settle(Settlement::Success { reset: ResetOnSuccess::None }));
             }
         }
