@@ -40,12 +40,13 @@ use std::time::Duration;
 
 use crate::policy::client::ClientRules;
 use crate::policy::route::{ResponseSettings, Site};
+use crate::tls::Certificates;
 
 /// Everything a guard needs to know to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where clients connect; at least one.
-    pub listen: Vec<ListenAddr>,
+    pub listen: Vec<Listen>,
     /// How many threads serve them.
     pub workers: NonZeroUsize,
     /// How clients are told apart.
@@ -73,6 +74,15 @@ pub struct SiteSettings {
     pub site: Arc<Site>,
     /// The application.
     pub upstream: UpstreamAddr,
+}
+
+/// Where clients connect, and how.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The address.
+    pub address: ListenAddr,
+    /// What it speaks TLS with, if it does.
+    pub tls: Option<Arc<Certificates>>,
 }
 
 /// An address to listen on.
@@ -139,6 +149,8 @@ pub enum AccessLog {
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// From a connection to the end of its TLS handshake.
+    pub handshake: Duration,
     /// From the first byte of a request's head to its last.
     pub head: Duration,
     /// Between two requests of a connection.
@@ -181,6 +193,7 @@ pub struct Bounds {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(15),
             idle: Duration::from_secs(75),
             login_body: Duration::from_secs(15),

@@ -38,6 +38,8 @@ pub struct Forwarding<'a> {
     pub peer: Option<&'a HeaderValue>,
     /// The same as an element of `Forwarded`.
     pub forwarded: Option<&'a HeaderValue>,
+    /// How the peer speaks to us: `http` or `https`.
+    pub proto: &'static str,
     /// The request's identifier, where a trusted peer gave none.
     pub request_id: &'a HeaderValue,
 }
@@ -184,7 +186,7 @@ fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
             if let Some(forwarded) = forwarding.forwarded {
                 headers.insert(FORWARDED, forwarded.clone());
             }
-            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(forwarding.proto));
             headers.insert(X_REQUEST_ID, forwarding.request_id.clone());
         }
         Trust::Trusted => {
@@ -194,7 +196,8 @@ fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
             if let Some(client) = client.or_else(|| forwarding.peer.cloned()) {
                 headers.insert(X_REAL_IP, client);
             }
-            insert_missing(headers, X_FORWARDED_PROTO, &HeaderValue::from_static("http"));
+            let proto = HeaderValue::from_static(forwarding.proto);
+            insert_missing(headers, X_FORWARDED_PROTO, &proto);
             insert_missing(headers, X_REQUEST_ID, forwarding.request_id);
         }
     }
@@ -348,6 +351,7 @@ mod tests {
             client: Some(ClientAddr::new([203, 0, 113, 5].into())),
             peer: Some(&peer),
             forwarded: Some(&element),
+            proto: "http",
             request_id: &request_id,
         };
         to_upstream(&mut headers, forwarding);

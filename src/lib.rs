@@ -95,4 +95,5 @@ pub mod server;
 pub mod store;
 pub mod stream;
 pub mod threat_model;
+pub mod tls;
 pub mod upstream;

@@ -35,6 +35,26 @@ impl Phase {
     }
 }
 
+/// How a client speaks to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Through TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// What a client keeps us waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stall {
@@ -49,6 +69,8 @@ pub enum Stall {
 pub struct Link {
     /// The other end.
     pub peer: PeerAddr,
+    /// How it speaks to us.
+    pub scheme: Scheme,
     /// The other end in words.
     pub peer_text: Rc<str>,
     /// The other end as a header value; `None` on a unix socket.
@@ -227,23 +249,24 @@ impl Links {
 
     /// A connection from `peer` begins; it must say something in time.
     #[must_use]
-    pub fn begin(&self, peer: PeerAddr, alarms: &Alarms) -> Rc<Link> {
+    pub fn begin(&self, peer: PeerAddr, scheme: Scheme, alarms: &Alarms) -> Rc<Link> {
         let value = |text: String| HeaderValue::try_from(text).ok();
-        let peer_text = peer.to_string();
+        let (peer_text, proto) = (peer.to_string(), scheme.name());
         let (peer_value, peer_forwarded) = match peer {
             PeerAddr::Ip(address) if address.is_ipv4() => {
-                (value(peer_text.clone()), value(format!("for={address};proto=http")))
+                (value(peer_text.clone()), value(format!("for={address};proto={proto}")))
             }
             PeerAddr::Ip(address) => {
-                (value(peer_text.clone()), value(format!("for=\"[{address}]\";proto=http")))
+                (value(peer_text.clone()), value(format!("for=\"[{address}]\";proto={proto}")))
             }
-            PeerAddr::Unix => (None, value("for=unknown;proto=http".to_owned())),
+            PeerAddr::Unix => (None, value(format!("for=unknown;proto={proto}"))),
         };
         let alarm = alarms.begin();
         alarm.set(self.limits.head);
         self.all.count.set(self.all.count.get() + 1);
         Rc::new(Link {
             peer,
+            scheme,
             peer_text: peer_text.into(),
             peer_value,
             peer_forwarded,

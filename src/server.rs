@@ -12,6 +12,7 @@ pub mod socket;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -109,7 +110,14 @@ impl Server {
         };
         let bound = listeners.bound.clone();
         let plan = Plan::new(settings, &store, &metrics);
-        let shared = Arc::new(Shared { plan, store, detached, metrics, seen: Seen::default() });
+        let shared = Arc::new(Shared {
+            plan,
+            store,
+            detached,
+            metrics,
+            seen: Seen::default(),
+            certificates_due: AtomicU64::new(0),
+        });
         let (stop, stopping) = watch::channel(Stage::Run);
         let mut server =
             Self { shared: Arc::clone(&shared), stop, workers: Vec::new(), bound, metrics_bound };

@@ -1,5 +1,8 @@
 //! Where clients connect, and how they are told apart.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use ipnet::IpNet;
 
 use crate::policy::client::{ClientRules, Prefixes};
@@ -9,33 +12,34 @@ use super::keys;
 use super::network::proxies;
 use super::node::{Kind, Node};
 use super::reader::Reader;
-use super::scalar::whole;
-use super::{ListenAddr, address};
+use super::scalar::{text, whole};
+use super::{Listen, ListenAddr, address};
+use crate::tls::{CertificateFiles, Certificates, TlsError};
 
 /// Where to listen, each with the node that says so.
 pub(super) fn listeners<'a>(
     fields: &Fields<'a>,
     reader: &mut Reader<'_>,
-) -> Vec<(&'a Node, ListenAddr)> {
+) -> Vec<(&'a Node, Listen)> {
     let list = fields.get("listen").map_or(&[][..], Node::items);
     if list.is_empty() {
         let right = "say where, such as `listen: \"127.0.0.1:8080\"`";
         reader.error(fields.node, "listens nowhere", right);
     }
-    let mut listeners: Vec<(&Node, ListenAddr)> = Vec::new();
+    let mut listeners: Vec<(&Node, Listen)> = Vec::new();
     for node in list {
-        let Some(address) = listener(node, reader) else { continue };
-        if listeners.iter().any(|(_, other)| *other == address) {
+        let Some(listen) = listener(node, reader) else { continue };
+        if listeners.iter().any(|(_, other)| other.address == listen.address) {
             reader.error(node, "is listened on twice", "remove one of them");
         }
-        listeners.push((node, address));
+        listeners.push((node, listen));
     }
     listeners
 }
 
-fn listener(node: &Node, reader: &mut Reader<'_>) -> Option<ListenAddr> {
+fn listener(node: &Node, reader: &mut Reader<'_>) -> Option<Listen> {
     if !matches!(node.kind, Kind::Map(_)) {
-        return address::listen(node, reader);
+        return address::listen(node, reader).map(|address| Listen { address, tls: None });
     }
     let fields = Fields::of(node, &keys::LISTENER, reader);
     for key in ["redirect_to_https", "proxy_protocol"] {
@@ -46,20 +50,55 @@ fn listener(node: &Node, reader: &mut Reader<'_>) -> Option<ListenAddr> {
     if fields.lacks("address") {
         reader.error(node, "needs `address`", "such as `address: \"127.0.0.1:8080\"`");
     }
-    fields.read("address", address::listen, reader)
+    let address = fields.read("address", address::listen, reader);
+    let tls = match fields.get("tls") {
+        Some(node) => Some(Arc::new(tls(node, reader)?)),
+        None => None,
+    };
+    Some(Listen { address: address?, tls })
+}
+
+/// The certificates of a listener: one pair of files, or a list of them.
+fn tls(node: &Node, reader: &mut Reader<'_>) -> Option<Certificates> {
+    const EXAMPLE: &str = "such as { certificate: cert.pem, key: key.pem }";
+    let mut files = Vec::new();
+    let mut client_ca = None;
+    for item in node.items() {
+        let fields = Fields::of(item, &keys::TLS, reader);
+        for key in ["certificate", "key"].into_iter().filter(|key| fields.lacks(key)) {
+            reader.error(item, format!("needs `{key}`"), EXAMPLE);
+        }
+        let certificate = fields.read("certificate", file, reader);
+        let key = fields.read("key", file, reader);
+        client_ca = fields.read("client_ca", file, reader).or(client_ca);
+        files.push(CertificateFiles { certificate: certificate?, key: key? });
+    }
+    if files.is_empty() {
+        reader.error(node, "is empty", EXAMPLE);
+        return None;
+    }
+    let loaded = Certificates::load(&files, client_ca.as_deref());
+    let blame = |TlsError { file, wrong, right }: TlsError| {
+        reader.error(node, format!("`{}` {wrong}", file.display()), right);
+    };
+    loaded.map_err(blame).ok()
+}
+
+fn file(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    text(node, reader).map(|path| reader.path(path))
 }
 
 /// How clients are told apart on `listeners`.
 pub(super) fn clients(
     fields: &Fields<'_>,
-    listeners: &[(&Node, ListenAddr)],
+    listeners: &[(&Node, Listen)],
     reader: &mut Reader<'_>,
 ) -> ClientRules {
     let list = fields.get("trusted_proxies");
     let (trusted, members) = list.map(|list| proxies(list, reader)).unwrap_or_default();
     check_proxies(&members, listeners, reader);
     for (node, listener) in listeners {
-        if matches!(listener, ListenAddr::Unix(_)) && !trusted.unix {
+        if matches!(listener.address, ListenAddr::Unix(_)) && !trusted.unix {
             let wrong = "clients of a unix socket cannot be told apart";
             let right = "add `unix` to `trusted_proxies`, and let the proxy in front send \
                          X-Forwarded-For";
@@ -103,10 +142,10 @@ fn v6_prefix(node: &Node, reader: &mut Reader<'_>) -> Option<u8> {
 
 fn check_proxies(
     members: &[(&Node, Vec<IpNet>)],
-    listeners: &[(&Node, ListenAddr)],
+    listeners: &[(&Node, Listen)],
     reader: &mut Reader<'_>,
 ) {
-    let public = listeners.iter().find_map(|(_, listener)| match listener {
+    let public = listeners.iter().find_map(|(_, listener)| match &listener.address {
         ListenAddr::Tcp(address) if !address.ip().is_loopback() => Some(address),
         ListenAddr::Tcp(_) | ListenAddr::Unix(_) => None,
     });

@@ -25,7 +25,8 @@ vocabulary! {
         "listen", "workers", "trusted_proxies", "client_address", "sites", "lockout", "access",
         "store", "admin", "metrics", "log", "timeouts", "bounds", "anchors",
     ], [];
-    LISTENER: "a listener", ["address", "redirect_to_https", "proxy_protocol"], ["tls"];
+    LISTENER: "a listener", ["address", "redirect_to_https", "proxy_protocol", "tls"], [];
+    TLS: "tls", ["certificate", "key", "client_ca"], [];
     CLIENT_ADDRESS: "client_address", ["header", "ipv6_prefix", "network"], [];
     NETWORK: "network", ["ipv4_prefix", "ipv6_prefix"], [];
     SITE: "a site", [
@@ -63,7 +64,7 @@ vocabulary! {
     METRICS: "metrics", ["address"], [];
     LOG: "log", ["format", "level", "access"], [];
     TIMEOUTS: "timeouts", [
-        "head", "idle", "login_body", "body", "send", "connect", "response_head", "verdict",
+        "handshake", "head", "idle", "login_body", "body", "send", "connect", "response_head", "verdict",
         "exchange", "upstream_idle", "upstream_idle_unsafe", "shutdown",
     ], [];
     BOUNDS: "bounds", ["headers", "head", "target", "connections"], [];

@@ -91,6 +91,7 @@ pub(super) fn timeouts(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Timeouts
     if let Some(node) = fields.get("timeouts") {
         let fields = Fields::of(node, &keys::TIMEOUTS, reader);
         for (key, place) in [
+            ("handshake", &mut own.handshake),
             ("head", &mut own.head),
             ("idle", &mut own.idle),
             ("login_body", &mut own.login_body),

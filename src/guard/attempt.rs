@@ -21,6 +21,7 @@ use super::{Shared, Visit};
 use crate::body::RequestBody;
 use crate::events::{self, About, Details, Name};
 use crate::headers::ask_for_plain_answer;
+use crate::link::Scheme;
 use crate::policy::client::ClientAddr;
 use crate::policy::credentials::{Basic, Username};
 use crate::policy::key::{Candidate, Counted, Fingerprint, Keyer, claim, subject};
@@ -63,7 +64,7 @@ impl Visit<'_> {
         let after = match case.writing {
             Writing::Fields(_) => {
                 ask_for_plain_answer(&mut parts.headers);
-                vouch_for_referer(&case.rule, &mut parts);
+                vouch_for_referer(&case.rule, self.downstream.link.scheme, &mut parts);
                 if after == After::Tunnel { After::Reuse } else { after }
             }
             Writing::Basic => after,
@@ -348,7 +349,7 @@ fn candidate(keyer: &Keyer, username: &Username) -> Candidate {
 
 /// Some applications answer a failure with the way back to where the client says it comes from.
 /// Where that would look like a success, it comes from the login itself.
-fn vouch_for_referer(rule: &LocalRule, parts: &mut Parts) {
+fn vouch_for_referer(rule: &LocalRule, scheme: Scheme, parts: &mut Parts) {
     let outcome = &rule.rule.outcome;
     if !outcome.go_by_location() {
         return;
@@ -360,7 +361,7 @@ fn vouch_for_referer(rule: &LocalRule, parts: &mut Parts) {
     if referers.iter().count() == 1 && !referers.iter().any(fooled) {
         return;
     }
-    if let Ok(own) = HeaderValue::try_from(format!("http://{host}{path}")) {
+    if let Ok(own) = HeaderValue::try_from(format!("{}://{host}{path}", scheme.name())) {
         parts.headers.insert(REFERER, own);
     }
 }

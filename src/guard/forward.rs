@@ -102,6 +102,7 @@ impl Visit<'_> {
             client: self.client,
             peer: link.peer_value.as_ref(),
             forwarded: link.peer_forwarded.as_ref(),
+            proto: link.scheme.name(),
             request_id: &self.worker.request_id(),
         };
         if !parts.headers.contains_key(HOST) {

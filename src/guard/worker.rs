@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Response};
@@ -33,12 +35,39 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Sessions and Basic credentials seen lately.
     pub seen: Seen,
+    /// When certificates are looked at again.
+    pub certificates_due: AtomicU64,
 }
+
+/// How often it is looked whether certificates have changed.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
 impl Shared {
     /// Reports and counts the counters that had to make room since it was last done.
     pub fn report_evictions(&self) {
         super::report::evictions(self);
+    }
+
+    /// Loads certificates again whose files have changed, now and then.
+    fn look_at_certificates(&self, now: Moment) {
+        let due = self.certificates_due.load(Ordering::Relaxed);
+        if now.0 < due {
+            return;
+        }
+        let (next, order) = (now.after(CERTIFICATES_EVERY).0, Ordering::Relaxed);
+        if self.certificates_due.compare_exchange(due, next, order, order).is_err() {
+            return; // another worker is at it
+        }
+        for tls in self.plan.settings.listen.iter().filter_map(|listen| listen.tls.as_ref()) {
+            match tls.reload_changed() {
+                Ok(false) => {}
+                Ok(true) => tracing::info!(message = "certificates were loaded again"),
+                Err(error) => {
+                    let message = "certificates stay as they were";
+                    tracing::error!(message, error = %error);
+                }
+            }
+        }
     }
 }
 
@@ -121,6 +150,7 @@ impl Worker {
         self.alarms.sweep(now);
         self.upstreams.sweep();
         self.report();
+        self.shared.look_at_certificates(now);
     }
 
     /// Reports what is gathered rather than reported at once.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,14 +13,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{Builder, Connection, Parts};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::socket::ClientSocket;
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::{Worker, answer};
-use crate::link::{Link, Phase};
+use crate::link::{Link, Phase, Scheme};
 use crate::policy::client::PeerAddr;
 use crate::rejection::Rejection;
 use crate::stream::Stream;
@@ -31,10 +34,31 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much is thrown away at most.
 const MOST_LINGERING: usize = 1024 * 1024;
 
+/// Shakes hands and serves a connection until it ends. Who does not speak TLS is told nothing.
+pub async fn serve_tls(
+    stream: Stream,
+    peer: PeerAddr,
+    config: Arc<ServerConfig>,
+    worker: Rc<Worker>,
+) {
+    // it counts among the connections from the beginning
+    let link = worker.links.begin(peer, Scheme::Https, &worker.alarms);
+    let handshake = worker.shared.plan.settings.timeouts.handshake;
+    let Ok(Ok(stream)) = timeout(handshake, TlsAcceptor::from(config).accept(stream)).await else {
+        return;
+    };
+    serve_on(Stream::Tls(Box::new(stream)), link, worker).await;
+}
+
+/// Serves a connection until it ends.
+pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
+    let link = worker.links.begin(peer, Scheme::Http, &worker.alarms);
+    serve_on(stream, link, worker).await;
+}
+
 /// Serves a connection until it ends. What goes wrong on it ends it; whoever sent the request
 /// knows more of that than we.
-pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
-    let link = worker.links.begin(peer, &worker.alarms);
+async fn serve_on(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
     let downstream = Rc::new(Downstream {
         link: Rc::clone(&link),
         own_upstream: RefCell::default(),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -12,10 +13,11 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 use super::{Stage, StartError, connection};
-use crate::config::ListenAddr;
+use crate::config::{Listen, ListenAddr};
 use crate::guard::Worker;
 use crate::policy::client::PeerAddr;
 use crate::stream::Stream;
+use crate::tls::Certificates;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -25,6 +27,8 @@ const BACKLOG: i32 = 4096;
 pub enum Bound {
     /// At this address.
     Tcp(SocketAddr),
+    /// At this address, with TLS.
+    Tls(SocketAddr),
     /// At this unix socket.
     Unix(PathBuf),
 }
@@ -33,6 +37,7 @@ impl std::fmt::Display for Bound {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(address) => write!(out, "http://{address}"),
+            Self::Tls(address) => write!(out, "https://{address}"),
             Self::Unix(path) => write!(out, "unix:{}", path.display()),
         }
     }
@@ -43,13 +48,22 @@ impl std::fmt::Display for Bound {
 pub struct Listeners {
     /// Where they listen.
     pub bound: Vec<Bound>,
-    tcp: Vec<Vec<std::net::TcpListener>>,
-    unix: Vec<std::os::unix::net::UnixListener>,
+    tcp: Vec<(Vec<std::net::TcpListener>, Tls)>,
+    unix: Vec<(std::os::unix::net::UnixListener, Tls)>,
 }
+
+/// What a listener speaks TLS with, if it does.
+type Tls = Option<Arc<Certificates>>;
 
 /// A listening socket of one worker.
 #[derive(Debug)]
-pub enum Listener {
+pub struct Listener {
+    socket: ListenerSocket,
+    tls: Tls,
+}
+
+#[derive(Debug)]
+enum ListenerSocket {
     /// Its own; the kernel spreads connections over those of all workers.
     Tcp(std::net::TcpListener),
     /// One that all workers share.
@@ -61,9 +75,9 @@ pub enum Listener {
 /// # Errors
 ///
 /// When one of them cannot be listened on.
-pub fn bind(addresses: &[ListenAddr], workers: usize) -> Result<Listeners, StartError> {
+pub fn bind(listen: &[Listen], workers: usize) -> Result<Listeners, StartError> {
     let mut listeners = Listeners { bound: Vec::new(), tcp: Vec::new(), unix: Vec::new() };
-    for address in addresses {
+    for Listen { address, tls } in listen {
         match address {
             ListenAddr::Tcp(address) => {
                 let failed = |error| StartError::new(format!("cannot listen on {address}"), error);
@@ -80,15 +94,18 @@ pub fn bind(addresses: &[ListenAddr], workers: usize) -> Result<Listeners, Start
                 while sockets.len() < workers {
                     sockets.push(bind_tcp(bound, Port::Shared).map_err(failed)?);
                 }
-                listeners.bound.push(Bound::Tcp(bound));
-                listeners.tcp.push(sockets);
+                listeners.bound.push(match tls {
+                    Some(_) => Bound::Tls(bound),
+                    None => Bound::Tcp(bound),
+                });
+                listeners.tcp.push((sockets, tls.clone()));
             }
             ListenAddr::Unix(path) => {
                 let listener = bind_unix(path).map_err(|error| {
                     StartError::new(format!("cannot listen on unix:{}", path.display()), error)
                 })?;
                 listeners.bound.push(Bound::Unix(path.clone()));
-                listeners.unix.push(listener);
+                listeners.unix.push((listener, tls.clone()));
             }
         }
     }
@@ -168,12 +185,15 @@ impl Listeners {
     ///
     /// When the system has no more file descriptors.
     pub fn take(&mut self) -> Result<Vec<Listener>, StartError> {
-        let mut own: Vec<Listener> =
-            self.tcp.iter_mut().filter_map(Vec::pop).map(Listener::Tcp).collect();
-        for shared in &self.unix {
+        let tcp = self.tcp.iter_mut().filter_map(|(sockets, tls)| {
+            let socket = ListenerSocket::Tcp(sockets.pop()?);
+            Some(Listener { socket, tls: tls.clone() })
+        });
+        let mut own: Vec<Listener> = tcp.collect();
+        for (shared, tls) in &self.unix {
             let clone = shared.try_clone();
             let clone = clone.map_err(|error| StartError::new("cannot share a socket", error))?;
-            own.push(Listener::Unix(clone));
+            own.push(Listener { socket: ListenerSocket::Unix(clone), tls: tls.clone() });
         }
         Ok(own)
     }
@@ -181,7 +201,8 @@ impl Listeners {
 
 /// Accepts connections and serves each in a task of its own, until the guard drains.
 pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch::Receiver<Stage>) {
-    let Ok(acceptor) = Acceptor::new(listener) else { return };
+    let Listener { socket, tls } = listener;
+    let Ok(acceptor) = Acceptor::new(socket) else { return };
     loop {
         let accepted = tokio::select! {
             accepted = acceptor.accept() => accepted,
@@ -191,19 +212,26 @@ pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch:
             }
         };
         match accepted {
-            Ok((stream, peer)) => begin(stream, peer, &worker),
+            Ok((stream, peer)) => begin(stream, peer, tls.as_ref(), &worker),
             // out of file descriptors, most likely: others must end first
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-fn begin(stream: Stream, peer: PeerAddr, worker: &Rc<Worker>) {
+fn begin(stream: Stream, peer: PeerAddr, tls: Option<&Arc<Certificates>>, worker: &Rc<Worker>) {
     if worker.is_full() {
         worker.shared.metrics.connection_refused();
         return;
     }
-    tokio::task::spawn_local(connection::serve(stream, peer, Rc::clone(worker)));
+    let worker = Rc::clone(worker);
+    match tls {
+        None => drop(tokio::task::spawn_local(connection::serve(stream, peer, worker))),
+        Some(tls) => {
+            let config = Arc::clone(tls.config());
+            tokio::task::spawn_local(connection::serve_tls(stream, peer, config, worker));
+        }
+    }
 }
 
 enum Acceptor {
@@ -212,10 +240,10 @@ enum Acceptor {
 }
 
 impl Acceptor {
-    fn new(listener: Listener) -> io::Result<Self> {
-        match listener {
-            Listener::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
-            Listener::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
+    fn new(socket: ListenerSocket) -> io::Result<Self> {
+        match socket {
+            ListenerSocket::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
+            ListenerSocket::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
         }
     }
 

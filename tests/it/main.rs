@@ -38,6 +38,7 @@ mod sessions;
 mod smoke;
 mod streaming;
 mod support;
+mod tls;
 mod upgrade;
 mod vectors;
 mod verdict;

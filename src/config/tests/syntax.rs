@@ -205,10 +205,6 @@ fn keys_are_known_and_stand_there_once() {
 #[test]
 fn what_later_versions_bring_is_named() {
     check(
-        &listen(r#"listen: { address: "127.0.0.1:8443", tls: { certificate: a, key: b } }"#),
-        &["1:38: listen.tls: is not available in this version"],
-    );
-    check(
         &listen(
             r#"listen: { address: "127.0.0.1:80", redirect_to_https: true, proxy_protocol: true }"#,
         ),
