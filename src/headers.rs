@@ -34,6 +34,8 @@ pub struct Forwarding<'a> {
     pub trust: Trust,
     /// The client, where it could be told.
     pub client: Option<ClientAddr>,
+    /// The header in which trusted proxies name the client.
+    pub header: &'a HeaderName,
     /// The peer as a header value; `None` on a unix socket.
     pub peer: Option<&'a HeaderValue>,
     /// The same as an element of `Forwarded`.
@@ -190,8 +192,19 @@ fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
             headers.insert(X_REQUEST_ID, forwarding.request_id.clone());
         }
         Trust::Trusted => {
-            append_hop(headers, &X_FORWARDED_FOR, forwarding.peer);
-            append_hop(headers, &FORWARDED, forwarding.forwarded);
+            // the proxy vouches for the header that it is known to write, and may have let the client
+            // write the other
+            for (name, hop) in
+                [(X_FORWARDED_FOR, forwarding.peer), (FORWARDED, forwarding.forwarded)]
+            {
+                if name != *forwarding.header && headers.contains_key(&name) {
+                    let client = forwarding.client.map(|client| element(&name, client));
+                    let client = client.and_then(|client| client.try_into().ok());
+                    headers.remove(&name);
+                    client.map(|client: HeaderValue| headers.insert(name.clone(), client));
+                }
+                append_hop(headers, &name, hop);
+            }
             let client = forwarding.client.and_then(|client| client.to_string().try_into().ok());
             if let Some(client) = client.or_else(|| forwarding.peer.cloned()) {
                 headers.insert(X_REAL_IP, client);
@@ -206,6 +219,15 @@ fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
             Trust::Untrusted => _ = headers.insert(X_FORWARDED_HOST, host),
             Trust::Trusted => insert_missing(headers, X_FORWARDED_HOST, &host),
         }
+    }
+}
+
+/// A client as an element of a forwarding header.
+fn element(name: &HeaderName, client: ClientAddr) -> String {
+    match client.ip() {
+        ip if *name != FORWARDED => ip.to_string(),
+        std::net::IpAddr::V4(ip) => format!("for={ip}"),
+        std::net::IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
     }
 }
 
@@ -349,6 +371,7 @@ mod tests {
         let forwarding = Forwarding {
             trust,
             client: Some(ClientAddr::new([203, 0, 113, 5].into())),
+            header: &X_FORWARDED_FOR,
             peer: Some(&peer),
             forwarded: Some(&element),
             proto: "http",

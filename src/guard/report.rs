@@ -19,7 +19,7 @@ use crate::policy::client::PeerAddr;
 use crate::policy::lockout::Standing;
 use crate::policy::route::ResponseSettings;
 use crate::rejection::page::Told;
-use crate::rejection::{Lockout, Rejection, Wanted, respond};
+use crate::rejection::{AnswerKind, Lockout, Rejection, Wanted, respond};
 use crate::store::Store;
 use crate::store::select::shown_network;
 
@@ -165,6 +165,9 @@ pub(super) fn tell(
         ..Details::default()
     };
     events::report(Name::Refused, about, details);
+    if rejection.kind() == AnswerKind::Error {
+        tracing::warn!(message = "the upstream did not answer", site = about.site, reason);
+    }
     response
 }
 

@@ -239,3 +239,17 @@ fn an_upstream_at_a_unix_socket_is_like_any_other() {
     client.send("GET / HTTP/1.0\r\n\r\n").answer();
     assert_eq!(upstream.requests()[2].get("host"), Some("localhost"));
 }
+
+#[test]
+fn of_two_chains_the_one_that_the_proxy_does_not_write_is_made_anew() {
+    let claims =
+        [("X-Forwarded-For", "6.6.6.6, 203.0.113.5"), ("Forwarded", "for=1.2.3.4;proto=https")];
+    let request = received("trusted_proxies: 127.0.0.1", &with(Ask::get("/"), &claims));
+    assert_eq!(request.get("x-forwarded-for"), Some("6.6.6.6, 203.0.113.5, 127.0.0.1"));
+    assert_eq!(request.get("forwarded"), Some("for=203.0.113.5, for=127.0.0.1;proto=http"));
+    let by_forwarded = "trusted_proxies: 127.0.0.1\nclient_address: { header: forwarded }";
+    let request = received(by_forwarded, &with(Ask::get("/"), &claims));
+    assert_eq!(request.get("x-forwarded-for"), Some("1.2.3.4, 127.0.0.1"));
+    let expected = "for=1.2.3.4;proto=https, for=127.0.0.1;proto=http";
+    assert_eq!(request.get("forwarded"), Some(expected));
+}

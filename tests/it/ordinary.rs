@@ -258,6 +258,9 @@ fn a_site_that_posts_everything_to_one_path_is_guarded_there_alone() {
             assert_eq!(upstream.requests().pop().unwrap().text(), form);
         }
     }
+    for text in ["Dear,\npassword\nis lost", "id;user;password\n1;2;3", "comment=hi;password&x=1"] {
+        assert_eq!(guard.ask(&Ask::new("POST", "/").body("text/plain", text)).status, 200);
+    }
     let body = vec![b'x'; 3 * MIB];
     assert_eq!(guard.ask(&Ask::new("POST", "/").body("image/png", &body)).status, 200);
     assert_eq!(guard.ask(&Ask::form("/", "user=alice&password=right")).status, 302);

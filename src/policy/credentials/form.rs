@@ -15,7 +15,9 @@ pub(super) fn read(text: &[u8], place: Place, name: &mut FoundName, sink: &mut d
     let other_end = |byte: &u8| matches!(byte, b';' | b'\r' | b'\n');
     if text.iter().any(other_end) {
         sink.next_reading();
-        for pair in text.split(|byte| *byte == b'&' || other_end(byte)) {
+        // a word by itself is text, and no field
+        let pairs = text.split(|byte| *byte == b'&' || other_end(byte));
+        for pair in pairs.filter(|pair| pair.contains(&b'=')) {
             read_pair(pair, place, name, sink);
         }
     }
