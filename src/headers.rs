@@ -271,9 +271,9 @@ pub fn close_after(headers: &mut HeaderMap) {
 
 /// Takes away what could change the shape of the answer, so that the outcome can be read from it:
 /// ranges (RFC 9110, section 14), conditions (section 13), codings (section 12.5.3) and deltas
-/// (RFC 3229), also under names that become theirs when `_` is read as `-`.
+/// (RFC 3229), and the misspelt `Referrer` by which Express finds the way back; also under names that become theirs when `_` is read as `-`.
 pub fn ask_for_plain_answer(headers: &mut HeaderMap) {
-    const SHAPING: [&str; 9] = [
+    const SHAPING: [&str; 10] = [
         "a-im",
         "accept-encoding",
         "if-match",
@@ -282,6 +282,7 @@ pub fn ask_for_plain_answer(headers: &mut HeaderMap) {
         "if-range",
         "if-unmodified-since",
         "range",
+        "referrer",
         "request-range",
     ];
     let shapes = |name: &&HeaderName| match name.as_str() {

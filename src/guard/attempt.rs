@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Response;
-use http::header::{HOST, HeaderMap, HeaderValue, REFERER, USER_AGENT};
+use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
 
 use super::answer::AnswerBody;
@@ -17,11 +17,11 @@ use super::plan::CountsAgent;
 use super::recognise::{Attempt, Writing};
 use super::seen::{Hold, MOST_OWNERS};
 use super::session::{Carried, Standing, referer, sessions_of};
+use super::target::vouch_for_referer;
 use super::{Shared, Visit};
 use crate::body::RequestBody;
 use crate::events::{self, About, Details, Name};
 use crate::headers::ask_for_plain_answer;
-use crate::link::Scheme;
 use crate::policy::client::ClientAddr;
 use crate::policy::credentials::{Basic, Username};
 use crate::policy::key::{Candidate, Counted, Fingerprint, Keyer, claim, subject};
@@ -64,7 +64,7 @@ impl Visit<'_> {
         let after = match case.writing {
             Writing::Fields(_) => {
                 ask_for_plain_answer(&mut parts.headers);
-                vouch_for_referer(&case.rule, self.downstream.link.scheme, &mut parts);
+                vouch_for_referer(&case.rule.rule.outcome, self.downstream.link.scheme, &mut parts);
                 if after == After::Tunnel { After::Reuse } else { after }
             }
             Writing::Basic => after,
@@ -344,25 +344,6 @@ fn candidate(keyer: &Keyer, username: &Username) -> Candidate {
         account: keyer.account(&username.account),
         shown: Some(cut(&shown, SHOWN_CHARS).into()),
         spelling: keyer.spelling(&username.raw),
-    }
-}
-
-/// Some applications answer a failure with the way back to where the client says it comes from.
-/// Where that would look like a success, it comes from the login itself.
-fn vouch_for_referer(rule: &LocalRule, scheme: Scheme, parts: &mut Parts) {
-    let outcome = &rule.rule.outcome;
-    if !outcome.go_by_location() {
-        return;
-    }
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let path = parts.uri.path();
-    let referers = parts.headers.get_all(REFERER);
-    let fooled = |referer: &HeaderValue| outcome.are_fooled_by(referer.as_bytes(), host, path);
-    if referers.iter().count() == 1 && !referers.iter().any(fooled) {
-        return;
-    }
-    if let Ok(own) = HeaderValue::try_from(format!("{}://{host}{path}", scheme.name())) {
-        parts.headers.insert(REFERER, own);
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Uri;
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue, LOCATION};
 
 use super::local::{LocalRule, LocalSite};
 use super::recognise::Writing;
@@ -14,7 +14,9 @@ use super::{Shared, Worker};
 use crate::events::About;
 use crate::policy::client::ClientAddr;
 use crate::policy::key::{Claim, Fingerprint};
+use crate::policy::outcome::location::Location;
 use crate::policy::outcome::{Asked, Challenged, Format};
+use crate::policy::path::routes;
 use crate::policy::route::Mode;
 
 /// Everything about an attempt that is needed after its request has gone upstream.
@@ -76,15 +78,28 @@ impl Case {
     }
 
     /// What its answer is held against.
-    pub(super) fn asked(&self) -> Asked<'_> {
+    pub(super) fn asked(&self, answer: &HeaderMap) -> Asked<'_> {
         Asked {
             host: self.asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
             path: self.asked.target.path(),
             path_as_written: self.asked.path_as_written,
+            leads_to_login: !self.asked.path_as_written && self.leads_to_login(answer),
             referer: self.asked.referer.as_ref().map(HeaderValue::as_bytes),
             format: self.asked.format,
             challenged: self.challenged(),
         }
+    }
+
+    /// Whether an answer leads to a login of this site.
+    fn leads_to_login(&self, answer: &HeaderMap) -> bool {
+        let Some(location) = answer.get(LOCATION) else { return false };
+        let host = self.asked.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let location = Location::resolve(location.as_bytes(), host, self.asked.target.path());
+        let Some(target) = &location.on_same_host else { return false };
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let is_login =
+            |path: &str| self.site.logins.find(path).is_ok_and(|found| !found.is_empty());
+        is_login(path) || routes(path, query).iter().any(|path| is_login(path))
     }
 
     fn challenged(&self) -> Challenged {

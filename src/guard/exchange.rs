@@ -261,7 +261,7 @@ async fn judge(
 ) -> (Judgement, Option<hyper::Error>) {
     let rules = &case.rule.rule.outcome;
     let (status, headers) = (parts.status, &parts.headers);
-    let head = Head { status, headers, asked: case.asked(), now: case.wall_for(headers) };
+    let head = Head { status, headers, asked: case.asked(headers), now: case.wall_for(headers) };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
         return (judgement, None);
     }

@@ -13,7 +13,7 @@ use super::local::LocalRule;
 use super::plan::{Late, ReadsBody};
 use crate::body::{BodyError, ClientBody, Prefix, RequestBody, Watched, read_prefix};
 use crate::policy::credentials::{
-    Carries, Credentials, Request, Scanner, Unreadable, holds, read, scannable,
+    Carries, Credentials, Request, Scanner, Unreadable, holds, is_wide_json, read, scannable,
 };
 use crate::policy::method::is_overridden_by;
 use crate::policy::outcome::Format;
@@ -194,6 +194,10 @@ impl<'a> Reading<'a> {
             Some(Arriving::Whole(bytes)) => RequestBody::Whole(Some(bytes)),
             Some(Arriving::Large { begun, rest }) => {
                 let scanners = scanners(&self.watching)?;
+                let first = begun.front().map_or(&b""[..], |first| first);
+                if !scanners.is_empty() && is_wide_json(first) {
+                    return Err(Rejection::BodyTooLarge);
+                }
                 if !scanners.is_empty() {
                     scannable(&self.request.headers).map_err(refusal)?;
                 }

@@ -11,7 +11,7 @@ use super::reading::{Reading, refusal};
 use crate::body::{ClientBody, RequestBody};
 use crate::policy::credentials::{Basic, Credentials, Request, Source, basic, read};
 use crate::policy::outcome::Format;
-use crate::policy::path::{Match, MatchKind, is_plain, routes};
+use crate::policy::path::{Match, MatchKind, PathPattern, is_plain, routes};
 use crate::policy::route::{Attempts, LoginRule, Spellings};
 use crate::rejection::Rejection;
 
@@ -104,7 +104,7 @@ pub async fn recognise(
         if (judged.is_none() || is_rival) && !is_basic_alone(&rule.rule) {
             let credentials = reading.judge(rule, matched).await;
             let credentials = unless_excused(rule, credentials, excuse)?.flatten();
-            let written = is_as_written(request, matched);
+            let written = is_as_written(&rule.rule, request, matched);
             match (&mut judged, credentials) {
                 (_, None) => {}
                 (Some((_, first, _)), Some(second)) => first.join(second),
@@ -154,7 +154,8 @@ fn matches(site: &LocalSite, request: &Parts) -> Result<Vec<Matched>, Rejection>
     let unclear = |_| Rejection::Unclear("the path can be read in too many ways");
     let mut found = site.logins.find(request.uri.path()).map_err(unclear)?;
     for path in routes(request.uri.path(), request.uri.query().unwrap_or_default()) {
-        for matched in site.logins.find(&path).map_err(unclear)? {
+        // a text to search for may look like a path of many meanings
+        for matched in site.logins.find(&path).unwrap_or_default() {
             if !found.iter().any(|known| known.value == matched.value) {
                 found.push(Match { kind: MatchKind::Extended, ..matched });
             }
@@ -167,7 +168,13 @@ fn matches(site: &LocalSite, request: &Parts) -> Result<Vec<Matched>, Rejection>
 type Matched = Match<(usize, Attempts)>;
 
 /// Whether a path is one that the pattern names, and nobody reads it otherwise.
-fn is_as_written<T>(request: &Parts, matched: &Match<T>) -> bool {
+fn is_as_written<T>(rule: &LoginRule, request: &Parts, matched: &Match<T>) -> bool {
+    let path = request.uri.path();
+    // for IIS the case of letters makes no difference, nor to where a redirect leads
+    let is_written = |pattern: &PathPattern| pattern.written.eq_ignore_ascii_case(path);
+    if rule.paths.iter().any(|(pattern, _)| is_written(pattern)) {
+        return true;
+    }
     match matched.kind {
         MatchKind::Exact | MatchKind::Template => true,
         MatchKind::Prefix => is_plain(request.uri.path()),

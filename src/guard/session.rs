@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::Visit;
 use super::local::LocalSite;
-use super::seen::Hold;
+use super::seen::{Hold, Owners};
 use crate::events::{self, About, Details, Name};
 use crate::policy::key::{Fingerprint, Keyer};
 use crate::policy::outcome::cookies::set_cookies;
@@ -115,8 +115,8 @@ impl Visit<'_> {
         let cookies = set_cookies(answer, shared.store.clock().wall_now());
         for name in site.rules().iter().filter_map(|rule| rule.rule.session_cookie.as_ref()) {
             let Ok(carried) = sessions_of(keyer, &site.site.name, request, name) else { continue };
-            let owners = carried.iter().find_map(|one| shared.seen.owners(one.session, now));
-            let Some(owners) = owners else { continue };
+            let owners = carried.iter().filter_map(|one| shared.seen.owners(one.session, now));
+            let Some(owners) = owners.reduce(join) else { continue };
             let set = cookies.iter().filter_map(|cookie| name.session(cookie.name, cookie.value?));
             for session in set {
                 let renewed = fingerprint(keyer, &site.site.name, &session);
@@ -150,6 +150,18 @@ impl Visit<'_> {
             about,
             Details { status: Some(code), ..Details::default() },
         );
+    }
+}
+
+/// Whoever owns one of two sessions that a request carries, those for certain first.
+fn join(one: Owners, other: Owners) -> Owners {
+    match (one.hold, other.hold) {
+        (Hold::Proven, Hold::Claimed) => one,
+        (Hold::Claimed, Hold::Proven) => other,
+        (Hold::Proven, Hold::Proven) | (Hold::Claimed, Hold::Claimed) => {
+            let all = one.accounts.iter().chain(other.accounts.iter()).copied();
+            Owners { accounts: all.collect(), hold: one.hold }
+        }
     }
 }
 

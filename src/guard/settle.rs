@@ -177,7 +177,7 @@ impl Case {
     fn looks(&self, parts: &Parts, cookies: &[SetCookie<'_>]) -> String {
         let mut looks = format!("status {}", parts.status.as_u16());
         if let Some(location) = parts.headers.get(LOCATION) {
-            let asked = self.asked();
+            let asked = self.asked(&parts.headers);
             let location = Location::resolve(location.as_bytes(), asked.host, asked.path);
             looks.push_str(", location ");
             looks.push_str(location.path().unwrap_or("on another host"));

@@ -1,11 +1,13 @@
 //! What a request asks for, and whether the guard vouches that the upstream will see the same.
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{HOST, REFERER, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::config::Bounds;
+use crate::link::Scheme;
+use crate::policy::outcome::OutcomeRules;
 use crate::rejection::Rejection;
 
 /// Gives a request the one form that goes upstream: an origin-form target and the host that it
@@ -44,6 +46,33 @@ pub fn vouch(parts: &mut Parts, bounds: &Bounds) -> Result<(), Rejection> {
         "*" if parts.method == Method::OPTIONS => Ok(()),
         target if target.starts_with('/') => Ok(()),
         _ => Err(Rejection::Unclear("the target is no path")),
+    }
+}
+
+/// Some applications answer a failure with the way back to where the client says it comes from.
+/// Where that would look like a success, it comes from the login itself.
+pub(super) fn vouch_for_referer(outcome: &OutcomeRules, scheme: Scheme, parts: &mut Parts) {
+    if !outcome.go_by_location() {
+        return;
+    }
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = parts.uri.path();
+    let referers = parts.headers.get_all(REFERER);
+    // what is no URL may be taken for none, and the way back from somewhere else
+    let is_url = |referer: &HeaderValue| {
+        let start = referer.as_bytes().iter().take(8).map(u8::to_ascii_lowercase);
+        let start: Vec<u8> = start.collect();
+        start.starts_with(b"http://") || start == b"https://"
+    };
+    let fooled = |referer: &HeaderValue| {
+        !is_url(referer) || outcome.are_fooled_by(referer.as_bytes(), host, path)
+    };
+    let lines = referers.iter().count();
+    if lines == 0 || (lines == 1 && !referers.iter().any(fooled)) {
+        return;
+    }
+    if let Ok(own) = HeaderValue::try_from(format!("{}://{host}{path}", scheme.name())) {
+        parts.headers.insert(REFERER, own);
     }
 }
 

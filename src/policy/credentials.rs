@@ -267,6 +267,12 @@ pub fn holds(when: &When, request: &Request<'_>, max_body: usize) -> Result<bool
     Ok(conditions.hold())
 }
 
+/// Whether a body begins like JSON in an encoding in which a scan would not see its fields.
+#[must_use]
+pub fn is_wide_json(beginning: &[u8]) -> bool {
+    json::beginning(beginning) == json::Beginning::Wide
+}
+
 /// Whether a body too large to be read may be scanned for late fields on its way instead.
 ///
 /// # Errors

@@ -111,6 +111,9 @@ pub struct Asked<'a> {
     /// Whether `path` is the one that the rule names, so that the upstream surely resolves against
     /// the same.
     pub path_as_written: bool,
+    /// Whether the answer leads to a login's path, in whatever spelling; only asked where the
+    /// request's own path was spelled otherwise.
+    pub leads_to_login: bool,
     /// The `Referer` it carried.
     pub referer: Option<&'a [u8]>,
     /// What its body was.
@@ -283,7 +286,7 @@ fn location_of(head: Head<'_>) -> Option<Location> {
     let location = Location::is_absolute(value);
     let location = location.then(|| Location::resolve(value, asked.host, asked.path))?;
     // back to the login, under the name by which it was asked for
-    (!location.is_back_at(asked.path)).then_some(location)
+    (!asked.leads_to_login && !location.is_back_at(asked.path)).then_some(location)
 }
 
 impl OutcomeRule {

@@ -14,6 +14,7 @@ mod json;
 mod methods;
 mod multipart;
 mod paths;
+mod redirects;
 mod state;
 mod usernames;
 

@@ -279,3 +279,53 @@ fn ordinary_requests_keep_their_upstream_connection() {
     }
     assert_eq!(upstream.connections(), 1);
 }
+
+#[test]
+fn remembered_credentials_in_cookies_are_no_attempts() {
+    let everywhere = SITE.replace("path: /login", "path: [/login, \"/*\"]");
+    let upstream = Upstream::hello();
+    let guard = Guard::start(&everywhere, &upstream);
+    for target in ["/page", "/login", "/profile"] {
+        for _ in 0..4 {
+            let ask = Ask::get(target).with("Cookie", "user=alice; password=0a1b2c");
+            assert_eq!(guard.ask(&ask).status, 200, "{target}");
+        }
+    }
+    assert_eq!(guard.metric("loginward_attempts_total", "") as u32, 0);
+}
+
+#[test]
+fn texts_in_which_a_fields_name_stands_are_no_attempts() {
+    let everywhere = SITE.replace("path: /login", "path: \"/*\"");
+    let upstream = Upstream::hello();
+    let guard = Guard::start(&everywhere, &upstream);
+    for (method, kind, body) in [
+        ("POST", "application/json", "{\"index\":{}}\n{\"message\":\"bad password\"}\n"),
+        ("PUT", "text/plain", "{{password}} template"),
+        ("PUT", "application/rtf", "{\\rtf1 my password}"),
+        ("PUT", "text/javascript", "{ let password; }"),
+    ] {
+        for _ in 0..3 {
+            assert_eq!(guard.ask(&Ask::new(method, "/x").body(kind, body)).status, 200, "{body}");
+        }
+    }
+    let search = "/?q=%E2%84%96%3Ba%2F%2F..%2F%2F%255c%253f%2523%25252f";
+    assert_eq!(guard.ask(&Ask::get(search)).status, 200);
+}
+
+#[test]
+fn a_right_login_at_a_path_in_another_case_is_right() {
+    let rule = SITE.replace("path: /login", "path: /login.aspx");
+    let rule = rule.replace(
+        "success: { status: [200, 302], set_cookie: session }",
+        "success: { status: 302, location: \"/app*\" }",
+    );
+    let upstream = Upstream::answering(
+        |_| "HTTP/1.1 302 Found\r\nLocation: app/home\r\nContent-Length: 0\r\n\r\n",
+    );
+    let guard = Guard::start(&rule, &upstream);
+    for _ in 0..3 {
+        assert_eq!(guard.ask(&Ask::form("/Login.aspx", "user=alice&password=right")).status, 302);
+    }
+    assert!(guard.events("login_failed").is_empty());
+}

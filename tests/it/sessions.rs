@@ -251,3 +251,20 @@ fn a_page_whose_path_resembles_the_logout_ends_nothing() {
         assert_eq!(["127.0.0.2", "127.0.0.3", "127.0.0.4"].map(from), [200, 200, 403], "{target}");
     }
 }
+
+#[test]
+fn a_renewed_session_belongs_to_its_owner_whatever_else_the_request_carries() {
+    let upstream = Upstream::answering(|request| match request.target.as_str() {
+        "/login" if request.text().contains("right") => {
+            "HTTP/1.1 302 Found\r\nSet-Cookie: sid=one\r\nContent-Length: 0\r\n\r\n".into()
+        }
+        "/page" => "HTTP/1.1 200 OK\r\nSet-Cookie: sid=two\r\nContent-Length: 0\r\n\r\n".into(),
+        _ => ok("wrong"),
+    });
+    let guard = Guard::start(SITES, &upstream);
+    assert_eq!(guard.client().log_in("bob", "right").status, 302);
+    guard.ask(&Ask::login("decoy", "x").with("Cookie", "sid=zz"));
+    guard.ask(&Ask::get("/page").with("Cookie", "SID=zz; sid=one"));
+    let from = |address| Client::from(address, &guard).ask(&code("000000", "two")).status;
+    assert_eq!(["127.0.0.2", "127.0.0.3", "127.0.0.4"].map(from), [200, 200, 403]);
+}

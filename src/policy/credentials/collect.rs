@@ -54,20 +54,18 @@ impl<'r> Collector<'r> {
         }
     }
 
-    /// Takes the names that cookies have, and the passwords that nothing else has. A cookie alone
-    /// is no password, since a site may call any of its cookies so.
+    /// Takes the names that cookies have; their passwords only where the request names somebody and
+    /// has none itself. Cookies alone are no attempt, since a site may call any of its cookies so.
     pub(super) fn fill_from(&mut self, cookies: Self) {
+        if self.passwords.is_empty() && !self.usernames.is_empty() {
+            self.passwords = cookies.passwords;
+        }
         for (source, name) in cookies.usernames {
             if !self.usernames.iter().any(|(_, known)| known.account == name.account) {
                 self.usernames.push((source, name));
             }
         }
         self.spellings += cookies.spellings;
-        if self.passwords.is_empty()
-            && (!self.usernames.is_empty() || self.rule.usernames.is_empty())
-        {
-            self.passwords = cookies.passwords;
-        }
     }
 
     /// Adds what `raw` names, found by the source at `source` of the rule.
@@ -142,7 +140,7 @@ impl Sink for Collector<'_> {
             Source::Form(field) | Source::Json(field) => {
                 name.is(field)
                     || (place == Place::Json && name.is_key(field.last_level()))
-                    || (place != Place::Json && self.rule.is_exact() && name.ends_in(field))
+                    || (self.rule.is_exact() && name.ends_in(field))
             }
             Source::Query(field) => place == Place::Query && name.is(field),
             Source::Header(_) | Source::Basic | Source::Path(_) => false,

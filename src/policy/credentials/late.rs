@@ -4,6 +4,7 @@ use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::lax::has_field;
 use super::{FieldName, Source};
 use crate::policy::route::LoginRule;
 
@@ -14,14 +15,14 @@ pub struct LateField {
     /// What a field's name may stand behind, with padding up to the end.
     opening: Regex,
     multipart: Regex,
-    /// The names without what separates their levels.
+    /// The last levels of the names.
     names: Vec<Box<str>>,
     /// The longest match of `field`, padding before the name not counted.
     window: usize,
 }
 
 /// Blanks, raw or encoded, that upstreams drop from around a name.
-const PAD: &str = r"(?:[ +\t\r\n\x0b\x0c]|%(?:20|09|0[abcd]))";
+const PAD: &str = r"(?:[ +!\t\r\n\x0b\x0c]|%(?:20|09|0[abcd]))";
 
 /// What may close a name.
 const END: &str = r"(?:[ +\]']|%(?:20|5d)){0,8}";
@@ -63,7 +64,7 @@ impl LateField {
             field: compile(&field)?,
             opening: compile(&opening)?,
             multipart: compile(MULTIPART)?,
-            names: fields.iter().map(|field| super::lax::bare(field.last_level()).into()).collect(),
+            names: fields.iter().map(|field| field.last_level().into()).collect(),
             window: longest * MAX_LETTER + 256,
         }))
     }
@@ -72,8 +73,7 @@ impl LateField {
     /// quotes, escapes or width.
     #[must_use]
     pub fn is_mentioned(&self, body: &[u8]) -> bool {
-        let plain = super::lax::plain(body);
-        self.names.iter().any(|name| plain.contains(&**name)) || self.field.is_match(body)
+        self.names.iter().any(|name| has_field(body, name)) || self.field.is_match(body)
     }
 
     /// A scan of one body.

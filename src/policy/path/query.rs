@@ -13,12 +13,16 @@ pub fn routes(path: &str, query: &str) -> Vec<String> {
         return Vec::new();
     }
     let (folder, script) = path.rsplit_once('/').unwrap_or(("", path));
-    if !(script.is_empty() || script.contains('.')) {
+    if !(script.is_empty() || script.contains('.') || script.eq_ignore_ascii_case("index")) {
         return Vec::new();
     }
     let below = |route: &str| format!("{folder}/{}", route.trim_start_matches('/'));
     let mut found = Vec::new();
-    let decode = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    // as PHP decodes a form
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_decode_str(&text).decode_utf8_lossy().trim().to_owned()
+    };
     if let Some(route) = query.split(['&', '?']).next().map(decode)
         && route.starts_with('/')
         && !route.contains('=')
@@ -26,8 +30,9 @@ pub fn routes(path: &str, query: &str) -> Vec<String> {
         found.push(below(&route));
     }
     for (name, value) in query.split(['&', ';']).filter_map(|pair| pair.split_once('=')) {
-        let name = decode(name).to_ascii_lowercase();
-        if ROUTES.contains(&&*name) && !value.is_empty() {
+        let name = decode(name).to_ascii_lowercase().replace('.', "_");
+        let name = name.split('\0').next().unwrap_or_default().trim();
+        if ROUTES.contains(&name) && !value.is_empty() {
             found.push(below(&decode(value)));
         }
     }
@@ -44,6 +49,11 @@ mod tests {
         assert_eq!(routes("/index.php", "/login&x=y"), ["/login"]);
         assert_eq!(routes("/shop/", "q=user/login"), ["/shop/user/login"]);
         assert_eq!(routes("/index.php", "a=b&ROUTE=%2flogin"), ["/login"]);
+        for query in ["%20q=login", "+q=+login", "q%00x=login+", "q=%20login"] {
+            assert_eq!(routes("/", query), ["/login"], "{query}");
+        }
+        assert_eq!(routes("/", ".url=login"), ["/login"]);
+        assert_eq!(routes("/index", "q=login"), ["/login"]);
         assert_eq!(routes("/page", "/login"), [""; 0]);
         assert_eq!(routes("/", "next=/login"), [""; 0]);
         assert_eq!(routes("/", ""), [""; 0]);

@@ -126,6 +126,7 @@ fn what_could_change_the_shape_of_an_answer_does_not_go_upstream() {
         ("Accept_Encoding", "gzip"),
         ("if_none_match", "*"),
         ("Request-Range", "bytes=0-10"),
+        ("Referrer", "http://shop.test/home"),
     ];
     let add = |ask: Ask| fields.iter().fold(ask, |ask, (name, value)| ask.with(name, value));
     for ask in [

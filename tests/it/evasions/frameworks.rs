@@ -154,6 +154,9 @@ fn model_binders_take_names_behind_a_prefix() {
     ] {
         sealed.stops(post("/login", form));
     }
+    let json =
+        r#"{"model":{"username":"victim","password":"x"},"username":"decoy","password":"x"}"#;
+    sealed.stops(typed("/login", "application/json", json));
     let nested = ONE
         .replace("form: username", "form: \"session[email]\"")
         .replace("form: password", "form: \"session[password]\"");
@@ -197,55 +200,16 @@ fn front_controllers_take_their_route_from_the_query() {
         "/?r=%2Flogin",
         "/index.php?s=/login",
         "/?_url=/login",
+        "/?.url=login",
+        "/?%20q=login",
+        "/?+q=+login+",
+        "/?q%00x=login",
+        "/index?q=login",
     ] {
         sealed.stops(post(target, GUESS));
     }
     sealed.passes(&Ask::form("/?next=/login", "a=b"));
     sealed.passes(&Ask::form("/?q=login", "a=b"));
-}
-
-#[test]
-fn an_application_that_answers_with_relative_redirects_is_not_confused_by_paths() {
-    const RELATIVE: &str = r#"
-lockout: { limits: { by: ip_address, failures: 2, cool_off: 10m } }
-sites:
-  - upstream: "{UPSTREAM}"
-    logins:
-      - path: /login.php
-        username: { form: username }
-        password: { form: password }
-        outcome: { success: { status: 302, location: "/app*" } }
-"#;
-    for location in ["login.php?error=1", "?error=1", "./login.php", ""] {
-        let upstream = Upstream::answering(move |_| {
-            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
-        });
-        let guard = Guard::start(RELATIVE, &upstream);
-        for target in [
-            "/app//../login.php",
-            "/app/..%2flogin.php",
-            "/app/..;/login.php",
-            "/app/%2e%2e/login.php",
-            "/app.php/login.php",
-            "/app/../login.php",
-        ] {
-            guard.client().send(post(target, GUESS)).answer_head();
-        }
-        assert_eq!(upstream.hits(), 2, "{location:?}");
-    }
-}
-
-#[test]
-fn nothing_is_inferred_where_the_path_was_spelled_otherwise() {
-    const INFERRED: &str = "HTTP/1.1 302 Found\r\nLocation: /account\r\nSet-Cookie: flash=1\r\nContent-Length: 0\r\n\r\n";
-    let upstream = Upstream::answering(|_| INFERRED);
-    let rule = ONE.replace("path: /login", "path: /account");
-    let guard =
-        Guard::start(&rule.replace("status: 302", "status: 302, location: \"/home*\""), &upstream);
-    for target in ["//account", "/account;x", "/x/../account", "/account/."] {
-        guard.client().send(post(target, GUESS)).answer_head();
-    }
-    assert_eq!(upstream.hits(), 1);
 }
 
 #[test]
@@ -285,46 +249,6 @@ fn databases_that_cannot_store_a_name_whole_are_no_way_round() {
     assert_eq!(guard.ask(&fox).verdict(), (403, "locked"), "a name of one sign is one, too");
     let owl = Ask::new("POST", "/login").body(FORM, "username=%F0%9F%A6%89&password=right");
     assert_eq!(guard.ask(&owl).status, 302);
-}
-
-#[test]
-fn laravel_sends_clients_back_to_where_they_say_they_come_from() {
-    const BACK: &str = r#"
-lockout: { limits: { by: ip_address, failures: 2, cool_off: 10m } }
-sites:
-  - upstream: "{UPSTREAM}"
-    logins:
-      - path: /login
-        username: { form: username }
-        password: { form: password }
-        outcome: { success: { status: 302, location: /home, set_cookie: laravel_session } }
-"#;
-    let upstream = Upstream::answering(|request| {
-        let back = request
-            .fields
-            .all("referer")
-            .last()
-            .map_or_else(|| "/home".to_owned(), ToString::to_string);
-        format!(
-            "HTTP/1.1 302 Found\r\nLocation: {back}\r\nSet-Cookie: laravel_session=1\r\nContent-Length: 0\r\n\r\n"
-        )
-    });
-    let guard = Guard::start(BACK, &upstream);
-    let with = |referers: &[&str]| {
-        let ask = Ask::form("/login", GUESS);
-        guard.ask(&referers.iter().fold(ask, |ask, referer| ask.with("Referer", referer)))
-    };
-    with(&["http://shop.test/home"]);
-    with(&["http://shop.test/login", "/home"]);
-    with(&[]);
-    with(&["http://SHOP.test:80/home#x"]);
-    assert_eq!(upstream.hits(), 2);
-    let sent = upstream.requests();
-    assert!(sent.iter().all(|request| request.get("referer") == Some("http://shop.test/login")));
-    let guard = Guard::start(BACK, &upstream);
-    guard.ask(&Ask::form("/login", GUESS).with("Referer", "http://shop.test/login?next=%2Fhome"));
-    let request = upstream.requests().pop().unwrap();
-    assert_eq!(request.get("referer"), Some("http://shop.test/login?next=%2Fhome"), "as it came");
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn json_is_read_whatever_it_is_called() {
     check(JSON, r#"{"username":12345}"#, "12345", 1);
     check(JSON, r#"{"username":12345.0}"#, "12345", 1);
     check(JSON, r#"{"username":null,"password":null}"#, "", 1);
-    check(JSON, r#"{"data":{"username":"x"}}"#, "", 1);
+    // a model binder may be asked for `data`
+    check(JSON, r#"{"data":{"username":"x"}}"#, "x", 1);
     // Go's decoder stops behind the first document
     check(FORM, r#"{"username":"victim"}&username=decoy"#, "victim decoy", 1);
     check("application/x-ndjson", "{\"a\":1}\n{\"username\":\"v\"}", "v", 1);
