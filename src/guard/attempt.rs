@@ -50,6 +50,9 @@ impl Visit<'_> {
         };
         self.notice_strangers_claims(site, &parts.headers);
         let bytes = attempt.body.held();
+        if let Err(rejection) = self.vouch(&attempt, &mut parts) {
+            return self.refuse_attempt(site, parts, attempt, rejection).await;
+        }
         let carried = match self.sessions(site, &parts, &attempt) {
             Ok(carried) => carried,
             Err(rejection) => return self.refuse_attempt(site, parts, attempt, rejection).await,
@@ -64,7 +67,6 @@ impl Visit<'_> {
         let after = match case.writing {
             Writing::Fields(_) => {
                 ask_for_plain_answer(&mut parts.headers);
-                vouch_for_referer(&case.rule.rule.outcome, self.downstream.link.scheme, &mut parts);
                 if after == After::Tunnel { After::Reuse } else { after }
             }
             Writing::Basic => after,
@@ -80,6 +82,17 @@ impl Visit<'_> {
         }
         response.body_mut().belong_to(self.downstream);
         Ok(self.pass_on(response))
+    }
+
+    /// A form's attempt says where it comes from in one way, which is not taken for a success.
+    fn vouch(&self, attempt: &Attempt, parts: &mut Parts) -> Result<(), Rejection> {
+        match attempt.writing {
+            Writing::Basic => Ok(()),
+            Writing::Fields(_) => {
+                let by = (self.downstream.link.scheme, self.trust);
+                vouch_for_referer(&attempt.rule.rule.outcome, by, parts)
+            }
+        }
     }
 
     /// Refuses an attempt that cannot be charged to anybody; in `monitor` mode it goes on as if it

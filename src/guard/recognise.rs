@@ -100,7 +100,9 @@ pub async fn recognise(
             takes_basic = takes_basic.or_else(|| Some(Rc::clone(rule)));
         }
         // where two rules of a path have conditions, the upstream may see those of either hold
-        let is_rival = judged.is_some() && rule.rule.when.is_narrow();
+        let is_rival = judged
+            .as_ref()
+            .is_some_and(|(first, ..)| first.rule.when.is_narrow() || rule.rule.when.is_narrow());
         if (judged.is_none() || is_rival) && !is_basic_alone(&rule.rule) {
             let credentials = reading.judge(rule, matched).await;
             let credentials = unless_excused(rule, credentials, excuse)?.flatten();

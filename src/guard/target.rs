@@ -6,6 +6,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::config::Bounds;
+use crate::headers::Trust;
 use crate::link::Scheme;
 use crate::policy::outcome::OutcomeRules;
 use crate::rejection::Rejection;
@@ -51,12 +52,22 @@ pub fn vouch(parts: &mut Parts, bounds: &Bounds) -> Result<(), Rejection> {
 
 /// Some applications answer a failure with the way back to where the client says it comes from.
 /// Where that would look like a success, it comes from the login itself.
-pub(super) fn vouch_for_referer(outcome: &OutcomeRules, scheme: Scheme, parts: &mut Parts) {
+///
+/// # Errors
+///
+/// When it says so more than once.
+pub(super) fn vouch_for_referer(
+    outcome: &OutcomeRules,
+    (scheme, trust): (Scheme, Trust),
+    parts: &mut Parts,
+) -> Result<(), Rejection> {
     if !outcome.go_by_location() {
-        return;
+        return Ok(());
     }
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let path = parts.uri.path();
+    let proto = parts.headers.get("x-forwarded-proto").filter(|_| trust == Trust::Trusted);
+    let proto = proto.map(HeaderValue::as_bytes);
     let referers = parts.headers.get_all(REFERER);
     // what is no URL may be taken for none, and the way back from somewhere else
     let is_url = |referer: &HeaderValue| {
@@ -67,13 +78,32 @@ pub(super) fn vouch_for_referer(outcome: &OutcomeRules, scheme: Scheme, parts: &
     let fooled = |referer: &HeaderValue| {
         !is_url(referer) || outcome.are_fooled_by(referer.as_bytes(), host, path)
     };
-    let lines = referers.iter().count();
-    if lines == 0 || (lines == 1 && !referers.iter().any(fooled)) {
-        return;
+    if referers.iter().count() > 1 {
+        return Err(Rejection::Unclear("more than one Referer field"));
     }
-    if let Ok(own) = HeaderValue::try_from(format!("{}://{host}{path}", scheme.name())) {
+    if !referers.iter().any(fooled) {
+        return Ok(());
+    }
+    // the page that it comes from was fetched in the same way, as far as that can be told
+    let of_client = referers.iter().next().filter(|referer| is_url(referer));
+    let is_secure = of_client.is_some_and(|referer| {
+        referer.as_bytes().get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"https"))
+    });
+    let scheme = match (of_client, proto) {
+        (Some(_), _) => {
+            if is_secure {
+                "https"
+            } else {
+                "http"
+            }
+        }
+        (None, Some(b"https")) => "https",
+        (None, _) => scheme.name(),
+    };
+    if let Ok(own) = HeaderValue::try_from(format!("{scheme}://{host}{path}")) {
         parts.headers.insert(REFERER, own);
     }
+    Ok(())
 }
 
 /// RFC 9112, section 6.1: what is not exactly `chunked` is framed by guesswork.

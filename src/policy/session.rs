@@ -9,6 +9,9 @@ use super::glob::{Case, Glob};
 /// Requests with more cookies that may be sessions are not a browser's.
 const MOST_SESSIONS: usize = 32;
 
+/// What stands before a dot is a session by itself only if it is as long as one.
+const SHORTEST: usize = 12;
+
 /// The names of cookies that are sessions, in which `*` stands for any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionName(Glob);
@@ -46,7 +49,8 @@ impl SessionName {
     #[must_use]
     pub fn session(&self, name: &[u8], value: &[u8]) -> Option<Session> {
         let name = fold_name(name);
-        self.0.matches(&name).then(|| Session { name, value: fold_value(value) })
+        let own = value.split(|byte| *byte == b'!').next().unwrap_or_default();
+        self.0.matches(&name).then(|| Session { name, value: fold_value(own) })
     }
 
     /// The sessions that a request carries, each once.
@@ -58,8 +62,12 @@ impl SessionName {
         let mut sessions: Vec<Session> = Vec::new();
         let mut add = |pair: &[u8]| {
             let Some((name, value)) = name_and_value(pair) else { return Ok(()) };
-            let new = self.session(name, value).filter(|session| !sessions.contains(session));
-            sessions.extend(new);
+            // what stands behind a `!` is a server for WebLogic, and for lax decoders nothing
+            let whole: Vec<u8> = value.iter().copied().filter(|byte| *byte != b'!').collect();
+            for value in [value, &whole] {
+                let new = self.session(name, value).filter(|new| !sessions.contains(new));
+                sessions.extend(new);
+            }
             if sessions.len() > MOST_SESSIONS { Err(TooMany) } else { Ok(()) }
         };
         let lines = headers.get_all(COOKIE).iter();
@@ -95,7 +103,9 @@ fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn fold_name(name: &[u8]) -> Box<[u8]> {
     let decoded = percent_decode(name.trim_ascii());
-    decoded.map(|byte| if byte == b'.' { b'_' } else { byte.to_ascii_lowercase() }).collect()
+    decoded
+        .map(|byte| if b". [".contains(&byte) { b'_' } else { byte.to_ascii_lowercase() })
+        .collect()
 }
 
 /// Without quotes and escapes: those of Python, `\"` and `\101`, and of URLs.
@@ -118,8 +128,12 @@ fn fold_value(value: &[u8]) -> Box<[u8]> {
             }
         };
     }
+    // which server has it stands behind the last dot for Jetty
+    let id = &*unquoted;
+    let dot = id.iter().rposition(|byte| *byte == b'.').filter(|at| *at >= SHORTEST);
+    let id = id.get(..dot.unwrap_or(id.len())).unwrap_or_default();
     // lax decoders of base64 drop what is none of its letters
-    let letters = percent_decode(&unquoted).filter(u8::is_ascii_alphanumeric);
+    let letters = percent_decode(id).filter(u8::is_ascii_alphanumeric);
     letters.map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
@@ -148,12 +162,19 @@ mod tests {
             "PHPSESSID=\"\\abc/1\"",
             "phpsessid=ABC/1",
             "%50HPSESSID=abc/1",
+            "PHPSESSID =abc/1",
             "a=b, PHPSESSID=abc/1",
         ] {
             assert_eq!(carried(&[line]), plain, "{line}");
         }
         assert_eq!(carried(&["a=b", "PHPSESSID=abc/1", "PHPSESSID=%61bc/1"]), plain);
         assert_ne!(carried(&["PHPSESSID=abc/2"]), plain);
+        let long = carried(&["PHPSESSID=node0abcdefgh12"]);
+        for line in ["node0abcdefgh12.x1", "node0abcdefgh12!a!b", "node0!abcde!fgh12"] {
+            let sessions = carried(&[&format!("PHPSESSID={line}")]).expect("few");
+            let is_known = sessions.contains(&long.as_ref().expect("few")[0]);
+            assert!(is_known, "{line}");
+        }
         for target in ["/x;phpsessid=abc1", "/x;a=b;PHPSESSID=abc1/y", "/x?a=b&PHPSESSID=%61bc1"] {
             let uri = Uri::from_static(target);
             let carried = SessionName::new("PHPSESSID").carried(&HeaderMap::new(), &uri);

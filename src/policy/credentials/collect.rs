@@ -137,11 +137,13 @@ impl<'r> Collector<'r> {
 impl Sink for Collector<'_> {
     fn field(&mut self, Field { place, name, value }: Field<'_>) {
         let fits = |source: &Source| match source {
-            Source::Form(field) | Source::Json(field) => {
+            Source::Form(field) if self.rule.is_exact() => {
                 name.is(field)
+                    || name.ends_in(field)
                     || (place == Place::Json && name.is_key(field.last_level()))
-                    || (self.rule.is_exact() && name.ends_in(field))
             }
+            Source::Json(field) if self.rule.is_exact() => name.is(field) || name.ends_in(field),
+            Source::Form(field) | Source::Json(field) => name.is(field),
             Source::Query(field) => place == Place::Query && name.is(field),
             Source::Header(_) | Source::Basic | Source::Path(_) => false,
         };

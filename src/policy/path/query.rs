@@ -3,7 +3,8 @@
 use percent_encoding::percent_decode_str;
 
 /// Parameters that hold a route: Drupal, Yii, `OpenCart`, `ThinkPHP`, Phalcon and their like.
-const ROUTES: [&str; 8] = ["q", "r", "s", "route", "url", "_url", "path", "path_info"];
+const ROUTES: [&str; 10] =
+    ["q", "r", "rt", "s", "route", "_route_", "url", "_url", "path", "path_info"];
 
 /// The paths that a front controller at `path` may take from `query`: all of it, as `CodeIgniter`
 /// does (`/?/login`), or one of its parameters (`/?q=user/login`). A site's own pages have none.

@@ -87,7 +87,7 @@ sites:
         guard.ask(&referers.iter().fold(ask, |ask, referer| ask.with("Referer", referer)))
     };
     with(&["http://shop.test/home"]);
-    with(&["http://shop.test/login", "/home"]);
+    assert_eq!(with(&["http://shop.test/login", "/home"]).verdict(), (400, "refused"));
     with(&["http://SHOP.test:80/home#x"]);
     with(&[""]);
     with(&["0"]);
@@ -99,4 +99,31 @@ sites:
     guard.ask(&Ask::form("/login", GUESS).with("Referer", "http://shop.test/login?next=%2Fhome"));
     let request = upstream.requests().pop().unwrap();
     assert_eq!(request.get("referer"), Some("http://shop.test/login?next=%2Fhome"), "as it came");
+}
+
+#[test]
+fn the_way_back_of_a_browser_behind_a_proxy_stays_secure() {
+    const SECURE: &str = r#"
+trusted_proxies: 127.0.0.1
+sites:
+  - upstream: "{UPSTREAM}"
+    logins:
+      - path: /app/password
+        username: { form: username }
+        password: { form: password }
+        outcome: { success: { status: 302, location: "/app*" } }
+"#;
+    let upstream = Upstream::hello();
+    let guard = Guard::start(SECURE, &upstream);
+    let ask = |referer: Option<&str>| {
+        let ask = Ask::form("/app/password", GUESS).with("X-Forwarded-Proto", "https");
+        let ask = ask.with("X-Forwarded-For", "203.0.113.9");
+        guard.ask(&referer.into_iter().fold(ask, |ask, referer| ask.with("Referer", referer)));
+        upstream.requests().pop().unwrap().get("referer").map(str::to_owned)
+    };
+    let own = Some("https://shop.test/app/password".to_owned());
+    assert_eq!(ask(Some("https://shop.test/app/settings")), own);
+    assert_eq!(ask(Some("0")), own);
+    assert_eq!(ask(None), None);
+    assert_eq!(ask(Some("https://shop.test/other")).as_deref(), Some("https://shop.test/other"));
 }
