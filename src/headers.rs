@@ -46,6 +46,12 @@ pub struct Forwarding<'a> {
     pub request_id: &'a HeaderValue,
 }
 
+impl Forwarding<'_> {
+    fn is_peer(&self, client: ClientAddr) -> bool {
+        self.peer.is_some_and(|peer| peer.as_bytes() == client.to_string().as_bytes())
+    }
+}
+
 /// What kind of field a name is, as far as it is not simply passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -197,8 +203,9 @@ fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
             for (name, hop) in
                 [(X_FORWARDED_FOR, forwarding.peer), (FORWARDED, forwarding.forwarded)]
             {
-                if name != *forwarding.header && headers.contains_key(&name) {
-                    let client = forwarding.client.map(|client| element(&name, client));
+                if name != *forwarding.header {
+                    let client = forwarding.client.filter(|client| !forwarding.is_peer(*client));
+                    let client = client.map(|client| element(&name, client));
                     let client = client.and_then(|client| client.try_into().ok());
                     headers.remove(&name);
                     client.map(|client: HeaderValue| headers.insert(name.clone(), client));

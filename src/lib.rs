@@ -35,7 +35,7 @@
 //!
 //! [`clock`] and [`alarm`] are the time. [`policy`] decides: pure functions, with the time as an
 //! argument. [`config`] turns what the operator wrote into settings that are valid by construction.
-//! [`store`] applies decisions to counters, one attempt at a time. [`stream`], [`link`], [`body`],
+//! [`tls`] loads certificates. [`store`] applies decisions to counters, one attempt at a time. [`stream`], [`link`], [`body`],
 //! [`headers`] and [`upstream`] are what HTTP needs on both sides. [`rejection`] makes our own
 //! answers. [`metrics`] counts and [`events`] names everything that is reported. [`guard`] carries
 //! a request through all of that. [`server`] accepts connections, [`log`] writes lines and [`cli`]

@@ -145,15 +145,25 @@ fn serve(settings: Settings, warnings: &[Problem]) -> u8 {
     OK
 }
 
-/// Waits for SIGTERM or SIGINT; returns which it was.
+/// Waits for SIGTERM or SIGINT; returns which it was. A SIGHUP, by which others are told to reload,
+/// must not end a guard and all its lockouts.
 pub async fn until_told() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
         return std::future::pending().await;
     };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return "SIGTERM",
+            _ = interrupt.recv() => return "SIGINT",
+            _ = hang_up.recv() => {
+                let message = "SIGHUP: this version does not reload; restart it to change settings";
+                tracing::warn!(message);
+            }
+        }
     }
 }

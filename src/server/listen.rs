@@ -214,7 +214,10 @@ pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch:
         match accepted {
             Ok((stream, peer)) => begin(stream, peer, tls.as_ref(), &worker),
             // out of file descriptors, most likely: others must end first
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => {
+                tracing::warn!(message = "a connection could not be accepted", error = %error);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
     }
 }

@@ -253,3 +253,13 @@ fn of_two_chains_the_one_that_the_proxy_does_not_write_is_made_anew() {
     let expected = "for=1.2.3.4;proto=https, for=127.0.0.1;proto=http";
     assert_eq!(request.get("forwarded"), Some(expected));
 }
+
+#[test]
+fn an_upstream_learns_the_client_from_either_chain() {
+    let claims = [("X-Forwarded-For", "203.0.113.5")];
+    let request = received("trusted_proxies: 127.0.0.1", &with(Ask::get("/"), &claims));
+    assert_eq!(request.get("forwarded"), Some("for=203.0.113.5, for=127.0.0.1;proto=http"));
+    let request = received("trusted_proxies: 127.0.0.1", &Ask::get("/"));
+    assert_eq!(request.get("forwarded"), Some("for=127.0.0.1;proto=http"));
+    assert_eq!(request.get("x-forwarded-for"), Some("127.0.0.1"));
+}

@@ -20,6 +20,15 @@ fn slow(gate: &Gate) -> Upstream {
 }
 
 #[test]
+fn a_hang_up_signal_ends_nothing() {
+    let upstream = Upstream::hello();
+    let guard = Guard::start("", &upstream);
+    guard.hang_up();
+    guard.wait_for("advice", |event| event.get("msg").contains("SIGHUP"));
+    assert_eq!(guard.client().get("/").status, 200);
+}
+
+#[test]
 fn what_is_under_way_is_finished_before_it_ends() {
     let gate = Gate::closed();
     let upstream = slow(&gate);

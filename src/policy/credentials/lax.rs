@@ -38,7 +38,9 @@ fn plain(body: &[u8]) -> String {
 /// `text` folded, with one blank for whatever is no letter, digit, `:` or `=`.
 fn words(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
-    let upper = text.nfkc().flat_map(char::to_uppercase);
+    // a letter may become eighteen, of which none is a name's
+    let plain = text.chars().flat_map(|c| std::iter::once(c).nfkc().take(2));
+    let upper = plain.flat_map(char::to_uppercase);
     for c in upper.flat_map(char::to_lowercase) {
         match c {
             ':' | '=' => {

@@ -162,6 +162,11 @@ impl Guard {
         self.signal("-TERM");
     }
 
+    /// Tells it what others take for an order to reload.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
     /// Holds it still while `meanwhile` happens, so that it finds out about all of it at once.
     pub fn paused<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
         self.signal("-STOP");
