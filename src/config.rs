@@ -22,6 +22,7 @@ mod path;
 mod process;
 mod reader;
 mod response;
+mod restart;
 mod scalar;
 mod site;
 mod source;

@@ -13,6 +13,7 @@ pub mod plan;
 mod reading;
 pub mod recognise;
 pub mod report;
+pub mod rollout;
 pub mod seen;
 pub mod session;
 pub mod settle;
@@ -30,7 +31,7 @@ use http::{Request, Response};
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::case::Case;
-use crate::guard::local::{LocalRule, LocalSite};
+use crate::guard::local::{LocalPlan, LocalRule, LocalSite};
 use crate::guard::recognise::{Recognised, recognise};
 use crate::headers::{self, Trust};
 use crate::policy::client::{ClientAddr, Identity, identify};
@@ -41,6 +42,8 @@ pub use worker::{Shared, Worker};
 /// One request and everything that is known of where it comes from.
 struct Visit<'a> {
     worker: &'a Rc<Worker>,
+    /// What is served and how, as it was when the request began.
+    plan: &'a Rc<LocalPlan>,
     downstream: &'a Rc<Downstream>,
     /// The client; `None` where a trusted proxy did not tell.
     client: Option<ClientAddr>,
@@ -62,7 +65,8 @@ pub async fn answer(
     request: Request<ClientBody>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
-    let visit = Visit::new(&worker, &downstream, &parts);
+    let plan = worker.serving();
+    let visit = Visit::new((&worker, &plan), &downstream, &parts);
     let asked = visit.asked(&parts);
     let (site, answered) = match visit.site(&mut parts) {
         Ok(site) => (Some(&**site), visit.way(site, parts, body).await),
@@ -80,8 +84,12 @@ pub async fn answer(
 }
 
 impl<'a> Visit<'a> {
-    fn new(worker: &'a Rc<Worker>, downstream: &'a Rc<Downstream>, parts: &Parts) -> Self {
-        let rules = &worker.shared.plan.settings.clients;
+    fn new(
+        (worker, plan): (&'a Rc<Worker>, &'a Rc<LocalPlan>),
+        downstream: &'a Rc<Downstream>,
+        parts: &Parts,
+    ) -> Self {
+        let rules = &plan.settings.clients;
         let peer = downstream.link.peer;
         let client = match identify(rules, peer, &parts.headers) {
             Identity::Known(client) => Some(client),
@@ -89,7 +97,7 @@ impl<'a> Visit<'a> {
         };
         let trust = if rules.trusted.trusts(peer) { Trust::Trusted } else { Trust::Untrusted };
         let wanted = Wanted::by(&parts.headers);
-        Self { worker, downstream, client, trust, wanted, case: RefCell::default() }
+        Self { worker, plan, downstream, client, trust, wanted, case: RefCell::default() }
     }
 
     /// What the request asks for, and which site answers for that.
@@ -97,12 +105,10 @@ impl<'a> Visit<'a> {
         if self.downstream.link.is_doubly_framed() {
             return Err(Rejection::Unclear("both Content-Length and Transfer-Encoding"));
         }
-        let plan = &self.worker.shared.plan;
-        target::vouch(parts, &plan.settings.bounds)?;
+        target::vouch(parts, &self.plan.settings.bounds)?;
         let host = parts.headers.get(http::header::HOST);
         let host = host.map(|host| host.to_str().unwrap_or_default());
-        let site = plan.site(host).and_then(|number| self.worker.sites.get(number));
-        site.ok_or(Rejection::NoSuchSite)
+        self.plan.site(host).ok_or(Rejection::NoSuchSite)
     }
 
     async fn way(
@@ -116,7 +122,7 @@ impl<'a> Visit<'a> {
         if !site.closed.find(parts.uri.path()).map_err(unclear)?.is_empty() {
             return Err(Rejection::Closed);
         }
-        let timeouts = self.worker.shared.plan.settings.timeouts;
+        let timeouts = self.plan.settings.timeouts;
         let slowest = timeouts.login_body.min(timeouts.body);
         let excuse = |rule: &LocalRule, why: &Rejection| self.excuse(site, rule, why);
         match recognise(site, &parts, body, (slowest, &excuse)).await? {

@@ -48,6 +48,10 @@
 //! what was seen of sessions, and nothing else. A login exchange runs inside its client's request
 //! and is handed to its thread only when the client goes away.
 //!
+//! Other settings become another plan, of which each thread makes its own share
+//! ([`guard::rollout`]). A request keeps the share that it began with, and a new one finds the
+//! counters, the connections to applications and what was seen of sessions as they were.
+//!
 //! # Invariants
 //!
 //! - **No guess is free.** Failures that reached the upstream and places held never exceed a

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::alarm::{Alarm, Alarms};
+use crate::config::Timeouts;
 use crate::policy::client::PeerAddr;
 
 /// What a connection is doing.
@@ -105,6 +106,20 @@ pub struct LinkLimits {
     pub answer: Duration,
     /// To take any more of an answer.
     pub send: Duration,
+}
+
+impl LinkLimits {
+    /// Those of `timeouts`.
+    #[must_use]
+    pub const fn of(timeouts: &Timeouts) -> Self {
+        Self {
+            idle: timeouts.idle,
+            head: timeouts.head,
+            body: timeouts.body,
+            answer: timeouts.response_head,
+            send: timeouts.send,
+        }
+    }
 }
 
 impl Link {
@@ -231,7 +246,7 @@ impl Drop for Link {
 #[derive(Debug)]
 pub struct Links {
     all: Rc<AllLinks>,
-    limits: LinkLimits,
+    limits: Cell<LinkLimits>,
 }
 
 #[derive(Debug, Default)]
@@ -244,7 +259,12 @@ impl Links {
     /// No connections yet.
     #[must_use]
     pub fn new(limits: LinkLimits) -> Self {
-        Self { all: Rc::default(), limits }
+        Self { all: Rc::default(), limits: Cell::new(limits) }
+    }
+
+    /// Connections that begin from now on may take so long.
+    pub fn set_limits(&self, limits: LinkLimits) {
+        self.limits.set(limits);
     }
 
     /// A connection from `peer` begins; it must say something in time.
@@ -262,7 +282,8 @@ impl Links {
             PeerAddr::Unix => (None, value(format!("for=unknown;proto={proto}"))),
         };
         let alarm = alarms.begin();
-        alarm.set(self.limits.head);
+        let limits = self.limits.get();
+        alarm.set(limits.head);
         self.all.count.set(self.all.count.get() + 1);
         Rc::new(Link {
             peer,
@@ -277,7 +298,7 @@ impl Links {
             starving: Cell::new(false),
             doubly_framed: Cell::new(None),
             hungry: RefCell::default(),
-            limits: self.limits,
+            limits,
             all: Rc::clone(&self.all),
         })
     }

@@ -7,6 +7,7 @@ pub mod connection;
 mod framing;
 pub mod health;
 pub mod listen;
+pub mod reload;
 pub mod socket;
 
 use std::io;
@@ -23,6 +24,7 @@ use crate::alarm::SWEEP;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::guard::plan::Plan;
+use crate::guard::rollout::{Plans, Rollout};
 use crate::guard::seen::Seen;
 use crate::guard::{Shared, Worker};
 use crate::metrics::Metrics;
@@ -109,9 +111,9 @@ impl Server {
             None => (None, None),
         };
         let bound = listeners.bound.clone();
-        let plan = Plan::new(settings, &store, &metrics);
+        let plans = Plans::new(Plan::new(settings, &store, &metrics, None));
         let shared = Arc::new(Shared {
-            plan,
+            plans,
             store,
             detached,
             metrics,
@@ -163,6 +165,12 @@ impl Server {
         &self.shared
     }
 
+    /// Serves by other settings from now on; what they cannot change while it runs stays. Requests
+    /// that are under way end as they began. Returns what tells when every worker has heard.
+    pub fn reload(&self, settings: Settings) -> Rollout {
+        reload::apply(&self.shared, settings)
+    }
+
     /// Accepts no more, finishes what is here within the configured time, and ends.
     pub fn stop(self) {
         self.stop.send_replace(Stage::Drain);
@@ -195,9 +203,10 @@ async fn serve(
     (listeners, shared, keyer): (Vec<Listener>, Arc<Shared>, Keyer),
     mut stopping: watch::Receiver<Stage>,
 ) {
-    let timeouts = shared.plan.settings.timeouts;
     let clock = Clock::system();
-    let worker = Rc::new(Worker::new(Arc::clone(&shared), keyer, clock.now()));
+    let mut plans = shared.plans.follow();
+    let first = (Arc::clone(&shared), &plans.now());
+    let worker = Rc::new(Worker::new(first, keyer, clock.now()));
     for listener in listeners {
         let worker = Rc::clone(&worker);
         let stopping = stopping.clone();
@@ -208,6 +217,7 @@ async fn serve(
     loop {
         tokio::select! {
             _ = sweep.tick() => worker.sweep(clock.now()),
+            rollout = plans.next() => worker.adopt(&rollout),
             changed = stopping.wait_for(|stage| *stage == Stage::Drain) => {
                 drop(changed);
                 break;
@@ -215,7 +225,7 @@ async fn serve(
         }
     }
     worker.drain();
-    let deadline = clock.now().after(timeouts.shutdown);
+    let deadline = clock.now().after(worker.serving().settings.timeouts.shutdown);
     while (worker.links.count() > 0 || worker.exchanges.get() > 0) && clock.now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
         worker.sweep(clock.now());

@@ -156,7 +156,7 @@ impl Visit<'_> {
         let shared = &self.worker.shared;
         let keyer = shared.store.keyer();
         let guesses = attempt.credentials.guesses;
-        let mut subject = subject(&site.name, client, &shared.plan.settings.clients);
+        let mut subject = subject(&site.name, client, &self.plan.settings.clients);
         subject.candidates = candidates;
         if attempt.rule.counts_agent == CountsAgent::Yes {
             subject.user_agent = parts.headers.get(USER_AGENT).map(agent);
@@ -181,6 +181,7 @@ impl Visit<'_> {
         };
         let case = Case {
             worker: Rc::clone(self.worker),
+            plan: Rc::clone(self.plan),
             site: Rc::clone(site),
             rule: attempt.rule,
             client,
@@ -237,7 +238,7 @@ impl Visit<'_> {
     /// A stranger that sends forwarding headers either tests the guard, or is a proxy that should
     /// be trusted and is not.
     fn notice_strangers_claims(&self, site: &LocalSite, headers: &HeaderMap) {
-        let header = &self.worker.shared.plan.settings.clients.header;
+        let header = &self.plan.settings.clients.header;
         if self.trust == crate::headers::Trust::Untrusted && headers.contains_key(header) {
             self.suspect_identity(site, "an untrusted peer sends forwarding headers");
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::header::{HeaderMap, HeaderValue, LOCATION};
 
-use super::local::{LocalRule, LocalSite};
+use super::local::{LocalPlan, LocalRule, LocalSite};
 use super::recognise::Writing;
 use super::session::Carried;
 use super::{Shared, Worker};
@@ -22,6 +22,7 @@ use crate::policy::route::Mode;
 /// Everything about an attempt that is needed after its request has gone upstream.
 pub(super) struct Case {
     pub worker: Rc<Worker>,
+    pub plan: Rc<LocalPlan>,
     pub site: Rc<LocalSite>,
     pub rule: Rc<LocalRule>,
     pub client: ClientAddr,

@@ -137,7 +137,7 @@ impl Drop for UnderWay {
 /// The exchange itself: send, read the outcome, settle.
 async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
-    let timeouts = case.worker.shared.plan.settings.timeouts;
+    let timeouts = case.plan.settings.timeouts;
     let (alarm, mut begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
     alarm.set(timeouts.response_head.min(timeouts.exchange));
     let dedicated = going.own.is_some() || authenticates(going.request.headers());

@@ -100,7 +100,7 @@ impl Visit<'_> {
         let forwarding = Forwarding {
             trust: self.trust,
             client: self.client,
-            header: &self.worker.shared.plan.settings.clients.header,
+            header: &self.plan.settings.clients.header,
             peer: link.peer_value.as_ref(),
             forwarded: link.peer_forwarded.as_ref(),
             proto: link.scheme.name(),

@@ -8,10 +8,18 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::plan::{RulePlan, SitePlan};
+use super::plan::{Plan, RulePlan, SitePlan};
 use super::watch::Batch;
 use crate::policy::route::Mode;
 use crate::upstream::pool::{Pool, Upstreams};
+
+/// Everything that is served, as one worker serves it. A request keeps the one it began with, also
+/// where another comes meanwhile.
+#[derive(Debug)]
+pub struct LocalPlan {
+    plan: Arc<Plan>,
+    sites: Vec<Rc<LocalSite>>,
+}
 
 /// A site, as one worker serves it.
 #[derive(Debug)]
@@ -40,6 +48,28 @@ impl LocalRule {
     }
 }
 
+impl LocalPlan {
+    /// This worker's share of `plan`.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, upstreams: &Upstreams) -> Self {
+        let sites = plan.sites().iter();
+        let sites = sites.map(|site| Rc::new(LocalSite::new(site, upstreams))).collect();
+        Self { plan, sites }
+    }
+
+    /// The site that answers for `host`; see [`Plan::site`].
+    #[must_use]
+    pub fn site(&self, host: Option<&str>) -> Option<&Rc<LocalSite>> {
+        self.plan.site(host).and_then(|number| self.sites.get(number))
+    }
+
+    /// All sites.
+    #[must_use]
+    pub fn sites(&self) -> &[Rc<LocalSite>] {
+        &self.sites
+    }
+}
+
 impl LocalSite {
     /// This worker's share of `plan`.
     #[must_use]
@@ -65,6 +95,14 @@ impl LocalSite {
     #[must_use]
     pub fn rules(&self) -> &[Rc<LocalRule>] {
         &self.rules
+    }
+}
+
+impl Deref for LocalPlan {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.plan
     }
 }
 

@@ -59,8 +59,8 @@ pub struct RulePlan {
     pub counts_agent: CountsAgent,
     /// Its numbers.
     pub metrics: SiteMetrics,
-    /// Whether it sees what a rule should see.
-    pub watch: RuleWatch,
+    /// Whether it sees what a rule should see; the same across reloads that leave it as it is.
+    pub watch: Arc<RuleWatch>,
     /// The rule as it reads requests that carry Basic credentials and no fields.
     pub basic_alone: LoginRule,
     limits: Vec<CountedLimit>,
@@ -105,14 +105,24 @@ pub enum CountsAgent {
     Yes,
 }
 
+/// The rules that were in force until now, by what tells them apart.
+type RulesByName<'a> = HashMap<&'a str, &'a Arc<RulePlan>>;
+
 impl Plan {
-    /// Makes `settings` ready: their limits are `store`'s from now on.
+    /// Makes `settings` ready: their limits are `store`'s from now on. What `before` has seen of
+    /// rules that are the same is still known.
     #[must_use]
-    pub fn new(settings: Settings, store: &Store, metrics: &Metrics) -> Self {
+    pub fn new(
+        settings: Settings,
+        store: &Store,
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Self {
+        let before = before.map(Self::rules_by_name).unwrap_or_default();
         let sites: Vec<_> = settings
             .sites
             .iter()
-            .map(|site| Arc::new(SitePlan::new(site, store, metrics)))
+            .map(|site| Arc::new(SitePlan::new(site, (store, metrics), &before)))
             .collect();
         store.reload();
         let (mut exact, mut below, mut any) = (HashMap::new(), HashMap::new(), None);
@@ -128,6 +138,11 @@ impl Plan {
             }
         }
         Self { settings, sites, exact, below, any }
+    }
+
+    fn rules_by_name(&self) -> RulesByName<'_> {
+        let rules = self.sites.iter().flat_map(|site| &site.rules);
+        rules.map(|rule| (&*rule.scope_name, rule)).collect()
     }
 
     /// All sites, by number.
@@ -172,9 +187,13 @@ fn bare_host(host: &str) -> String {
 }
 
 impl SitePlan {
-    fn new(settings: &SiteSettings, store: &Store, metrics: &Metrics) -> Self {
+    fn new(
+        settings: &SiteSettings,
+        (store, metrics): (&Store, &Metrics),
+        before: &RulesByName<'_>,
+    ) -> Self {
         let site = Arc::clone(&settings.site);
-        let rule = |rule| Arc::new(RulePlan::new(&site, rule, store, metrics));
+        let rule = |rule| Arc::new(RulePlan::new((&site, rule), (store, metrics), before));
         let rules: Vec<_> = site.logins.iter().map(rule).collect();
         let paths = |(at, rule): (usize, &Arc<LoginRule>)| {
             let paths = rule.paths.clone().into_iter();
@@ -205,7 +224,11 @@ impl SitePlan {
 }
 
 impl RulePlan {
-    fn new(site: &Site, rule: &Arc<LoginRule>, store: &Store, metrics: &Metrics) -> Self {
+    fn new(
+        (site, rule): (&Site, &Arc<LoginRule>),
+        (store, metrics): (&Store, &Metrics),
+        before: &RulesByName<'_>,
+    ) -> Self {
         let login = match rule.counters {
             CounterScope::Login => Some(Arc::clone(&rule.name)),
             CounterScope::Site => None,
@@ -223,9 +246,12 @@ impl RulePlan {
         let takes_basic = rule.usernames.contains(&Source::Basic);
         let agent = |limit: &Arc<Limit>| limit.by.contains(&Parameter::UserAgent);
         let counts_agent = rule.lockout.limits.iter().any(agent);
+        let scope_name = format!("{}\0{}", site.name, rule.name);
+        let before = before.get(&*scope_name).filter(|before| before.reads_alike(rule));
+        let new_watch = || Arc::new(RuleWatch::new(store.clock().now()));
         Self {
             reads_body: if reads_body(rule) { ReadsBody::Yes } else { ReadsBody::No },
-            scope_name: format!("{}\0{}", site.name, rule.name),
+            scope_name,
             basic: if takes_basic { TakesBasic::Yes } else { TakesBasic::No },
             late: match LateField::new(rule) {
                 Ok(Some(fields)) => Late::Fields(fields),
@@ -233,7 +259,7 @@ impl RulePlan {
                 Err(_) => Late::Unscannable,
             },
             counts_agent: if counts_agent { CountsAgent::Yes } else { CountsAgent::No },
-            watch: RuleWatch::new(store.clock().now()),
+            watch: before.map_or_else(new_watch, |before| Arc::clone(&before.watch)),
             metrics: metrics.login(&site.name, &rule.name),
             basic_alone: LoginRule {
                 usernames: vec![Source::Basic],
@@ -244,6 +270,15 @@ impl RulePlan {
             fallback: store.register(name(&fallback.name, ScopeKind::Uncounted), fallback),
             rule: Arc::clone(rule),
         }
+    }
+
+    /// Whether it sees in requests and answers what `rule` sees.
+    fn reads_alike(&self, rule: &LoginRule) -> bool {
+        // regular expressions are compared by how they are written, and so is all else
+        let written = |rule: &LoginRule| {
+            format!("{:?}", (&rule.paths, &rule.usernames, &rule.passwords, &rule.outcome))
+        };
+        written(&self.rule) == written(rule)
     }
 
     /// The limit of that number, if its attempts are held against it.

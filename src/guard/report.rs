@@ -30,7 +30,6 @@ impl Visit<'_> {
         site: Option<&LocalSite>,
         rejection: &Rejection,
     ) -> Response<AnswerBody> {
-        let shared = &self.worker.shared;
         if let Some(case) = &*self.case.borrow() {
             let settings = &case.rule.rule.lockout.response;
             if case.settled.get() && rejection.lockout().is_some() {
@@ -40,7 +39,7 @@ impl Visit<'_> {
             return self.own(tell(self.worker, rejection, &self.wanted, settings, case.about()));
         }
         let own = site.and_then(|site| site.site.logins.first());
-        let settings = own.map_or(&shared.plan.settings.response, |rule| &rule.lockout.response);
+        let settings = own.map_or(&self.plan.settings.response, |rule| &rule.lockout.response);
         let about = About { site: site.map(|site| &*site.site.name), ..About::default() };
         let (client, peer) = self.shown();
         let about = About { client: Some(&client), peer: peer.as_deref(), ..about };
@@ -63,7 +62,7 @@ impl Visit<'_> {
     /// What the access log will say that was asked for, if there is one. The query is left out: it
     /// may hold credentials.
     pub(super) fn asked(&self, parts: &Parts) -> Option<(Method, Uri)> {
-        let log = self.worker.shared.plan.settings.log;
+        let log = self.plan.settings.log;
         (log.access == AccessLog::On).then(|| (parts.method.clone(), parts.uri.clone()))
     }
 

@@ -253,7 +253,7 @@ impl Case {
         let by_address = self.rule.limit(locked.limit).is_some_and(|limit| {
             limit.by.contains(&Parameter::IpAddress) || limit.by.contains(&Parameter::IpNetwork)
         });
-        let trusted = &self.worker.shared.plan.settings.clients.trusted;
+        let trusted = &self.plan.settings.clients.trusted;
         let reason = if trusted.trusts(PeerAddr::Ip(self.client.ip())) {
             "a trusted proxy's own address is locked out"
         } else if self.client.is_private() {

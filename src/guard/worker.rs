@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Response};
 
-use super::local::LocalSite;
-use super::plan::Plan;
+use super::local::LocalPlan;
+use super::rollout::{Plans, Rollout};
 use super::seen::Seen;
 use crate::alarm::Alarms;
 use crate::clock::Moment;
@@ -26,7 +26,7 @@ use crate::upstream::pool::Upstreams;
 #[derive(Debug)]
 pub struct Shared {
     /// What is served and how.
-    pub plan: Plan,
+    pub plans: Plans,
     /// The counters.
     pub store: Arc<Store>,
     /// Exchanges without a client.
@@ -58,7 +58,8 @@ impl Shared {
         if self.certificates_due.compare_exchange(due, next, order, order).is_err() {
             return; // another worker is at it
         }
-        for tls in self.plan.settings.listen.iter().filter_map(|listen| listen.tls.as_ref()) {
+        let plan = self.plans.latest();
+        for tls in plan.settings.listen.iter().filter_map(|listen| listen.tls.as_ref()) {
             match tls.reload_changed() {
                 Ok(false) => {}
                 Ok(true) => tracing::info!(message = "certificates were loaded again"),
@@ -82,10 +83,9 @@ pub struct Worker {
     pub alarms: Rc<Alarms>,
     /// Its connections to applications.
     pub upstreams: Upstreams,
-    /// Its share of the sites, by number.
-    pub sites: Vec<Rc<LocalSite>>,
     /// How many login exchanges are under way.
     pub exchanges: Cell<usize>,
+    serving: RefCell<Rc<LocalPlan>>,
     names: RefCell<Names>,
     ended: Cell<bool>,
 }
@@ -98,38 +98,52 @@ struct Names {
 }
 
 impl Worker {
-    /// A worker with nothing to do yet; `keyer` is its own.
+    /// A worker with nothing to do yet, which serves by what is rolled out now; `keyer` is its own.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, keyer: Keyer, now: Moment) -> Self {
+    pub fn new((shared, first): (Arc<Shared>, &Rollout), keyer: Keyer, now: Moment) -> Self {
         let alarms = Rc::new(Alarms::new(now));
-        let timeouts = shared.plan.settings.timeouts;
-        let links = Links::new(LinkLimits {
-            idle: timeouts.idle,
-            head: timeouts.head,
-            body: timeouts.body,
-            answer: timeouts.response_head,
-            send: timeouts.send,
-        });
+        let timeouts = first.plan().settings.timeouts;
+        let links = Links::new(LinkLimits::of(&timeouts));
         let upstreams = Upstreams::new(timeouts, Rc::clone(&alarms));
-        let sites = shared.plan.sites().iter();
-        let sites = sites.map(|plan| Rc::new(LocalSite::new(plan, &upstreams))).collect();
-        let names = RefCell::new(Names { keyer, count: 0 });
+        let serving = LocalPlan::new(Arc::clone(first.plan()), &upstreams);
+        first.take();
         Self {
             shared,
             links,
             alarms,
             upstreams,
-            sites,
             exchanges: Cell::new(0),
-            names,
+            serving: RefCell::new(Rc::new(serving)),
+            names: RefCell::new(Names { keyer, count: 0 }),
             ended: Cell::new(false),
         }
+    }
+
+    /// What it serves by.
+    #[must_use]
+    pub fn serving(&self) -> Rc<LocalPlan> {
+        Rc::clone(&self.serving.borrow())
+    }
+
+    /// Serves by another plan: requests that begin from now on. Connections stay, those to
+    /// applications as well as those of clients.
+    pub fn adopt(&self, rollout: &Rollout) {
+        self.report(); // what was seen under the rules that go
+        let plan = rollout.plan();
+        let timeouts = plan.settings.timeouts;
+        self.links.set_limits(LinkLimits::of(&timeouts));
+        self.upstreams.set_timeouts(timeouts);
+        let local = LocalPlan::new(Arc::clone(plan), &self.upstreams);
+        self.upstreams.keep(local.sites().iter().map(|site| &site.pool));
+        self.serving.replace(Rc::new(local));
+        rollout.take();
     }
 
     /// Whether there are as many connections as there may be.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let settings = &self.shared.plan.settings;
+        let plan = self.serving.borrow();
+        let settings = &plan.settings;
         self.links.count() >= settings.bounds.connections.div_ceil(settings.workers.get())
     }
 
@@ -157,7 +171,7 @@ impl Worker {
     fn report(&self) {
         self.shared.report_evictions();
         let now = self.shared.store.clock().now();
-        for site in &self.sites {
+        for site in self.serving().sites() {
             site.rules().iter().for_each(|rule| super::report::rule(site, rule, now));
         }
     }
@@ -203,7 +217,8 @@ impl Worker {
     #[must_use]
     pub fn raw_rejection(&self, link: &Link, rejection: &Rejection) -> Bytes {
         let wanted = Wanted { format: AnswerFormat::Html, origin: None };
-        let settings = &self.shared.plan.settings.response;
+        let plan = self.serving();
+        let settings = &plan.settings.response;
         let response = self.report_rejection(link, rejection, &wanted, settings);
         raw(&response)
     }

@@ -43,7 +43,7 @@ pub async fn serve_tls(
 ) {
     // it counts among the connections from the beginning
     let link = worker.links.begin(peer, Scheme::Https, &worker.alarms);
-    let handshake = worker.shared.plan.settings.timeouts.handshake;
+    let handshake = worker.serving().settings.timeouts.handshake;
     let Ok(Ok(stream)) = timeout(handshake, TlsAcceptor::from(config).accept(stream)).await else {
         return;
     };
@@ -65,7 +65,7 @@ async fn serve_on(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
         tunnel: RefCell::default(),
     });
     let socket = ClientSocket::new(stream, Rc::clone(&link), Rc::clone(&worker));
-    let bounds = worker.shared.plan.settings.bounds;
+    let bounds = worker.serving().settings.bounds;
     let mut builder = Builder::new();
     builder.max_header_size(bounds.head).max_buf_size(BUFFER.max(bounds.head * 2));
     if bounds.headers != crate::config::Bounds::default().headers {

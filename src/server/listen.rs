@@ -17,7 +17,6 @@ use crate::config::{Listen, ListenAddr};
 use crate::guard::Worker;
 use crate::policy::client::PeerAddr;
 use crate::stream::Stream;
-use crate::tls::Certificates;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -48,18 +47,16 @@ impl std::fmt::Display for Bound {
 pub struct Listeners {
     /// Where they listen.
     pub bound: Vec<Bound>,
-    tcp: Vec<(Vec<std::net::TcpListener>, Tls)>,
-    unix: Vec<(std::os::unix::net::UnixListener, Tls)>,
+    tcp: Vec<(Vec<std::net::TcpListener>, usize)>,
+    unix: Vec<(std::os::unix::net::UnixListener, usize)>,
 }
-
-/// What a listener speaks TLS with, if it does.
-type Tls = Option<Arc<Certificates>>;
 
 /// A listening socket of one worker.
 #[derive(Debug)]
 pub struct Listener {
     socket: ListenerSocket,
-    tls: Tls,
+    /// Which of the settings' listeners it is.
+    number: usize,
 }
 
 #[derive(Debug)]
@@ -77,7 +74,7 @@ enum ListenerSocket {
 /// When one of them cannot be listened on.
 pub fn bind(listen: &[Listen], workers: usize) -> Result<Listeners, StartError> {
     let mut listeners = Listeners { bound: Vec::new(), tcp: Vec::new(), unix: Vec::new() };
-    for Listen { address, tls } in listen {
+    for (number, Listen { address, tls }) in listen.iter().enumerate() {
         match address {
             ListenAddr::Tcp(address) => {
                 let failed = |error| StartError::new(format!("cannot listen on {address}"), error);
@@ -98,14 +95,14 @@ pub fn bind(listen: &[Listen], workers: usize) -> Result<Listeners, StartError> 
                     Some(_) => Bound::Tls(bound),
                     None => Bound::Tcp(bound),
                 });
-                listeners.tcp.push((sockets, tls.clone()));
+                listeners.tcp.push((sockets, number));
             }
             ListenAddr::Unix(path) => {
                 let listener = bind_unix(path).map_err(|error| {
                     StartError::new(format!("cannot listen on unix:{}", path.display()), error)
                 })?;
                 listeners.bound.push(Bound::Unix(path.clone()));
-                listeners.unix.push((listener, tls.clone()));
+                listeners.unix.push((listener, number));
             }
         }
     }
@@ -185,15 +182,15 @@ impl Listeners {
     ///
     /// When the system has no more file descriptors.
     pub fn take(&mut self) -> Result<Vec<Listener>, StartError> {
-        let tcp = self.tcp.iter_mut().filter_map(|(sockets, tls)| {
+        let tcp = self.tcp.iter_mut().filter_map(|(sockets, number)| {
             let socket = ListenerSocket::Tcp(sockets.pop()?);
-            Some(Listener { socket, tls: tls.clone() })
+            Some(Listener { socket, number: *number })
         });
         let mut own: Vec<Listener> = tcp.collect();
-        for (shared, tls) in &self.unix {
+        for (shared, number) in &self.unix {
             let clone = shared.try_clone();
             let clone = clone.map_err(|error| StartError::new("cannot share a socket", error))?;
-            own.push(Listener { socket: ListenerSocket::Unix(clone), tls: tls.clone() });
+            own.push(Listener { socket: ListenerSocket::Unix(clone), number: *number });
         }
         Ok(own)
     }
@@ -201,7 +198,7 @@ impl Listeners {
 
 /// Accepts connections and serves each in a task of its own, until the guard drains.
 pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch::Receiver<Stage>) {
-    let Listener { socket, tls } = listener;
+    let Listener { socket, number } = listener;
     let Ok(acceptor) = Acceptor::new(socket) else { return };
     loop {
         let accepted = tokio::select! {
@@ -212,7 +209,7 @@ pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch:
             }
         };
         match accepted {
-            Ok((stream, peer)) => begin(stream, peer, tls.as_ref(), &worker),
+            Ok((stream, peer)) => begin(stream, peer, number, &worker),
             // out of file descriptors, most likely: others must end first
             Err(error) => {
                 tracing::warn!(message = "a connection could not be accepted", error = %error);
@@ -222,13 +219,13 @@ pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch:
     }
 }
 
-fn begin(stream: Stream, peer: PeerAddr, tls: Option<&Arc<Certificates>>, worker: &Rc<Worker>) {
+fn begin(stream: Stream, peer: PeerAddr, number: usize, worker: &Rc<Worker>) {
     if worker.is_full() {
         worker.shared.metrics.connection_refused();
         return;
     }
-    let worker = Rc::clone(worker);
-    match tls {
+    let (plan, worker) = (worker.serving(), Rc::clone(worker));
+    match plan.settings.listen.get(number).and_then(|listen| listen.tls.as_ref()) {
         None => drop(tokio::task::spawn_local(connection::serve(stream, peer, worker))),
         Some(tls) => {
             let config = Arc::clone(tls.config());

@@ -1,7 +1,7 @@
 //! The open connections to one application.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -44,14 +44,15 @@ pub enum Wanted {
 pub struct Upstreams {
     pools: RefCell<HashMap<UpstreamAddr, Rc<Pool>>>,
     alarms: Rc<Alarms>,
-    timeouts: Timeouts,
+    /// Those of all pools.
+    timeouts: Rc<Cell<Timeouts>>,
 }
 
 impl Upstreams {
     /// No connections yet.
     #[must_use]
     pub fn new(timeouts: Timeouts, alarms: Rc<Alarms>) -> Self {
-        Self { pools: RefCell::default(), alarms, timeouts }
+        Self { pools: RefCell::default(), alarms, timeouts: Rc::new(Cell::new(timeouts)) }
     }
 
     /// The connections to `address`; several sites may share them.
@@ -71,8 +72,19 @@ impl Upstreams {
             address: address.clone(),
             idle: RefCell::default(),
             alarms: Rc::clone(&self.alarms),
-            timeouts: self.timeouts,
+            timeouts: Rc::clone(&self.timeouts),
         })
+    }
+
+    /// Exchanges that begin from now on may take so long.
+    pub fn set_timeouts(&self, timeouts: Timeouts) {
+        self.timeouts.set(timeouts);
+    }
+
+    /// Keeps the connections of `pools` alone; of others, those in use end with their exchange.
+    pub fn keep<'a>(&self, pools: impl Iterator<Item = &'a Rc<Pool>>) {
+        let kept: HashSet<*const Pool> = pools.map(Rc::as_ptr).collect();
+        self.pools.borrow_mut().retain(|_, pool| kept.contains(&Rc::as_ptr(pool)));
     }
 
     /// Closes what has been idle for too long.
@@ -98,7 +110,7 @@ pub struct Pool {
     /// The latest used last.
     idle: RefCell<VecDeque<Idle>>,
     alarms: Rc<Alarms>,
-    timeouts: Timeouts,
+    timeouts: Rc<Cell<Timeouts>>,
 }
 
 #[derive(Debug)]
@@ -117,8 +129,8 @@ impl Pool {
     /// When none is open and none can be opened.
     pub async fn lease(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
         let longest = match wanted {
-            Wanted::Any => Some(self.timeouts.upstream_idle),
-            Wanted::Lively => Some(self.timeouts.upstream_idle_unsafe),
+            Wanted::Any => Some(self.timeouts.get().upstream_idle),
+            Wanted::Lively => Some(self.timeouts.get().upstream_idle_unsafe),
             Wanted::New | Wanted::Tunnel => None,
         };
         match longest.and_then(|longest| self.take_idle(longest)) {
@@ -161,15 +173,16 @@ impl Pool {
     }
 
     fn sweep(&self, now: Moment) {
+        let longest = self.timeouts.get().upstream_idle;
         let mut idle = self.idle.borrow_mut();
         idle.retain(|connection| {
-            let is_old = now.since(connection.since) >= self.timeouts.upstream_idle;
+            let is_old = now.since(connection.since) >= longest;
             !is_old && !connection.sender.is_closed()
         });
     }
 
     async fn open(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
-        let connecting = tokio::time::timeout(self.timeouts.connect, connect(&self.address));
+        let connecting = tokio::time::timeout(self.timeouts.get().connect, connect(&self.address));
         let stream = connecting
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use loginward::clock::Clock;
 use loginward::config::Settings;
-use loginward::guard::plan::Plan;
 use loginward::server::Server;
 use loginward::server::listen::Bound;
 use loginward::store::Store;
@@ -125,9 +124,8 @@ impl Driven {
     /// The limits of another configuration hold from now on, as after a reload.
     #[track_caller]
     pub fn reload(&mut self, setup: &Setup) {
-        let shared = self.server().shared();
         let settings = settings(setup, &self.upstream, &self.site);
-        drop(Plan::new(settings, &shared.store, &shared.metrics));
+        drop(self.server().reload(settings));
         self.setup = setup.clone();
     }
 

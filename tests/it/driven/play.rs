@@ -104,7 +104,8 @@ impl Played<'_> {
             Step::Lock(selection, time) => {
                 let store = self.driven.store();
                 let until = time.map_or(Moment::NEVER, |time| store.clock().now().after(time));
-                let rules = &self.driven.server().shared().plan.settings.clients;
+                let plan = self.driven.server().shared().plans.latest();
+                let rules = &plan.settings.clients;
                 let hand = HandLock { until, reason: None };
                 store.lock_by_hand(self.selector(selection), hand, rules).unwrap();
             }
