@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -24,6 +24,8 @@ pub enum Phase {
     Answering,
     /// The answer is made, its last bytes may still be here.
     Answered,
+    /// Requests are under way on it, each on a stream of its own.
+    Streams,
     /// It speaks another protocol now, until its end.
     Tunnel,
 }
@@ -65,7 +67,7 @@ pub enum Stall {
     Send,
 }
 
-/// One client's connection.
+/// One client's connection, or one stream of it where several requests share it (HTTP/2).
 #[derive(Debug)]
 pub struct Link {
     /// The other end.
@@ -90,7 +92,18 @@ pub struct Link {
     /// Of whoever waits for more of a request's body.
     hungry: RefCell<Option<Waker>>,
     limits: LinkLimits,
+    place: Place,
+    /// How many streams are open on it.
+    streams: Cell<usize>,
     all: Rc<AllLinks>,
+}
+
+/// What a link stands for.
+#[derive(Debug)]
+enum Place {
+    Connection,
+    /// A stream of that connection.
+    Stream(Rc<Link>),
 }
 
 /// How long a client may take.
@@ -146,7 +159,7 @@ impl Link {
             }
             Phase::Head => self.alarm.set(self.limits.head),
             Phase::Answering | Phase::Body => self.alarm.set(self.limits.answer),
-            Phase::Answered | Phase::Tunnel => self.alarm.clear(),
+            Phase::Answered | Phase::Streams | Phase::Tunnel => self.alarm.clear(),
         }
     }
 
@@ -165,11 +178,23 @@ impl Link {
     /// The client has done something. Of a body, the upstream has to take that next.
     pub fn goes_on(&self) {
         self.stall.set(None);
-        if self.phase.get() == Phase::Body {
-            self.alarm.set(self.limits.answer);
-        } else {
-            self.alarm.clear();
+        match self.phase.get() {
+            Phase::Body => self.alarm.set(self.limits.answer),
+            Phase::Idle => self.alarm.set(self.limits.idle),
+            Phase::Answered | Phase::Answering | Phase::Head | Phase::Streams | Phase::Tunnel => {
+                self.alarm.clear()
+            }
         }
+    }
+
+    /// Takes note of whether the client takes what is sent.
+    pub fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+        match (&written, self.stall()) {
+            (Poll::Pending, _) => self.stalls(Stall::Send),
+            (Poll::Ready(_), Some(Stall::Send)) => self.goes_on(),
+            (Poll::Ready(_), _) => {}
+        }
+        written
     }
 
     /// What the client keeps us waiting for.
@@ -236,9 +261,54 @@ impl Link {
     }
 }
 
+impl Link {
+    /// A request begins on a stream of its own; the connection is idle again when the last one has
+    /// ended.
+    #[must_use]
+    pub fn begin_stream(self: &Rc<Self>, alarms: &Alarms) -> Rc<Self> {
+        if self.streams.replace(self.streams.get() + 1) == 0 {
+            self.enter(Phase::Streams);
+        }
+        Rc::new(Self {
+            peer: self.peer,
+            scheme: self.scheme,
+            peer_text: Rc::clone(&self.peer_text),
+            peer_value: self.peer_value.clone(),
+            peer_forwarded: self.peer_forwarded.clone(),
+            alarm: alarms.begin(),
+            phase: Cell::new(Phase::Head),
+            stall: Cell::new(None),
+            half_closed: Cell::new(false),
+            starving: Cell::new(false),
+            doubly_framed: Cell::new(None),
+            hungry: RefCell::default(),
+            limits: self.limits,
+            place: Place::Stream(Rc::clone(self)),
+            streams: Cell::new(0),
+            all: Rc::clone(&self.all),
+        })
+    }
+
+    /// Whether it is one stream of a connection.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        matches!(self.place, Place::Stream(_))
+    }
+
+    fn end_stream(&self) {
+        self.streams.set(self.streams.get().saturating_sub(1));
+        if self.streams.get() == 0 {
+            self.enter(Phase::Idle);
+        }
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
-        self.all.count.set(self.all.count.get().saturating_sub(1));
+        match &self.place {
+            Place::Connection => self.all.count.set(self.all.count.get().saturating_sub(1)),
+            Place::Stream(connection) => connection.end_stream(),
+        }
     }
 }
 
@@ -299,6 +369,8 @@ impl Links {
             doubly_framed: Cell::new(None),
             hungry: RefCell::default(),
             limits,
+            place: Place::Connection,
+            streams: Cell::new(0),
             all: Rc::clone(&self.all),
         })
     }

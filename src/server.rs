@@ -6,6 +6,7 @@
 pub mod connection;
 mod framing;
 pub mod health;
+mod http2;
 pub mod listen;
 pub mod reload;
 pub mod socket;

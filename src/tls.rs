@@ -14,6 +14,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use webpki::EndEntityCert;
 
+/// What HTTP/2 is called when a protocol is agreed on (RFC 9113, section 3.2).
+pub const H2: &[u8] = b"h2";
+
 /// The files of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
@@ -114,7 +117,7 @@ fn stamps(files: &[CertificateFiles]) -> Vec<Stamp> {
     files.iter().flat_map(|f| [Stamp::of(&f.certificate), Stamp::of(&f.key)]).collect()
 }
 
-/// TLS 1.2 and 1.3, HTTP/1.1.
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
 fn server_config(keys: &Arc<Keys>, client_ca: Option<&Path>) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
@@ -139,7 +142,7 @@ fn server_config(keys: &Arc<Keys>, client_ca: Option<&Path>) -> Result<ServerCon
         }
     };
     let mut config = builder.with_cert_resolver(Arc::<Keys>::clone(keys));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
     if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {
         config.ticketer = ticketer;
     }

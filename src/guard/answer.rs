@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::body::BodyError;
-use crate::link::{Link, Phase};
+use crate::link::{Link, Phase, Stall};
 use crate::upstream::pool::Pool;
 use crate::upstream::{Lease, TunnelEnd};
 
@@ -20,8 +20,8 @@ use crate::upstream::{Lease, TunnelEnd};
 pub struct Downstream {
     /// The connection.
     pub link: Rc<Link>,
-    /// An upstream connection that was authenticated for this client.
-    pub own_upstream: RefCell<Option<Lease>>,
+    /// An upstream connection that was authenticated for this client; its streams share it.
+    pub own_upstream: Rc<RefCell<Option<Lease>>>,
     /// The upstream's end of the tunnel that it becomes.
     pub tunnel: RefCell<Option<TunnelEnd>>,
 }
@@ -174,8 +174,16 @@ impl Content {
 impl AnswerBody {
     /// The answer to the request that came by `link`.
     #[must_use]
-    pub const fn new(content: Content, link: Rc<Link>) -> Self {
+    pub fn new(content: Content, link: Rc<Link>) -> Self {
+        if link.is_stream() {
+            link.stalls(Stall::Send); // from now on it is the client's turn
+        }
         Self { content, broken: None, link }
+    }
+
+    /// Another body in this one's place.
+    pub fn replace(&mut self, content: Content) {
+        self.content = content;
     }
 }
 
@@ -196,7 +204,16 @@ impl Body for AnswerBody {
         if let Some(error) = self.broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        match ready!(self.content.poll_frame(context)) {
+        let shared = self.link.is_stream();
+        if shared {
+            self.link.goes_on();
+        }
+        let frame = ready!(self.content.poll_frame(context));
+        if shared {
+            // nobody asks for more until the client has taken this
+            self.link.stalls(Stall::Send);
+        }
+        match frame {
             Some(Err(error)) => {
                 // hyper ends the connection with it; head and data that are here go out before
                 self.broken = Some(error);
@@ -214,7 +231,8 @@ impl Body for AnswerBody {
             Content::Begun { begun, rest } => {
                 begun.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream)
             }
-            Content::Untold => false,
+            // HTTP/2 ends a stream with its head and leaves the length alone
+            Content::Untold => self.link.is_stream(),
         }
     }
 

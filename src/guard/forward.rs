@@ -96,7 +96,8 @@ impl Visit<'_> {
     ) -> Request<RequestBody> {
         let link = &self.downstream.link;
         let framed = parts.headers.contains_key(CONTENT_LENGTH)
-            || parts.headers.contains_key(TRANSFER_ENCODING);
+            || parts.headers.contains_key(TRANSFER_ENCODING)
+            || is_framed_by_stream(&parts, &body);
         let forwarding = Forwarding {
             trust: self.trust,
             client: self.client,
@@ -154,6 +155,13 @@ impl Visit<'_> {
             [site.site.name.as_bytes(), parts.method.as_str().as_bytes(), target.as_bytes()];
         self.worker.shared.store.keyer().fingerprint("target", &fields)
     }
+}
+
+/// Whether a request has a body, or might have had one, whose end its stream tells (RFC 9113,
+/// section 8.1). HTTP/1 wants to be told in the head.
+fn is_framed_by_stream(parts: &Parts, body: &RequestBody) -> bool {
+    let usually_has_one = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
+    parts.version == Version::HTTP_2 && (usually_has_one || !body.is_end_stream())
 }
 
 /// What becomes of the upstream's connection after a request.

@@ -1,13 +1,13 @@
 //! What a request asks for, and whether the guard vouches that the upstream will see the same.
 
-use http::header::{HOST, REFERER, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, REFERER, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::config::Bounds;
 use crate::headers::Trust;
-use crate::link::Scheme;
+use crate::link;
 use crate::policy::outcome::OutcomeRules;
 use crate::rejection::Rejection;
 
@@ -20,6 +20,9 @@ use crate::rejection::Rejection;
 pub fn vouch(parts: &mut Parts, bounds: &Bounds) -> Result<(), Rejection> {
     if parts.method == Method::CONNECT {
         return Err(Rejection::Connect);
+    }
+    if parts.version == Version::HTTP_2 {
+        vouch_for_stream(parts, bounds)?;
     }
     let (mut hosts, mut codings) = (0, 0);
     for (name, value) in &parts.headers {
@@ -50,6 +53,29 @@ pub fn vouch(parts: &mut Parts, bounds: &Bounds) -> Result<(), Rejection> {
     }
 }
 
+/// What HTTP/1's parser has seen to already, of a request that came as a stream (RFC 9113, sections
+/// 8.1.1 and 8.3.1).
+fn vouch_for_stream(parts: &Parts, bounds: &Bounds) -> Result<(), Rejection> {
+    if parts.headers.len() > bounds.headers {
+        return Err(Rejection::HeadTooLarge);
+    }
+    if parts.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err(Rejection::Unclear("more than one Content-Length field"));
+    }
+    let is_web = parts.uri.scheme().is_none_or(|s| *s == Scheme::HTTP || *s == Scheme::HTTPS);
+    if !is_web {
+        return Err(Rejection::Unclear("the target's scheme is neither http nor https"));
+    }
+    let authority = parts.uri.authority().map(Authority::as_str);
+    let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
+    match (authority, host) {
+        (Some(authority), Some(host)) if !host.eq_ignore_ascii_case(authority.as_bytes()) => {
+            Err(Rejection::Unclear("Host is not what :authority says"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Some applications answer a failure with the way back to where the client says it comes from.
 /// Where that would look like a success, it comes from the login itself.
 ///
@@ -58,7 +84,7 @@ pub fn vouch(parts: &mut Parts, bounds: &Bounds) -> Result<(), Rejection> {
 /// When it says so more than once.
 pub(super) fn vouch_for_referer(
     outcome: &OutcomeRules,
-    (scheme, trust): (Scheme, Trust),
+    (scheme, trust): (link::Scheme, Trust),
     parts: &mut Parts,
 ) -> Result<(), Rejection> {
     if !outcome.go_by_location() {

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::http2;
 use super::socket::ClientSocket;
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
@@ -26,6 +27,7 @@ use crate::link::{Link, Phase, Scheme};
 use crate::policy::client::PeerAddr;
 use crate::rejection::Rejection;
 use crate::stream::Stream;
+use crate::tls;
 
 /// What hyper buffers at least; heads may be larger only if the bounds say so.
 const BUFFER: usize = 64 * 1024;
@@ -47,7 +49,13 @@ pub async fn serve_tls(
     let Ok(Ok(stream)) = timeout(handshake, TlsAcceptor::from(config).accept(stream)).await else {
         return;
     };
-    serve_on(Stream::Tls(Box::new(stream)), link, worker).await;
+    let agreed = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
+    let stream = Stream::Tls(Box::new(stream));
+    if agreed {
+        http2::serve(stream, link, worker).await;
+    } else {
+        serve_on(stream, link, worker).await;
+    }
 }
 
 /// Serves a connection until it ends.
@@ -61,7 +69,7 @@ pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
 async fn serve_on(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
     let downstream = Rc::new(Downstream {
         link: Rc::clone(&link),
-        own_upstream: RefCell::default(),
+        own_upstream: Rc::default(),
         tunnel: RefCell::default(),
     });
     let socket = ClientSocket::new(stream, Rc::clone(&link), Rc::clone(&worker));

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::Framing;
 use crate::guard::Worker;
-use crate::link::{Link, Phase, Stall};
+use crate::link::{Link, Phase};
 use crate::policy::glob::find;
 use crate::rejection::Rejection;
 use crate::stream::Stream;
@@ -67,7 +67,7 @@ impl ClientSocket {
         let is_waiting = match self.link.phase() {
             Phase::Answering => true,
             Phase::Body => !self.link.is_starving(),
-            Phase::Idle | Phase::Head | Phase::Answered | Phase::Tunnel => false,
+            Phase::Answered | Phase::Head | Phase::Idle | Phase::Streams | Phase::Tunnel => false,
         };
         if !is_waiting {
             return Poll::Ready(Ok(()));
@@ -77,16 +77,6 @@ impl ClientSocket {
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
         }
-    }
-
-    /// Notes whether the client takes what is sent.
-    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
-        match (&written, self.link.stall()) {
-            (Poll::Pending, _) => self.link.stalls(Stall::Send),
-            (Poll::Ready(_), Some(Stall::Send)) => self.link.goes_on(),
-            (Poll::Ready(_), _) => {}
-        }
-        written
     }
 
     fn poll_restated(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -157,12 +147,14 @@ impl AsyncWrite for ClientSocket {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note(written)
+        self.link.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_restated(context))?;
-        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        // with TLS, what was written may still be here
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        ready!(self.link.note(flushed))?;
         if self.link.phase() == Phase::Answered {
             self.link.enter(Phase::Idle);
         }
@@ -184,9 +176,67 @@ impl AsyncWrite for ClientSocket {
             _ => {
                 ready!(self.poll_restated(context))?;
                 let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-                self.note(written)
+                self.link.note(written)
             }
         }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// A client's connection, which notes whether the client takes what is sent.
+#[derive(Debug)]
+pub struct PlainSocket {
+    stream: Stream,
+    link: Rc<Link>,
+}
+
+impl PlainSocket {
+    /// The socket of `link`.
+    #[must_use]
+    pub const fn new(stream: Stream, link: Rc<Link>) -> Self {
+        Self { stream, link }
+    }
+}
+
+impl AsyncRead for PlainSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for PlainSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.link.note(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.link.note(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.link.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {

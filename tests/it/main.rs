@@ -18,6 +18,7 @@ mod evasions;
 mod events;
 mod garbage;
 mod headers;
+mod http2;
 mod identity;
 mod keep_alive;
 mod large_body;

@@ -3,10 +3,12 @@
 
 pub mod answer;
 pub mod ask;
+pub mod authority;
 pub mod client;
 pub mod event;
 pub mod gate;
 pub mod guard;
+pub mod http2;
 pub mod lines;
 pub mod request;
 pub mod setup;
@@ -17,9 +19,11 @@ pub mod wire;
 
 pub use answer::Answer;
 pub use ask::Ask;
+pub use authority::Authority;
 pub use client::Client;
 pub use gate::Gate;
 pub use guard::Guard;
+pub use http2::{Ends, Http2};
 pub use request::Request;
 pub use setup::Setup;
 pub use upstream::{Conversation, Upstream};

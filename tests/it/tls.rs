@@ -5,38 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::support::{Ask, Client, Guard, Setup, Upstream, wait};
-
-/// Who vouches for the certificates of a test.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A certificate for `names` and its key, in PEM.
-    fn certificate(&self, names: &[&str]) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    /// A client that believes it.
-    fn client(&self) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
-    }
-}
+use crate::support::{Ask, Authority, Client, Guard, Setup, Upstream, wait};
 
 const LISTEN: &str =
     "listen: { address: \"127.0.0.1:0\", tls: { certificate: cert.pem, key: key.pem } }";
@@ -117,7 +90,7 @@ fn both_versions_are_spoken_and_the_newer_one_with_post_quantum_keys() {
     {
         let config = ClientConfig::builder_with_protocol_versions(&[version]);
         let mut config = config.with_root_certificates(roots()).with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut stream = connect(&guard, "shop.test", &config).unwrap();
         assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
         let used = stream.conn.negotiated_key_exchange_group().unwrap();

@@ -170,9 +170,19 @@ impl Guard {
     /// Holds it still while `meanwhile` happens, so that it finds out about all of it at once.
     pub fn paused<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
         self.signal("-STOP");
+        wait::until("all its threads stand still", || self.stands_still());
         let result = meanwhile();
         self.signal("-CONT");
         result
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let mut states = threads.map(|thread| {
+            let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T')
+        });
+        states.all(|stopped| stopped)
     }
 
     fn signal(&self, signal: &str) {
