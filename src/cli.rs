@@ -3,8 +3,10 @@
 pub mod check;
 pub mod demo;
 pub mod health;
+pub mod life;
 pub mod quick;
 pub mod run;
+pub mod signals;
 pub mod success;
 
 use std::io::Write as _;

@@ -39,6 +39,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use file::Loaded;
+
 use crate::policy::client::ClientRules;
 use crate::policy::route::{ResponseSettings, Site};
 use crate::tls::Certificates;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// What is written to standard error.
     pub log: LogSettings,
+    /// How it ends.
+    pub shutdown: Shutdown,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How much there may be of things.
@@ -147,6 +151,21 @@ pub enum AccessLog {
     On,
 }
 
+/// How the guard ends, once it is told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// For how long it goes on as if nothing had been, but says that it is not ready.
+    pub delay: Duration,
+    /// How long after that what is still running is cut.
+    pub deadline: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, deadline: Duration::from_secs(20) }
+    }
+}
+
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -174,8 +193,6 @@ pub struct Timeouts {
     pub upstream_idle: Duration,
     /// One that idles longer does not get requests that may not be repeated.
     pub upstream_idle_unsafe: Duration,
-    /// From SIGTERM until what is still running is cut.
-    pub shutdown: Duration,
 }
 
 /// How much there may be of things.
@@ -206,7 +223,6 @@ impl Default for Timeouts {
             exchange: Duration::from_secs(75),
             upstream_idle: Duration::from_secs(2),
             upstream_idle_unsafe: Duration::from_secs(1),
-            shutdown: Duration::from_secs(20),
         }
     }
 }

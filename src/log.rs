@@ -40,7 +40,6 @@ const REPEATED_EVERY_MS: u64 = 1000;
 /// Turns what is traced into lines.
 #[derive(Debug)]
 pub struct Logger {
-    settings: LogSettings,
     clock: Clock,
     hashing: RandomState,
     shared: Arc<Shared>,
@@ -51,6 +50,7 @@ struct Shared {
     buffer: Mutex<Buffer>,
     filled: Condvar,
     format: LogFormat,
+    level: Mutex<Level>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +84,26 @@ pub struct LogGuard {
     writer: Option<std::thread::JoinHandle<()>>,
 }
 
+/// Changes which lines are written.
+#[derive(Clone, Debug)]
+pub struct LevelSwitch(Arc<Shared>);
+
+impl LevelSwitch {
+    /// Lines less important than `level` are not written from now on.
+    pub fn set(&self, level: Level) {
+        *lock(&self.0.level) = level;
+        tracing::callsite::rebuild_interest_cache();
+    }
+}
+
+impl LogGuard {
+    /// What changes which lines are written.
+    #[must_use]
+    pub fn level(&self) -> LevelSwitch {
+        LevelSwitch(Arc::clone(&self.shared))
+    }
+}
+
 impl Drop for LogGuard {
     fn drop(&mut self) {
         lock(&self.shared.buffer).closing = Closing::Yes;
@@ -105,9 +125,10 @@ pub fn install(
     clock: Clock,
 ) -> Result<LogGuard, tracing::subscriber::SetGlobalDefaultError> {
     let (buffer, filled, format) = (Mutex::default(), Condvar::new(), settings.format);
-    let shared = Arc::new(Shared { buffer, filled, format });
+    let level = Mutex::new(settings.level);
+    let shared = Arc::new(Shared { buffer, filled, format, level });
     let hashing = RandomState::new();
-    let logger = Logger { settings, clock: clock.clone(), hashing, shared: Arc::clone(&shared) };
+    let logger = Logger { clock: clock.clone(), hashing, shared: Arc::clone(&shared) };
     tracing::subscriber::set_global_default(logger)?;
     let writing = Arc::clone(&shared);
     let writer = std::thread::Builder::new()
@@ -192,7 +213,8 @@ impl Buffer {
 
 impl Subscriber for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.settings.level && metadata.target().starts_with("loginward")
+        // asked once for each place that logs, and again when the level changes
+        *metadata.level() <= *lock(&self.shared.level) && metadata.target().starts_with("loginward")
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

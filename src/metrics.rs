@@ -1,13 +1,14 @@
 //! Numbers for Prometheus: how many of everything, and never whose.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::policy::outcome::{Basis, Outcome};
@@ -26,6 +27,26 @@ pub struct Metrics {
     answers: [Counter; 5],
     evictions: Counter,
     connections_refused: Counter,
+    reloads: Reloads,
+}
+
+/// How reading the configuration went.
+#[derive(Clone, Debug, Default)]
+struct Reloads {
+    last_successful: Gauge,
+    last_success: Gauge,
+    failures: Counter,
+}
+
+/// How reading the configuration went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReloadsSoFar {
+    /// Whether the last that was read could be used.
+    pub is_last_successful: bool,
+    /// When the one in force was read, since 1970.
+    pub last_success: Duration,
+    /// How many could not be used.
+    pub failures: u64,
 }
 
 /// The counters of one login, looked up once.
@@ -75,8 +96,9 @@ impl Metrics {
             "Connections closed at once because there were too many",
             connections_refused.clone(),
         );
+        let reloads = Reloads::registered(&mut registry);
         registry.register_collector(Box::new(Holdings { store, detached }));
-        Self { registry, attempts, lockouts, answers, evictions, connections_refused }
+        Self { registry, attempts, lockouts, answers, evictions, connections_refused, reloads }
     }
 
     /// The counters of a login.
@@ -113,12 +135,57 @@ impl Metrics {
         self.connections_refused.inc();
     }
 
+    /// The configuration was read and is in force, at that time since 1970.
+    pub fn reload_succeeded(&self, wall: Duration) {
+        self.reloads.last_successful.set(1);
+        self.reloads.last_success.set(i64::try_from(wall.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// The configuration was read and cannot be used.
+    pub fn reload_failed(&self) {
+        self.reloads.last_successful.set(0);
+        self.reloads.failures.inc();
+    }
+
+    /// How reading the configuration went.
+    #[must_use]
+    pub fn reloads(&self) -> ReloadsSoFar {
+        let last_success = u64::try_from(self.reloads.last_success.get()).unwrap_or_default();
+        ReloadsSoFar {
+            is_last_successful: self.reloads.last_successful.get() == 1,
+            last_success: Duration::from_secs(last_success),
+            failures: self.reloads.failures.get(),
+        }
+    }
+
     /// Everything in the text format that Prometheus reads.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
         let encoded = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         encoded.map_or_else(|error| format!("# {error}\n"), |()| text)
+    }
+}
+
+impl Reloads {
+    fn registered(registry: &mut Registry) -> Self {
+        let own = Self::default();
+        registry.register(
+            "config_last_reload_successful",
+            "Whether the configuration that was read last could be used",
+            own.last_successful.clone(),
+        );
+        registry.register(
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration in force was read",
+            own.last_success.clone(),
+        );
+        registry.register(
+            "config_reload_failures",
+            "Configurations that could not be used",
+            own.failures.clone(),
+        );
+        own
     }
 }
 

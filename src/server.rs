@@ -10,22 +10,23 @@ mod http2;
 pub mod listen;
 pub mod reload;
 pub mod socket;
+pub mod watched;
 
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::alarm::SWEEP;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::guard::plan::Plan;
-use crate::guard::rollout::{Plans, Rollout};
+use crate::guard::rollout::Plans;
 use crate::guard::seen::Seen;
 use crate::guard::{Shared, Worker};
 use crate::metrics::Metrics;
@@ -42,6 +43,8 @@ pub struct Server {
     workers: Vec<JoinHandle<()>>,
     bound: Vec<Bound>,
     metrics_bound: Option<std::net::SocketAddr>,
+    /// Ends the metrics when it is dropped.
+    metrics: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
 }
 
 /// What a running guard is asked to do.
@@ -120,32 +123,31 @@ impl Server {
             metrics,
             seen: Seen::default(),
             certificates_due: AtomicU64::new(0),
+            leaving: AtomicBool::new(false),
         });
         let (stop, stopping) = watch::channel(Stage::Run);
-        let mut server =
-            Self { shared: Arc::clone(&shared), stop, workers: Vec::new(), bound, metrics_bound };
+        let mut server = Self {
+            shared: Arc::clone(&shared),
+            stop,
+            workers: Vec::new(),
+            bound,
+            metrics_bound,
+            metrics: None,
+        };
         for at in 0..workers {
             let own = listeners.take()?;
             let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
             let serving = (own, shared, random_keyer()?);
-            server.spawn(format!("worker-{at}"), || block_on(serve(serving, stopping)))?;
+            let worker = spawn(format!("worker-{at}"), || block_on(serve(serving, stopping)))?;
+            server.workers.push(worker);
         }
         if let Some(listener) = metrics_listener {
-            server.spawn("metrics".to_owned(), || {
-                block_on(health::serve(listener, shared, stopping));
-            })?;
+            let (end, over) = oneshot::channel();
+            let serve = || block_on(health::serve(listener, shared, over));
+            server.metrics = Some((spawn("metrics".to_owned(), serve)?, end));
         }
+        server.shared.metrics.reload_succeeded(Clock::system().wall_now());
         Ok(server)
-    }
-
-    fn spawn(
-        &mut self,
-        name: String,
-        run: impl FnOnce() + Send + 'static,
-    ) -> Result<(), StartError> {
-        let thread = std::thread::Builder::new().name(name.clone()).spawn(run);
-        self.workers.push(thread.map_err(|error| StartError::new(name, error))?);
-        Ok(())
     }
 
     /// Where it listens; ports that were left to the system are known here.
@@ -166,21 +168,40 @@ impl Server {
         &self.shared
     }
 
-    /// Serves by other settings from now on; what they cannot change while it runs stays. Requests
-    /// that are under way end as they began. Returns what tells when every worker has heard.
-    pub fn reload(&self, settings: Settings) -> Rollout {
-        reload::apply(&self.shared, settings)
+    /// Accepts no more, and finishes what is here within the configured time.
+    pub fn drain(&self) {
+        self.shared.leave();
+        self.stop.send_replace(Stage::Drain);
+    }
+
+    /// Waits until everything is finished, once it drains.
+    pub async fn drained(&self) {
+        self.stop.closed().await;
     }
 
     /// Accepts no more, finishes what is here within the configured time, and ends.
     pub fn stop(self) {
-        self.stop.send_replace(Stage::Drain);
+        self.drain();
         for worker in self.workers {
             // a worker that panicked has ended, which is what is wanted
             drop(worker.join());
         }
+        if let Some((thread, end)) = self.metrics {
+            drop(end);
+            drop(thread.join());
+        }
         listen::remove_sockets(&self.bound);
     }
+
+    /// Ends at once, with the process; what is under way is cut.
+    pub fn abandon(self) {
+        listen::remove_sockets(&self.bound);
+    }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    let thread = std::thread::Builder::new().name(name.clone()).spawn(run);
+    thread.map_err(|error| StartError::new(name, error))
 }
 
 fn random_keyer() -> Result<Keyer, StartError> {
@@ -226,7 +247,7 @@ async fn serve(
         }
     }
     worker.drain();
-    let deadline = clock.now().after(worker.serving().settings.timeouts.shutdown);
+    let deadline = clock.now().after(worker.serving().settings.shutdown.deadline);
     while (worker.links.count() > 0 || worker.exchanges.get() > 0) && clock.now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
         worker.sweep(clock.now());

@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::Args;
 use tokio::runtime::{Builder, LocalOptions};
 
-use super::run::until_told;
+use super::signals::Signals;
 use super::success::quoted;
 use super::{FAILED, OK, address, complain, reachable, say};
 use crate::clock::Clock;
@@ -76,9 +76,10 @@ impl Demo {
             say(&introduction(reachable(*address), behind, place));
         }
         runtime.block_on(async {
+            let mut signals = Signals::listen()?;
             tokio::select! {
                 served = application.serve() => served,
-                _ = until_told() => Ok(()),
+                _ = signals.end() => Ok(()),
             }
         })?;
         server.stop();
@@ -143,7 +144,7 @@ lockout:
     - {{ by: [username, ip_address], failures: 5, cool_off: 1m }}
     - {{ by: [ip_address], failures: 20, cool_off: 1m }}
   response: {{ contact: Ask whoever started this demo. }}
-timeouts: {{ shutdown: 1s }}
+shutdown: {{ deadline: 1s }}
 ",
         quoted(&listen.to_string()),
     )

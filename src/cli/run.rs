@@ -1,26 +1,32 @@
 //! `loginward run`: the guard, until it is told to end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
+use tokio::runtime::{Builder, LocalOptions};
 
+use super::life::{Watch, live};
 use super::quick::Quick;
+use super::signals::Signals;
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::clock::Clock;
-use crate::config::Settings;
 use crate::config::error::Problem;
-use crate::log;
+use crate::config::{Loaded, Settings};
+use crate::log::{self, LogGuard};
 use crate::server::Server;
+use crate::server::reload::{Reloader, Source};
 
 /// Run the guard, until SIGTERM or SIGINT ends it
 ///
 /// What it guards is said by a configuration file (--config), or, for one application with one
-/// login, by --upstream and --login.
+/// login, by --upstream and --login. SIGHUP has it read its configuration again; one that cannot
+/// be used changes nothing.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
     override_usage = "\
-loginward run --config <FILE>
+loginward run --config <FILE> [--watch]
        loginward run --upstream <URL> --login <PATH> [OPTIONS]"
 )]
 #[command(after_help = "\
@@ -38,6 +44,9 @@ pub struct Run {
     /// The configuration file
     #[arg(long, value_name = "FILE", conflicts_with_all = super::quick::FLAGS)]
     config: Option<PathBuf>,
+    /// Reload when the file, or one that it names, has other content
+    #[arg(long, requires = "config")]
+    watch: bool,
     #[command(flatten)]
     quick: Quick,
 }
@@ -59,12 +68,12 @@ impl Run {
                 complain(WHAT);
                 return USAGE;
             }
-            Task::File(path) => Settings::load(path).map_err(|problems| problems.to_string()),
+            Task::File(path) => from_file(path),
             Task::Print(quick) => return print(quick),
-            Task::Quick(quick) => quick.settings().map_err(|problems| lines(&problems)),
+            Task::Quick(quick) => from_flags(quick),
         };
         match loaded {
-            Ok((settings, warnings)) => serve(settings, &warnings),
+            Ok(begin) => serve(begin, if self.watch { Watch::Files } else { Watch::Nothing }),
             Err(problems) => {
                 complain(&problems);
                 USAGE
@@ -80,6 +89,17 @@ impl Run {
             (None, None) => Task::Explain,
         }
     }
+}
+
+fn from_file(path: &Path) -> Result<Begin, String> {
+    let Loaded { result, files } = Loaded::from(path);
+    let (settings, warnings) = result.map_err(|problems| problems.to_string())?;
+    Ok(Begin { settings, warnings, source: Source::File(path.to_owned()), files })
+}
+
+fn from_flags(quick: &Quick) -> Result<Begin, String> {
+    let (settings, warnings) = quick.settings().map_err(|problems| lines(&problems))?;
+    Ok(Begin { settings, warnings, source: Source::Flags, files: Vec::new() })
 }
 
 /// What to say to whoever says nothing.
@@ -111,59 +131,55 @@ fn lines(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Runs a guard with `settings` until a signal ends it.
-fn serve(settings: Settings, warnings: &[Problem]) -> u8 {
-    let Ok(_log) = log::install(settings.log, Clock::system()) else {
+/// What a guard is started with.
+struct Begin {
+    settings: Settings,
+    warnings: Vec<Problem>,
+    source: Source,
+    /// The files that the settings came from.
+    files: Vec<PathBuf>,
+}
+
+/// Runs a guard until a signal ends it.
+fn serve(begin: Begin, watch: Watch) -> u8 {
+    let Ok(log) = log::install(begin.settings.log, Clock::system()) else {
         complain("error: logging is set up already");
         return FAILED;
     };
-    for warning in warnings {
+    for warning in &begin.warnings {
         tracing::warn!(event = "configuration_warning", reason = %warning);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else {
+    let mut builder = Builder::new_current_thread();
+    let Ok(runtime) = builder.enable_all().build_local(LocalOptions::default()) else {
         complain("error: the system gives no runtime");
         return FAILED;
     };
-    let server = match Server::start(settings, Clock::system()) {
-        Ok(server) => server,
+    match runtime.block_on(start(begin, watch, &log)) {
+        Ok(()) => OK,
         Err(error) => {
             complain(&format!("error: {error}"));
-            return FAILED;
+            FAILED
         }
-    };
+    }
+}
+
+/// Starts a guard and lives its life.
+async fn start(
+    Begin { settings, source, files, .. }: Begin,
+    watch: Watch,
+    log: &LogGuard,
+) -> Result<(), Box<dyn std::error::Error>> {
+    // before anybody can know that it runs
+    let signals = Signals::listen()?;
+    let server = Server::start(settings, Clock::system())?;
     for bound in server.bound() {
         tracing::info!(event = "listening", address = %bound);
     }
     if let Some(address) = server.metrics_bound() {
         tracing::info!(event = "metrics_listening", address = %address);
     }
-    let signal = runtime.block_on(until_told());
-    tracing::info!(event = "stopping", reason = signal);
-    server.stop();
-    tracing::info!(event = "stopped");
-    OK
-}
-
-/// Waits for SIGTERM or SIGINT; returns which it was. A SIGHUP, by which others are told to reload,
-/// must not end a guard and all its lockouts.
-pub async fn until_told() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-        return std::future::pending().await;
-    };
-    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return "SIGTERM",
-            _ = interrupt.recv() => return "SIGINT",
-            _ = hang_up.recv() => {
-                let message = "SIGHUP: this version does not reload; restart it to change settings";
-                tracing::warn!(message);
-            }
-        }
-    }
+    let shared = Arc::clone(server.shared());
+    let reloader = Reloader::new((shared, log.level()), source, files);
+    live(server, reloader, watch, signals).await;
+    Ok(())
 }

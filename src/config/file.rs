@@ -1,7 +1,7 @@
 //! The YAML as written -> [`Settings`].
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::access::access;
@@ -33,25 +33,7 @@ impl Settings {
     ///
     /// All that is wrong with it, and the warnings.
     pub fn load(path: &Path) -> Result<(Self, Vec<Problem>), Problems> {
-        let file = path.display().to_string();
-        let about = |severity, wrong: &str, right: &str| Problem {
-            severity,
-            file: file.as_str().into(),
-            at: None,
-            key: "".into(),
-            wrong: wrong.into(),
-            right: right.into(),
-        };
-        let text = read(path)
-            .map_err(|why| Problems::new(&file, vec![about(Severity::Error, &why, "")]))?;
-        let base = path.parent().unwrap_or_else(|| Path::new("."));
-        let (settings, mut warnings) = Self::parse(&text, base, &file)?;
-        let mode = std::fs::metadata(path).map(|data| data.permissions().mode());
-        if mode.is_ok_and(|mode| mode & 0o002 != 0) {
-            let wrong = "everybody on this machine may change it";
-            warnings.insert(0, about(Severity::Warning, wrong, "run chmod o-w on it"));
-        }
-        Ok((settings, warnings))
+        Loaded::from(path).result
     }
 
     /// Reads the configuration `text`, which is called `file` in messages; relative paths in it
@@ -61,12 +43,57 @@ impl Settings {
     ///
     /// All that is wrong with it, and the warnings.
     pub fn parse(text: &str, base: &Path, file: &str) -> Result<(Self, Vec<Problem>), Problems> {
-        parse(Reader::new(text, base, file))
+        parse(&mut Reader::new(text, base, file))
+    }
+}
+
+/// A configuration that was read, and from what.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings and the warnings, or all that is wrong.
+    pub result: Result<(Settings, Vec<Problem>), Problems>,
+    /// Every file that it consists of, as far as it could be read.
+    pub files: Vec<PathBuf>,
+}
+
+impl Loaded {
+    /// Reads the configuration at `path`, and every file that it names.
+    #[must_use]
+    pub fn from(path: &Path) -> Self {
+        let file = path.display().to_string();
+        let mut files = vec![path.to_owned()];
+        let about = |severity, wrong: &str, right: &str| Problem {
+            severity,
+            file: file.as_str().into(),
+            at: None,
+            key: "".into(),
+            wrong: wrong.into(),
+            right: right.into(),
+        };
+        let text = match read(path) {
+            Ok(text) => text,
+            Err(why) => {
+                let result = Err(Problems::new(&file, vec![about(Severity::Error, &why, "")]));
+                return Self { result, files };
+            }
+        };
+        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        let mut reader = Reader::new(&text, base, &file);
+        let mut result = parse(&mut reader);
+        files.extend(reader.files());
+        let mode = std::fs::metadata(path).map(|data| data.permissions().mode());
+        if let Ok((_, warnings)) = &mut result
+            && mode.is_ok_and(|mode| mode & 0o002 != 0)
+        {
+            let wrong = "everybody on this machine may change it";
+            warnings.insert(0, about(Severity::Warning, wrong, "run chmod o-w on it"));
+        }
+        Self { result, files }
     }
 }
 
 /// [`Settings::parse`] with a reader that a test may have changed.
-pub(super) fn parse(mut reader: Reader<'_>) -> Result<(Settings, Vec<Problem>), Problems> {
+pub(super) fn parse(reader: &mut Reader<'_>) -> Result<(Settings, Vec<Problem>), Problems> {
     let text = reader.text;
     if text.len() as u64 > MOST_BYTES {
         reader.error_at(Position::START, "", "is larger than 1 MiB", "");
@@ -75,12 +102,12 @@ pub(super) fn parse(mut reader: Reader<'_>) -> Result<(Settings, Vec<Problem>), 
     let mut root = match yaml::parse(text) {
         Ok(root) => root,
         Err(error) => {
-            syntax::report(&error, &mut reader);
+            syntax::report(&error, reader);
             return Err(reader.finish());
         }
     };
-    expand(&mut root, &mut reader);
-    let settings = settings(&root, &mut reader);
+    expand(&mut root, reader);
+    let settings = settings(&root, reader);
     let problems = reader.finish();
     match settings {
         Some(settings) if !problems.has_errors() => Ok((settings, problems.into_vec())),
@@ -117,6 +144,7 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
         store: process::store(&fields, reader),
         metrics: process::metrics(&fields, reader),
         log: process::log(&fields, reader),
+        shutdown: process::shutdown(&fields, reader),
         timeouts: process::timeouts(&fields, reader),
         bounds: process::bounds(&fields, reader),
     })

@@ -23,7 +23,7 @@ macro_rules! vocabulary {
 vocabulary! {
     FILE: "the file", [
         "listen", "workers", "trusted_proxies", "client_address", "sites", "lockout", "access",
-        "store", "admin", "metrics", "log", "timeouts", "bounds", "anchors",
+        "store", "admin", "metrics", "log", "shutdown", "timeouts", "bounds", "anchors",
     ], [];
     LISTENER: "a listener", ["address", "redirect_to_https", "proxy_protocol", "tls"], [];
     TLS: "tls", ["certificate", "key", "client_ca"], [];
@@ -63,9 +63,10 @@ vocabulary! {
     MEMORY: "memory", ["max_counters", "max_lockouts"], [];
     METRICS: "metrics", ["address"], [];
     LOG: "log", ["format", "level", "access"], [];
+    SHUTDOWN: "shutdown", ["delay", "deadline"], [];
     TIMEOUTS: "timeouts", [
         "handshake", "head", "idle", "login_body", "body", "send", "connect", "response_head", "verdict",
-        "exchange", "upstream_idle", "upstream_idle_unsafe", "shutdown",
+        "exchange", "upstream_idle", "upstream_idle_unsafe",
     ], [];
     BOUNDS: "bounds", ["headers", "head", "target", "connections"], [];
 }

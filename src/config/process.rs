@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use super::fields::Fields;
 use super::keys;
 use super::node::Node;
 use super::reader::Reader;
-use super::scalar::{choice, duration, flag, size, whole};
-use super::{AccessLog, Bounds, LogFormat, LogSettings, StoreSettings, Timeouts, address};
+use super::scalar::{choice, duration, duration_from, flag, size, whole};
+use super::{
+    AccessLog, Bounds, LogFormat, LogSettings, Shutdown, StoreSettings, Timeouts, address,
+};
 
 /// How many threads serve.
 pub(super) fn workers(fields: &Fields<'_>, reader: &mut Reader<'_>) -> NonZeroUsize {
@@ -85,6 +88,17 @@ fn access_log(node: &Node, reader: &mut Reader<'_>) -> Option<AccessLog> {
     Some(if flag(node, reader)? { AccessLog::On } else { AccessLog::Off })
 }
 
+/// How the guard ends.
+pub(super) fn shutdown(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Shutdown {
+    let mut own = Shutdown::default();
+    if let Some(node) = fields.get("shutdown") {
+        let fields = Fields::of(node, &keys::SHUTDOWN, reader);
+        fields.set("delay", &mut own.delay, |n, r| duration_from(n, Duration::ZERO, r), reader);
+        fields.set("deadline", &mut own.deadline, duration, reader);
+    }
+    own
+}
+
 /// How long things may take.
 pub(super) fn timeouts(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Timeouts {
     let mut own = Timeouts::default();
@@ -103,7 +117,6 @@ pub(super) fn timeouts(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Timeouts
             ("exchange", &mut own.exchange),
             ("upstream_idle", &mut own.upstream_idle),
             ("upstream_idle_unsafe", &mut own.upstream_idle_unsafe),
-            ("shutdown", &mut own.shutdown),
         ] {
             fields.set(key, place, duration, reader);
         }

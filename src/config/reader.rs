@@ -1,5 +1,6 @@
 //! What every part of the configuration is read with: where files are, and the problems so far.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -26,13 +27,15 @@ pub(super) struct Reader<'a> {
     /// Looks up an environment variable.
     pub(super) variable: fn(&str) -> Option<String>,
     problems: Vec<Problem>,
+    files: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of `text`, which is called `file` and lies in `base`.
     pub(super) fn new(text: &'a str, base: &'a Path, file: &str) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
-        Self { file: file.into(), base, text, variable, problems: Vec::new() }
+        let (problems, files) = (Vec::new(), RefCell::default());
+        Self { file: file.into(), base, text, variable, problems, files }
     }
 
     /// `node` is wrong; `right` says what would be right, and may be empty.
@@ -76,8 +79,8 @@ impl<'a> Reader<'a> {
     }
 
     /// All problems; those of other files after the configuration's own.
-    pub(super) fn finish(self) -> Problems {
-        Problems::new(&self.file, self.problems)
+    pub(super) fn finish(&mut self) -> Problems {
+        Problems::new(&self.file, std::mem::take(&mut self.problems))
     }
 
     /// What the configuration has at `at`.
@@ -86,9 +89,19 @@ impl<'a> Reader<'a> {
         line.chars().nth(at.column.checked_sub(1)?)
     }
 
-    /// Where a path that the configuration names leads.
+    /// Where the path of a file leads that the configuration names, and that is part of it.
     pub(super) fn path(&self, written: &str) -> PathBuf {
-        self.base.join(written)
+        let path = self.base.join(written);
+        let mut files = self.files.borrow_mut();
+        if !files.contains(&path) {
+            files.push(path.clone());
+        }
+        path
+    }
+
+    /// All files that are part of the configuration, besides itself.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.files.borrow().clone()
     }
 
     /// The text of a file that `node` names by `written`.

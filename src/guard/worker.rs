@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -37,12 +37,25 @@ pub struct Shared {
     pub seen: Seen,
     /// When certificates are looked at again.
     pub certificates_due: AtomicU64,
+    /// The guard is about to end.
+    pub leaving: AtomicBool,
 }
 
 /// How often it is looked whether certificates have changed.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
 impl Shared {
+    /// The guard is about to end and says that it is not ready any more.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is about to end.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// Reports and counts the counters that had to make room since it was last done.
     pub fn report_evictions(&self) {
         super::report::evictions(self);

@@ -13,16 +13,15 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
-use super::Stage;
 use crate::guard::Shared;
 
-/// Answers until the guard drains, and then says that it is not ready.
+/// Answers until the guard has ended, which is when the other end of `over` is dropped.
 pub async fn serve(
     listener: std::net::TcpListener,
     shared: Arc<Shared>,
-    mut stopping: watch::Receiver<Stage>,
+    mut over: oneshot::Receiver<()>,
 ) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     loop {
@@ -34,10 +33,7 @@ pub async fn serve(
                     continue;
                 }
             },
-            changed = stopping.wait_for(|stage| *stage == Stage::Drain) => {
-                drop(changed);
-                return;
-            }
+            _ = &mut over => return,
         };
         let shared = Arc::clone(&shared);
         let service = service_fn(move |request| {
@@ -60,6 +56,9 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>>
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             shared.report_evictions();
             (StatusCode::OK, kind, shared.metrics.text())
+        }
+        (&Method::GET | &Method::HEAD, "/readyz") if shared.is_leaving() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "about to end\n".to_owned())
         }
         (&Method::GET | &Method::HEAD, "/livez" | "/readyz") => {
             (StatusCode::OK, "text/plain", "ok\n".to_owned())

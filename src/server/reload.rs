@@ -1,15 +1,160 @@
-//! Other settings while the guard runs.
+//! Other settings while the guard runs: read, checked, and in force at once or not at all.
 
-use crate::config::Settings;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::watched::Watched;
+use crate::clock::Clock;
+use crate::config::error::{Problem, Problems, Severity};
+use crate::config::{Loaded, Settings};
 use crate::guard::Shared;
 use crate::guard::plan::Plan;
 use crate::guard::rollout::Rollout;
+use crate::log::LevelSwitch;
 
-/// Serves by `settings` from now on, as far as they can change while the guard runs. Counters are
-/// kept, and held against the limits of the same names.
-pub fn apply(shared: &Shared, settings: Settings) -> Rollout {
+/// A worker that has not heard of a new plan by then hears of it later.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads a configuration again and puts it in force.
+#[derive(Debug)]
+pub struct Reloader {
+    shared: Arc<Shared>,
+    source: Source,
+    level: LevelSwitch,
+    /// Locked by whoever reloads.
+    watched: Mutex<Watched>,
+}
+
+/// Where a guard's settings come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// This file, and those that it names.
+    File(PathBuf),
+    /// The command line, which does not change.
+    Flags,
+}
+
+/// What came of a configuration that is in force now.
+#[derive(Clone, Debug, Default)]
+pub struct Reloaded {
+    /// What is doubtful in it.
+    pub warnings: Vec<Problem>,
+    /// The keys that have changed and are not in force before a restart.
+    pub need_restart: Vec<&'static str>,
+}
+
+/// Why everything is as it was.
+#[derive(Debug)]
+pub enum ReloadError {
+    /// There is no file to read.
+    NoFile,
+    /// All that is wrong with it.
+    Unusable(Problems),
+}
+
+impl Reloader {
+    /// Reloads what `shared` was started with, from `source`, which consists of `files`.
+    #[must_use]
+    pub fn new(
+        (shared, level): (Arc<Shared>, LevelSwitch),
+        source: Source,
+        files: Vec<PathBuf>,
+    ) -> Self {
+        Self { shared, source, level, watched: Mutex::new(Watched::new(files)) }
+    }
+
+    /// Reads everything again, checks all of it, and puts it in force; `reason` is who asked.
+    /// Returns when every worker serves by it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used; then everything is as it was.
+    pub async fn reload(&self, reason: &str) -> Result<Reloaded, ReloadError> {
+        let mut watched = self.watched.lock().await;
+        let result = match &self.source {
+            Source::File(path) => self.reload_from(path, &mut watched).await,
+            Source::Flags => Err(ReloadError::NoFile),
+        };
+        report(reason, &result);
+        result
+    }
+
+    async fn reload_from(
+        &self,
+        path: &Path,
+        watched: &mut Watched,
+    ) -> Result<Reloaded, ReloadError> {
+        watched.look();
+        let Loaded { result, files } = Loaded::from(path);
+        watched.take(files);
+        let (settings, warnings) = result.map_err(|problems| {
+            self.shared.metrics.reload_failed();
+            ReloadError::Unusable(problems)
+        })?;
+        let (rollout, need_restart) = apply(&self.shared, settings);
+        self.level.set(rollout.plan().settings.log.level);
+        self.shared.metrics.reload_succeeded(Clock::system().wall_now());
+        let workers = rollout.plan().settings.workers.get();
+        // it is in force also where a worker is late
+        drop(tokio::time::timeout(PATIENCE, rollout.until_taken(workers)).await);
+        Ok(Reloaded { warnings, need_restart })
+    }
+
+    /// Reloads when a file has other content than it had, and no more changes come.
+    pub async fn follow_files(&self) {
+        let mut every = tokio::time::interval(super::watched::EVERY);
+        loop {
+            every.tick().await;
+            if self.watched.lock().await.has_changed() {
+                // what came of it is reported
+                drop(self.reload("changed files").await);
+            }
+        }
+    }
+}
+
+/// Serves by `settings` from now on, as far as they can change while the guard runs. Requests that
+/// are under way end as they began. Counters are kept, and held against the limits of the same
+/// names. Returns the keys whose change takes a restart, too.
+pub fn apply(shared: &Shared, settings: Settings) -> (Rollout, Vec<&'static str>) {
     let before = shared.plans.latest();
-    let (settings, _) = settings.after(&before.settings);
+    let (settings, need_restart) = settings.after(&before.settings);
     let plan = Plan::new(settings, &shared.store, &shared.metrics, Some(&before));
-    shared.plans.replace(plan)
+    (shared.plans.replace(plan), need_restart)
+}
+
+fn report(reason: &str, result: &Result<Reloaded, ReloadError>) {
+    match result {
+        Ok(Reloaded { warnings, need_restart }) => {
+            for problem in warnings {
+                tracing::warn!(event = "configuration_warning", reason = %problem);
+            }
+            for key in need_restart {
+                let message = "a change of this key is not in force before a restart";
+                tracing::warn!(event = "restart_needed", key, reason = message);
+            }
+            tracing::info!(event = "reloaded", reason);
+        }
+        Err(ReloadError::NoFile) => {
+            let message = "there is no configuration file to read again";
+            tracing::warn!(event = "reload_failed", reason, message);
+        }
+        Err(ReloadError::Unusable(problems)) => {
+            for problem in problems {
+                match problem.severity {
+                    Severity::Error => {
+                        tracing::error!(event = "configuration_error", reason = %problem);
+                    }
+                    Severity::Warning => {
+                        tracing::warn!(event = "configuration_warning", reason = %problem);
+                    }
+                }
+            }
+            let message = "everything stays as it was";
+            tracing::error!(event = "reload_failed", reason, message);
+        }
+    }
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use loginward::clock::Clock;
 use loginward::config::Settings;
-use loginward::server::Server;
 use loginward::server::listen::Bound;
+use loginward::server::{Server, reload};
 use loginward::store::Store;
 use loginward::store::select::{Row, Selector};
 
@@ -125,7 +125,7 @@ impl Driven {
     #[track_caller]
     pub fn reload(&mut self, setup: &Setup) {
         let settings = settings(setup, &self.upstream, &self.site);
-        drop(self.server().reload(settings));
+        drop(reload::apply(self.server().shared(), settings));
         self.setup = setup.clone();
     }
 

@@ -20,15 +20,6 @@ fn slow(gate: &Gate) -> Upstream {
 }
 
 #[test]
-fn a_hang_up_signal_ends_nothing() {
-    let upstream = Upstream::hello();
-    let guard = Guard::start("", &upstream);
-    guard.hang_up();
-    guard.wait_for("advice", |event| event.get("msg").contains("SIGHUP"));
-    assert_eq!(guard.client().get("/").status, 200);
-}
-
-#[test]
 fn what_is_under_way_is_finished_before_it_ends() {
     let gate = Gate::closed();
     let upstream = slow(&gate);
@@ -118,7 +109,7 @@ fn who_waits_for_a_place_gets_it_or_an_answer_before_it_ends() {
 fn it_does_not_wait_for_ever() {
     let gate = Gate::closed();
     let upstream = slow(&gate);
-    let mut guard = Guard::start("timeouts: { shutdown: 500ms }", &upstream);
+    let mut guard = Guard::start("shutdown: { deadline: 500ms }", &upstream);
     let mut client = guard.client();
     client.send(Ask::get("/").bytes());
     client.answer_head().unwrap();

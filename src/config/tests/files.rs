@@ -69,7 +69,7 @@ fn with_port(yaml: &str) -> Result<(Settings, Vec<Problem>), Problems> {
     let base = base();
     let mut reader = Reader::new(yaml, &base, "config.yaml");
     reader.variable = |name| (name == "PORT").then(|| "3000".to_owned());
-    crate::config::file::parse(reader)
+    crate::config::file::parse(&mut reader)
 }
 
 #[test]

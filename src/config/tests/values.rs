@@ -303,3 +303,25 @@ fn a_second_factor_is_counted_by_the_username_of_its_session() {
         ],
     );
 }
+
+#[test]
+fn the_end_has_a_delay_and_a_deadline() {
+    let end = |yaml: &str| {
+        let shutdown = settings(&file(yaml)).shutdown;
+        (shutdown.delay.as_millis(), shutdown.deadline.as_millis())
+    };
+    assert_eq!(end("workers: 1"), (0, 20_000));
+    assert_eq!(end("shutdown: { delay: 5s, deadline: 1m }"), (5_000, 60_000));
+    assert_eq!(end("shutdown: { delay: 0s }"), (0, 20_000));
+    check(
+        &file("shutdown: { deadline: 0s, dely: 1s }"),
+        &[
+            "9:23: shutdown.deadline: `0s` is no duration that fits here; it has to be at least 1ms",
+            "9:27: shutdown.dely: unknown key; did you mean `delay`?",
+        ],
+    );
+    check(
+        &file("timeouts: { shutdown: 1s }"),
+        &["9:13: timeouts.shutdown: unknown key; it belongs to the file"],
+    );
+}

@@ -11,7 +11,7 @@ const USUAL: [(&str, &str); 4] = [
     ("listen:", "listen: \"127.0.0.1:0\"\n"),
     ("workers:", "workers: 1\n"),
     ("trusted_proxies:", "trusted_proxies: [\"127.0.0.1\"]\n"),
-    ("timeouts:", "timeouts: { shutdown: 1s }\n"),
+    ("shutdown:", "shutdown: { deadline: 1s }\n"),
 ];
 
 const SITE: &str = "sites:\n  - name: {SITE}\n    upstream: \"{UPSTREAM}\"\n";

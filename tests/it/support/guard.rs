@@ -37,6 +37,9 @@ impl Log {
     }
 }
 
+/// Its configuration's name in its directory.
+const CONFIG: &str = "loginward.yaml";
+
 impl Guard {
     /// Starts one in front of `upstream`, which `{UPSTREAM}` stands for; see [`Setup::new`].
     #[track_caller]
@@ -59,10 +62,10 @@ impl Guard {
 
     /// Starts one, whether or not it gets to listen.
     pub fn spawn(setup: Setup) -> Self {
-        let path = setup.dir.path().join("loginward.yaml");
+        let path = setup.dir.path().join(CONFIG);
         std::fs::write(&path, &setup.text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_loginward"));
-        command.arg("run").arg("--config").arg(path);
+        command.arg("run").arg("--config").arg(path).args(&setup.flags);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -160,6 +163,38 @@ impl Guard {
     /// Tells it to end.
     pub fn terminate(&self) {
         self.signal("-TERM");
+    }
+
+    /// The file with its configuration.
+    pub fn config(&self) -> std::path::PathBuf {
+        self.dir().join(CONFIG)
+    }
+
+    /// Writes another configuration for it; it is not told.
+    pub fn reconfigure(&self, change: impl FnOnce(&str) -> String) {
+        std::fs::write(self.config(), change(&self.setup.text)).unwrap();
+    }
+
+    /// Waits for so many events of this name in all.
+    #[track_caller]
+    pub fn wait_for_events(&self, name: &str, count: usize) -> Vec<Event> {
+        let lines = self.log.lines();
+        let few = |lines: &mut Vec<String>| {
+            let events = lines.iter().map(|line| Event::parse(line));
+            events.filter(|event| event.is(name)).count() < count
+        };
+        drop(self.log.more.wait_timeout_while(lines, PATIENCE, few).unwrap());
+        let events = self.events(name);
+        assert!(events.len() >= count, "no {count} of {name} in the log:\n{}", self.log());
+        events
+    }
+
+    /// Has it read its configuration again and waits until that is in force.
+    #[track_caller]
+    pub fn reload(&self) {
+        let before = self.events("reloaded").len();
+        self.hang_up();
+        self.wait_for_events("reloaded", before + 1);
     }
 
     /// Tells it what others take for an order to reload.

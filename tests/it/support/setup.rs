@@ -35,6 +35,8 @@ pub struct Setup {
     pub text: String,
     /// Where it and its files are.
     pub dir: TempDir,
+    /// Flags of `run` besides.
+    pub flags: Vec<String>,
 }
 
 impl Setup {
@@ -50,7 +52,7 @@ impl Setup {
         }
         let dir = tempfile::tempdir().unwrap();
         let text = text.replace("{DIR}", dir.path().to_str().unwrap());
-        Self { text, dir }
+        Self { text, dir, flags: Vec::new() }
     }
 
     /// With the upstream that `{UPSTREAM}` stands for.
@@ -61,6 +63,12 @@ impl Setup {
     /// With `placeholder` replaced.
     pub fn replace(mut self, placeholder: &str, by: &str) -> Self {
         self.text = self.text.replace(placeholder, by);
+        self
+    }
+
+    /// With one more flag.
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
         self
     }
 
