@@ -136,7 +136,12 @@ impl Begun {
                 return;
             };
             self.held += frame.iter().filter_map(Frame::data_ref).map(Bytes::len).sum::<usize>();
+            // an HTTP/2 body tells its failure again whenever it is asked
+            let is_last = !frame.as_ref().is_ok_and(Frame::is_data);
             self.begun.push_back(frame);
+            if is_last {
+                return;
+            }
         }
     }
 

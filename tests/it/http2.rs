@@ -162,6 +162,27 @@ fn a_target_that_is_too_long_or_no_path_is_refused() {
 }
 
 #[test]
+fn a_body_that_contradicts_its_length_occupies_nobody() {
+    let upstream = Upstream::hello();
+    let (guard, authority) = start("workers: 1", &upstream);
+    let mut client = Http2::to(&guard, &authority);
+    client.ask(Http2::request("GET", "/"), b"");
+    for length in ["3", "30"] {
+        // head and body come together, so that the body is broken before it is looked at
+        let begun = guard.paused(|| {
+            let mut request = Http2::request("POST", "/upload");
+            request.headers_mut().insert("content-length", length.parse().unwrap());
+            let begun = client.begin(request, b"0123456789", Ends::Here);
+            client.settle();
+            begun
+        });
+        let error = client.finish(begun).unwrap_err();
+        assert_eq!(error.reason(), Some(h2::Reason::PROTOCOL_ERROR), "of {length}");
+    }
+    assert_eq!(Http2::to(&guard, &authority).ask(Http2::request("GET", "/"), b"").status, 200);
+}
+
+#[test]
 fn forty_guesses_in_one_packet_are_held_to_the_limit() {
     let upstream = Upstream::answering(|_| ok("wrong password"));
     let (guard, authority) = start(FIVE, &upstream);
