@@ -143,6 +143,8 @@ fn server_config(keys: &Arc<Keys>, client_ca: Option<&Path>) -> Result<ServerCon
     };
     let mut config = builder.with_cert_resolver(Arc::<Keys>::clone(keys));
     config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
+    // all of them are strong; that the client does not choose is what scanners want to see
+    config.ignore_client_order = true;
     if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {
         config.ticketer = ticketer;
     }

@@ -80,22 +80,39 @@ fn both_versions_are_spoken_and_the_newer_one_with_post_quantum_keys() {
     let (authority, upstream) = (Authority::new(), Upstream::hello());
     let (certificate, key) = authority.certificate(&["shop.test"]);
     let guard = start(LISTEN, &[("cert.pem", &certificate), ("key.pem", &key)], &upstream);
-    let roots = || {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.0.der().clone()).unwrap();
-        roots
-    };
     for (version, group) in
         [(&rustls::version::TLS13, "X25519MLKEM768"), (&rustls::version::TLS12, "X25519")]
     {
         let config = ClientConfig::builder_with_protocol_versions(&[version]);
-        let mut config = config.with_root_certificates(roots()).with_no_client_auth();
+        let mut config = config.with_root_certificates(authority.roots()).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut stream = connect(&guard, "shop.test", &config).unwrap();
         assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
         let used = stream.conn.negotiated_key_exchange_group().unwrap();
         assert_eq!(format!("{:?}", used.name()), group);
         assert!(ask(&mut stream, Ask::get("/")).ends_with("hello"));
+    }
+}
+
+#[test]
+fn the_cipher_is_the_guards_choice_in_both_versions() {
+    let (authority, upstream) = (Authority::new(), Upstream::hello());
+    let (certificate, key) = authority.certificate(&["shop.test"]);
+    let files = [("cert.pem", &*certificate), ("key.pem", &*key)];
+    let guard = start(LISTEN, &files, &upstream);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let chosen = |reversed: bool| {
+            let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+            if reversed {
+                provider.cipher_suites.reverse();
+            }
+            let builder = ClientConfig::builder_with_provider(Arc::new(provider));
+            let builder = builder.with_protocol_versions(&[version]).unwrap();
+            let config = builder.with_root_certificates(authority.roots()).with_no_client_auth();
+            let stream = connect(&guard, "shop.test", &config).unwrap();
+            stream.conn.negotiated_cipher_suite().unwrap().suite()
+        };
+        assert_eq!(chosen(false), chosen(true), "of {version:?}");
     }
 }
 

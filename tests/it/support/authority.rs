@@ -22,10 +22,15 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// A client that believes it.
-    pub fn client(&self) -> ClientConfig {
+    /// Those that a client believes who believes it alone.
+    pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
-        ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+        roots
+    }
+
+    /// A client that believes it.
+    pub fn client(&self) -> ClientConfig {
+        ClientConfig::builder().with_root_certificates(self.roots()).with_no_client_auth()
     }
 }
