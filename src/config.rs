@@ -31,6 +31,7 @@ mod syntax;
 mod tests;
 mod unique;
 mod units;
+mod upstream;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use file::Loaded;
+pub use upstream::{Balance, HostSent, MOST_SERVERS, UpstreamServer, UpstreamSettings};
 
 use crate::policy::client::ClientRules;
 use crate::policy::route::{ResponseSettings, Site};
@@ -78,7 +80,7 @@ pub struct SiteSettings {
     /// What is guarded.
     pub site: Arc<Site>,
     /// The application.
-    pub upstream: UpstreamAddr,
+    pub upstream: UpstreamSettings,
 }
 
 /// Where clients connect, and how.

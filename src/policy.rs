@@ -4,6 +4,7 @@
 //! Decisions return values; [`crate::guard`] carries them out and reports them.
 
 pub mod account;
+pub mod balance;
 pub mod client;
 pub mod coding;
 pub mod credentials;

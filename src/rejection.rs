@@ -133,6 +133,7 @@ impl Rejection {
                 UpstreamError::ConnectTimeout | UpstreamError::Timeout => {
                     StatusCode::GATEWAY_TIMEOUT
                 }
+                UpstreamError::NoneHealthy => StatusCode::SERVICE_UNAVAILABLE,
                 UpstreamError::Broken(_)
                 | UpstreamError::Connect(_)
                 | UpstreamError::Unexpected => StatusCode::BAD_GATEWAY,

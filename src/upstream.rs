@@ -3,6 +3,8 @@
 //! Each worker has its own, so that an exchange never wakes another thread.
 
 pub mod pool;
+pub mod servers;
+pub mod state;
 
 use std::cell::Cell;
 use std::fmt;
@@ -71,6 +73,8 @@ pub enum UpstreamError {
     ConnectTimeout,
     /// The connection broke before the head of an answer.
     Broken(hyper::Error),
+    /// A check says of each server that it takes no requests.
+    NoneHealthy,
     /// No head of an answer came in time.
     Timeout,
     /// The answer was to a question nobody asked.
@@ -83,6 +87,7 @@ impl fmt::Display for UpstreamError {
             Self::Connect(error) => write!(out, "the upstream cannot be reached: {error}"),
             Self::ConnectTimeout => out.write_str("connecting to the upstream took too long"),
             Self::Broken(error) => write!(out, "the upstream broke off: {error}"),
+            Self::NoneHealthy => out.write_str("no server of the upstream is healthy"),
             Self::Timeout => out.write_str("the upstream's answer took too long"),
             Self::Unexpected => out.write_str("the upstream switched protocols unasked"),
         }

@@ -32,6 +32,8 @@ vocabulary! {
     SITE: "a site", [
         "name", "hosts", "upstream", "closed", "paths", "logins", "logouts", "lockout", "access",
     ], [];
+    UPSTREAM: "upstream", ["servers", "balance", "host"], [];
+    BALANCE: "balance", ["cookie"], [];
     LOGIN: "a login", [
         "name", "path", "attempts", "methods", "when", "username", "username_rewrite", "email_aliases",
         "password", "session_cookie", "outcome", "lockout", "access", "max_body",

@@ -13,7 +13,8 @@ use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalar::{choice, name};
 use super::source::{method, path, session_cookie, when};
-use super::{SiteSettings, UpstreamAddr, address, outcome, unique};
+use super::upstream::upstream;
+use super::{SiteSettings, address, outcome, unique};
 
 /// What the file says for all sites.
 #[derive(Debug)]
@@ -83,32 +84,6 @@ fn default_name(hosts: &[HostPattern]) -> Arc<str> {
         Some(HostPattern::Exact(name)) => Arc::from(&**name),
         Some(HostPattern::Below(name)) => format!("*.{name}").into(),
         None => "default".into(),
-    }
-}
-
-fn upstream(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<UpstreamAddr> {
-    let Some(node) = fields.get("upstream") else {
-        if fields.lacks("upstream") {
-            let right = "such as `upstream: http://127.0.0.1:3000`";
-            reader.error(fields.node, "needs `upstream`", right);
-        }
-        return None;
-    };
-    match (&node.kind, node.items()) {
-        (Kind::Map(_), _) => {
-            reader.error(node, "a mapping here is not available in this version", "name one URL");
-            None
-        }
-        (_, [only]) => address::upstream(only, reader),
-        (_, []) => {
-            reader.error(node, "is empty", "name one URL");
-            None
-        }
-        _ => {
-            let wrong = "several servers are not available in this version";
-            reader.error(node, wrong, "name one URL");
-            None
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use crate::body::BodyError;
 use crate::link::{Link, Phase, Stall};
-use crate::upstream::pool::Pool;
+use crate::upstream::servers::Servers;
 use crate::upstream::{Lease, TunnelEnd};
 
 /// A client's connection and what belongs to it alone.
@@ -27,11 +27,12 @@ pub struct Downstream {
 }
 
 impl Downstream {
-    /// The upstream connection that was authenticated for this client, if it is one of `pool`'s.
+    /// The upstream connection that was authenticated for this client, if it leads to one of
+    /// `servers`.
     #[must_use]
-    pub fn take_own(&self, pool: &Rc<Pool>) -> Option<Lease> {
+    pub fn take_own(&self, servers: &Servers) -> Option<Lease> {
         let mut own = self.own_upstream.borrow_mut();
-        own.take_if(|lease| lease.is_of(pool)).filter(Lease::is_usable)
+        own.take_if(|lease| servers.own(lease)).filter(Lease::is_usable)
     }
 }
 

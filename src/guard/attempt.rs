@@ -71,11 +71,12 @@ impl Visit<'_> {
             }
             Writing::Basic => after,
         };
+        let tie = self.tie(site, &parts);
         let request = self.prepare(site, parts, body, after);
-        let own = self.downstream.take_own(&site.pool);
+        let own = self.downstream.take_own(&site.servers);
         let streams = !request.body().is_whole();
         let streaming = streams.then(|| Rc::clone(&self.downstream.link.alarm));
-        let going = Going { request, own, after, streaming };
+        let going = Going { request, tie, own, after, streaming };
         let Answered { mut response, tunnel } = exchange::begin(case, holding, going).await?;
         if let Some(end) = tunnel {
             return Ok(self.become_tunnel(response, end));

@@ -25,11 +25,13 @@ use super::recognise::Writing;
 use crate::alarm::Alarm;
 use crate::body::RequestBody;
 use crate::headers::{authenticates_connection, is_websocket};
+use crate::policy::balance::Tie;
 use crate::policy::coding::Coding;
 use crate::policy::outcome::{Head, Judgement, NoAnswer};
 use crate::rejection::Rejection;
 use crate::store::Permit;
 use crate::upstream::pool::Wanted;
+use crate::upstream::servers::Servers;
 use crate::upstream::{Age, Lease, Sent, TunnelEnd, UpstreamError};
 
 /// How much of an answer is read to decide an outcome, decoded.
@@ -55,6 +57,8 @@ pub(super) enum Holding {
 pub(super) struct Going {
     /// What is sent.
     pub request: Request<RequestBody>,
+    /// Which server it goes to.
+    pub tie: Tie,
     /// The connection that was authenticated for its client.
     pub own: Option<Lease>,
     /// What it leaves behind.
@@ -200,10 +204,10 @@ struct Unanswered {
 /// was not sent at all, and goes out on a new one.
 async fn send(
     case: &Case,
-    Going { request, own, after, .. }: Going,
+    Going { request, tie, own, after, .. }: Going,
     alarm: &Alarm,
 ) -> Result<(Response<Incoming>, Lease), Unanswered> {
-    let pool = &case.site.pool;
+    let servers = &case.site.servers;
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
     let wanted = match (after, authenticates(request.headers())) {
         (After::Tunnel, _) => Wanted::Tunnel,
@@ -212,7 +216,7 @@ async fn send(
     };
     let mut lease = match own.filter(|_| after != After::Tunnel) {
         Some(own) => own,
-        None => pool.lease(wanted).await.map_err(unsent)?,
+        None => lease_in_time(servers, (wanted, tie), alarm).await.map_err(unsent)?,
     };
     lease.close_if(after);
     let failure = match send_on(&mut lease, request, alarm).await {
@@ -222,12 +226,22 @@ async fn send(
     let (unanswered, request) = failure;
     let again = request.filter(|_| unanswered.sent == Sent::Nothing && lease.age() == Age::Reused);
     let Some(request) = again else { return Err(unanswered) };
-    let mut lease = pool.lease(Wanted::New).await.map_err(unsent)?;
+    let mut lease = lease_in_time(servers, (Wanted::New, tie), alarm).await.map_err(unsent)?;
     lease.close_if(after);
     match send_on(&mut lease, request, alarm).await {
         Ok(response) => Ok((response, lease)),
         Err((unanswered, _)) => Err(unanswered),
     }
+}
+
+/// A connection to any of `servers`, in the time that there is for the whole exchange.
+async fn lease_in_time(
+    servers: &Servers,
+    (wanted, tie): (Wanted, Tie),
+    alarm: &Alarm,
+) -> Result<Lease, UpstreamError> {
+    let leased = alarm.in_time(servers.lease(wanted, tie)).await;
+    leased.unwrap_or(Err(UpstreamError::ConnectTimeout))
 }
 
 async fn send_on(
@@ -321,9 +335,10 @@ impl Case {
         }
         let why = match error {
             UpstreamError::ConnectTimeout | UpstreamError::Timeout => NoAnswer::Timeout,
-            UpstreamError::Broken(_) | UpstreamError::Connect(_) | UpstreamError::Unexpected => {
-                NoAnswer::Cut
-            }
+            UpstreamError::Broken(_)
+            | UpstreamError::Connect(_)
+            | UpstreamError::NoneHealthy
+            | UpstreamError::Unexpected => NoAnswer::Cut,
         };
         let judgement = self.rule.rule.outcome.read_nothing(why);
         let lockout = self.settle(holding, judgement, None);

@@ -15,13 +15,15 @@ use super::Visit;
 use super::answer::{AnswerBody, Content, Home, UpstreamBody};
 use super::local::{LocalRule, LocalSite};
 use crate::body::RequestBody;
-use crate::config::UpstreamAddr;
+use crate::config::{Balance, HostSent, UpstreamServer, UpstreamSettings};
 use crate::headers::{self, Forwarding};
 use crate::link::Phase;
+use crate::policy::balance::{Tie, cookie};
 use crate::policy::key::Fingerprint;
 use crate::policy::smuggling::is_bodiless;
 use crate::rejection::Rejection;
-use crate::upstream::pool::{Pool, Wanted};
+use crate::upstream::pool::Wanted;
+use crate::upstream::servers::Servers;
 use crate::upstream::{Age, Begun, Lease, Sent, TunnelEnd, UpstreamError};
 
 impl Visit<'_> {
@@ -38,11 +40,12 @@ impl Visit<'_> {
         let leaving = self.leaving(site, &parts);
         let cookies = self.cookies(site, &parts);
         let challenge = basic.map(|_| self.target(site, &parts));
+        let tie = self.tie(site, &parts);
         let request = self.prepare(site, parts, body, after);
         let dedicated = authenticates(request.headers());
-        let pool = Rc::clone(&site.pool);
-        let own = self.downstream.take_own(&pool);
-        let sending = Sending { pool, own, dedicated, after };
+        let servers = Rc::clone(&site.servers);
+        let own = self.downstream.take_own(&servers);
+        let sending = Sending { servers, tie, own, dedicated, after };
         let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
         let Some(sent) = sent else { return Err(self.late()) };
         let (response, lease, owned) = sent.map_err(Rejection::unanswered)?;
@@ -108,9 +111,12 @@ impl Visit<'_> {
             request_id: &self.worker.request_id(),
         };
         if !parts.headers.contains_key(HOST) {
-            parts.headers.insert(HOST, host_of(&site.upstream));
+            parts.headers.insert(HOST, host_of(&site.upstream.settings));
         }
         headers::to_upstream(&mut parts.headers, forwarding);
+        if let HostSent::Name(name) = &site.upstream.settings.host {
+            parts.headers.insert(HOST, name.clone());
+        }
         headers::frame(&mut parts.headers, body.size_hint().exact().filter(|_| framed));
         match after {
             After::Reuse => {}
@@ -122,6 +128,26 @@ impl Visit<'_> {
         *request.uri_mut() = parts.uri;
         *request.headers_mut() = parts.headers;
         request
+    }
+
+    /// What ties the request to one of the site's servers.
+    pub(super) fn tie(&self, site: &LocalSite, parts: &Parts) -> Tie {
+        if !site.servers.are_several() {
+            return Tie(0); // there is no choice
+        }
+        if let Balance::Cookie(name) = &site.upstream.settings.balance
+            && let Some(value) = cookie(&parts.headers, name)
+        {
+            return Tie::of(value);
+        }
+        match self.client {
+            // a client changes its address within its network as it likes
+            Some(client) => {
+                let network = client.network(self.plan.settings.clients.address);
+                Tie::of(network.to_string().as_bytes())
+            }
+            None => Tie::of(self.downstream.link.peer_text.as_bytes()),
+        }
     }
 
     /// The client's and the upstream's connection become one, if that is what the upstream means.
@@ -200,19 +226,18 @@ pub(super) fn authenticates(headers: &HeaderMap) -> bool {
         && headers::authenticates_connection(headers, &AUTHORIZATION)
 }
 
-fn host_of(upstream: &UpstreamAddr) -> HeaderValue {
-    let host = match upstream {
-        UpstreamAddr::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        UpstreamAddr::Tcp { host, port } => format!("{host}:{port}"),
-        UpstreamAddr::Unix(_) => "localhost".to_owned(),
-    };
+/// What a request calls its host that names none.
+fn host_of(upstream: &UpstreamSettings) -> HeaderValue {
+    let host = upstream.servers.first().map(UpstreamServer::authority).unwrap_or_default();
     HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static("localhost"))
 }
 
 /// How a request is sent.
 pub(super) struct Sending {
-    /// The connections it may use.
-    pub pool: Rc<Pool>,
+    /// Where it may go.
+    pub servers: Rc<Servers>,
+    /// Which of them that is.
+    pub tie: Tie,
     /// One that is authenticated for this client already.
     pub own: Option<Lease>,
     /// Whether the request authenticates its connection.
@@ -252,7 +277,7 @@ impl Sending {
             (_, false, true) => Wanted::Any,
             (_, false, false) => Wanted::Lively,
         };
-        let mut lease = self.pool.lease(wanted).await?;
+        let mut lease = self.servers.lease(wanted, self.tie).await?;
         lease.close_if(self.after);
         let again = match lease.age() {
             Age::Reused if repeatable => Some(copy(&request)),
@@ -268,7 +293,7 @@ impl Sending {
         let Some(request) = unsent.or(again).filter(|_| lease.age() == Age::Reused) else {
             return Err(UpstreamError::Broken(failure.error));
         };
-        let mut lease = self.pool.lease(Wanted::New).await?;
+        let mut lease = self.servers.lease(Wanted::New, self.tie).await?;
         lease.close_if(self.after);
         match lease.send(request).await {
             Ok(response) => Ok((response, lease, self.dedicated)),

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::plan::{Plan, RulePlan, SitePlan};
 use super::watch::Batch;
 use crate::policy::route::Mode;
-use crate::upstream::pool::{Pool, Upstreams};
+use crate::upstream::pool::Upstreams;
+use crate::upstream::servers::Servers;
 
 /// Everything that is served, as one worker serves it. A request keeps the one it began with, also
 /// where another comes meanwhile.
@@ -27,7 +28,7 @@ pub struct LocalSite {
     /// Its name, in this thread's own copy.
     pub name: Arc<str>,
     /// This thread's connections to its application.
-    pub pool: Rc<Pool>,
+    pub servers: Rc<Servers>,
     plan: Arc<SitePlan>,
     rules: Vec<Rc<LocalRule>>,
 }
@@ -79,7 +80,7 @@ impl LocalSite {
         };
         Self {
             name: Arc::from(&*plan.site.name),
-            pool: upstreams.to(&plan.upstream),
+            servers: Rc::new(Servers::new(&plan.upstream, upstreams)),
             rules: plan.rules().iter().map(rule).collect(),
             plan: Arc::clone(plan),
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::watch::RuleWatch;
-use crate::config::{Settings, SiteSettings, UpstreamAddr};
+use crate::config::{Settings, SiteSettings, UpstreamServer};
 use crate::metrics::{Metrics, SiteMetrics};
 use crate::policy::credentials::{LateField, Source, reads_body};
 use crate::policy::key::{CountedLimit, Counting, LimitId, ScopeKind};
@@ -13,6 +13,8 @@ use crate::policy::path::PathIndex;
 use crate::policy::route::{Attempts, CounterScope, HostPattern, LoginRule, LogoutRule, Site};
 use crate::store::Store;
 use crate::store::register::LimitName;
+use crate::upstream::servers::Upstream;
+use crate::upstream::state::ServerState;
 
 /// Everything that is looked up to serve a request.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub struct SitePlan {
     /// What is guarded.
     pub site: Arc<Site>,
     /// The application.
-    pub upstream: UpstreamAddr,
+    pub upstream: Arc<Upstream>,
     /// Paths nobody may ask for.
     pub closed: PathIndex<()>,
     /// Which rules a path is the login of, and what is an attempt there.
@@ -108,6 +110,9 @@ pub enum CountsAgent {
 /// The rules that were in force until now, by what tells them apart.
 type RulesByName<'a> = HashMap<&'a str, &'a Arc<RulePlan>>;
 
+/// What is known of the servers of all sites: those of several sites once.
+type States = HashMap<UpstreamServer, Arc<ServerState>>;
+
 impl Plan {
     /// Makes `settings` ready: their limits are `store`'s from now on. What `before` has seen of
     /// rules that are the same is still known.
@@ -118,11 +123,15 @@ impl Plan {
         metrics: &Metrics,
         before: Option<&Self>,
     ) -> Self {
+        let mut states = before.map(Self::states).unwrap_or_default();
         let before = before.map(Self::rules_by_name).unwrap_or_default();
         let sites: Vec<_> = settings
             .sites
             .iter()
-            .map(|site| Arc::new(SitePlan::new(site, (store, metrics), &before)))
+            .map(|site| {
+                let upstream = Arc::new(upstream(site, &mut states));
+                Arc::new(SitePlan::new(site, upstream, (store, metrics), &before))
+            })
             .collect();
         store.reload();
         let (mut exact, mut below, mut any) = (HashMap::new(), HashMap::new(), None);
@@ -143,6 +152,11 @@ impl Plan {
     fn rules_by_name(&self) -> RulesByName<'_> {
         let rules = self.sites.iter().flat_map(|site| &site.rules);
         rules.map(|rule| (&*rule.scope_name, rule)).collect()
+    }
+
+    fn states(&self) -> States {
+        let states = self.sites.iter().flat_map(|site| &site.upstream.states);
+        states.map(|state| (state.server.clone(), Arc::clone(state))).collect()
     }
 
     /// All sites, by number.
@@ -177,6 +191,16 @@ impl Plan {
     }
 }
 
+/// A site's application, with what is known of its servers.
+fn upstream(site: &SiteSettings, states: &mut States) -> Upstream {
+    let servers = site.upstream.servers.iter();
+    let states = servers.map(|server| {
+        let state = states.entry(server.clone());
+        Arc::clone(state.or_insert_with(|| Arc::new(ServerState::new(server.clone()))))
+    });
+    Upstream { states: states.collect(), settings: site.upstream.clone() }
+}
+
 /// A host's name alone: no port, no final dot, in lower case.
 fn bare_host(host: &str) -> String {
     let name = match host.rsplit_once(':') {
@@ -189,6 +213,7 @@ fn bare_host(host: &str) -> String {
 impl SitePlan {
     fn new(
         settings: &SiteSettings,
+        upstream: Arc<Upstream>,
         (store, metrics): (&Store, &Metrics),
         before: &RulesByName<'_>,
     ) -> Self {
@@ -201,7 +226,7 @@ impl SitePlan {
         };
         let logouts = site.logouts.iter().enumerate();
         Self {
-            upstream: settings.upstream.clone(),
+            upstream,
             closed: PathIndex::new(site.closed.iter().map(|path| (path.clone(), ()))),
             logins: PathIndex::new(site.logins.iter().enumerate().flat_map(paths)),
             logouts: PathIndex::new(logouts.map(|(at, logout)| (logout.path.clone(), at))),

@@ -147,7 +147,7 @@ impl Worker {
         self.links.set_limits(LinkLimits::of(&timeouts));
         self.upstreams.set_timeouts(timeouts);
         let local = LocalPlan::new(Arc::clone(plan), &self.upstreams);
-        self.upstreams.keep(local.sites().iter().map(|site| &site.pool));
+        self.upstreams.keep(local.sites().iter().flat_map(|site| site.servers.pools()));
         self.serving.replace(Rc::new(local));
         rollout.take();
     }

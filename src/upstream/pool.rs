@@ -18,7 +18,7 @@ use super::{Age, Keep, Lease, Traffic, UpstreamError, UpstreamSocket};
 use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
 use crate::clock::Moment;
-use crate::config::{Timeouts, UpstreamAddr};
+use crate::config::{Timeouts, UpstreamAddr, UpstreamServer};
 use crate::stream::Stream;
 
 /// More idle connections to one upstream are not kept by a worker.
@@ -42,7 +42,7 @@ pub enum Wanted {
 /// The connections to all upstreams of one worker.
 #[derive(Debug)]
 pub struct Upstreams {
-    pools: RefCell<HashMap<UpstreamAddr, Rc<Pool>>>,
+    pools: RefCell<HashMap<UpstreamServer, Rc<Pool>>>,
     alarms: Rc<Alarms>,
     /// Those of all pools.
     timeouts: Rc<Cell<Timeouts>>,
@@ -55,21 +55,21 @@ impl Upstreams {
         Self { pools: RefCell::default(), alarms, timeouts: Rc::new(Cell::new(timeouts)) }
     }
 
-    /// The connections to `address`; several sites may share them.
+    /// The connections to `server`; several sites may share them.
     #[must_use]
-    pub fn to(&self, address: &UpstreamAddr) -> Rc<Pool> {
+    pub fn to(&self, server: &UpstreamServer) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
-        if let Some(known) = pools.get(address) {
+        if let Some(known) = pools.get(server) {
             return Rc::clone(known);
         }
-        let pool = self.pool(address);
-        pools.insert(address.clone(), Rc::clone(&pool));
+        let pool = self.pool(server);
+        pools.insert(server.clone(), Rc::clone(&pool));
         pool
     }
 
-    fn pool(&self, address: &UpstreamAddr) -> Rc<Pool> {
+    fn pool(&self, server: &UpstreamServer) -> Rc<Pool> {
         Rc::new(Pool {
-            address: address.clone(),
+            server: server.clone(),
             idle: RefCell::default(),
             alarms: Rc::clone(&self.alarms),
             timeouts: Rc::clone(&self.timeouts),
@@ -103,10 +103,10 @@ impl Upstreams {
     }
 }
 
-/// The open connections to one upstream.
+/// The open connections to one server.
 #[derive(Debug)]
 pub struct Pool {
-    address: UpstreamAddr,
+    server: UpstreamServer,
     /// The latest used last.
     idle: RefCell<VecDeque<Idle>>,
     alarms: Rc<Alarms>,
@@ -146,6 +146,12 @@ impl Pool {
         }
     }
 
+    /// The time as it was at the last sweep.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.alarms.now()
+    }
+
     fn take_idle(&self, longest: Duration) -> Option<Idle> {
         let mut idle = self.idle.borrow_mut();
         while let Some(connection) = idle.pop_back() {
@@ -182,7 +188,8 @@ impl Pool {
     }
 
     async fn open(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
-        let connecting = tokio::time::timeout(self.timeouts.get().connect, connect(&self.address));
+        let connecting =
+            tokio::time::timeout(self.timeouts.get().connect, connect(&self.server.address));
         let stream = connecting
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?

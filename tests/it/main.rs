@@ -43,5 +43,6 @@ mod streaming;
 mod support;
 mod tls;
 mod upgrade;
+mod upstreams;
 mod vectors;
 mod verdict;

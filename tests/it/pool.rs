@@ -170,7 +170,7 @@ fn an_upstream_that_refuses_is_a_bad_gateway_and_counts_nothing() {
 }
 
 /// An address at which connecting neither succeeds nor fails, for as long as the rest lives.
-fn black_hole() -> (SocketAddr, socket2::Socket, Vec<TcpStream>) {
+pub fn black_hole() -> (SocketAddr, socket2::Socket, Vec<TcpStream>) {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
     let listener = listener.unwrap();

@@ -77,7 +77,7 @@ fn variables_and_files_stand_for_their_text() {
     let yaml = upstream("http://127.0.0.1:${PORT}");
     let (settings, _) = with_port(&yaml).unwrap();
     assert_eq!(
-        format!("{:?}", settings.sites[0].upstream),
+        format!("{:?}", settings.sites[0].upstream.servers[0].address),
         r#"Tcp { host: "127.0.0.1", port: 3000 }"#
     );
     let yaml =

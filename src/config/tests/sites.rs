@@ -44,7 +44,48 @@ fn an_upstream_is_a_url_of_a_server() {
         &["3:15: sites[0].upstream: `http://[::1` is no URL; write one such as \
              \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\""],
     );
-    check(&upstream("[]"), &["3:15: sites[0].upstream: is empty; name one URL"]);
+    check(&upstream("[]"), &["3:15: sites[0].upstream: is empty; name at least one URL"]);
+}
+
+#[test]
+fn several_servers_are_a_list_or_a_mapping() {
+    check(&upstream("[http://a, http://b]"), &[]);
+    check(&upstream("{ servers: [http://a, unix:/run/b], balance: round_robin }"), &[]);
+    check(&upstream("{ servers: http://a, balance: { cookie: sid }, host: app.test:81 }"), &[]);
+    check(&upstream("{ servers: http://a, balance: client, host: preserve }"), &[]);
+    check(
+        &upstream("{ balance: sticky }"),
+        &[
+            "3:15: sites[0].upstream: needs `servers`; such as \
+             `servers: [http://10.0.0.1:3000]`",
+            "3:26: sites[0].upstream.balance: `sticky` is unknown; write `client`, \
+             `round_robin` or { cookie: NAME }",
+        ],
+    );
+    check(
+        &upstream("{ servers: [http://a, http://a:80], balance: { cookie: a=b }, host: a/b }"),
+        &[
+            "3:37: sites[0].upstream.servers[1]: is named twice; remove one of them",
+            "3:70: sites[0].upstream.balance.cookie: `a=b` is no name of a cookie; write the \
+             name alone, such as JSESSIONID",
+            "3:83: sites[0].upstream.host: `a/b` is no host; write `preserve` for the client's, \
+             or a name such as app.internal",
+        ],
+    );
+    check(
+        &upstream("{ server: http://a, balance: {} }"),
+        &[
+            "3:15: sites[0].upstream: needs `servers`; such as \
+             `servers: [http://10.0.0.1:3000]`",
+            "3:17: sites[0].upstream.server: unknown key; did you mean `servers`?",
+            "3:44: sites[0].upstream.balance: needs `cookie`; such as { cookie: JSESSIONID }",
+        ],
+    );
+    let many: Vec<String> = (0..129).map(|at| format!("http://a:{}", at + 1)).collect();
+    check(
+        &upstream(&format!("[{}]", many.join(", "))),
+        &["3:15: sites[0].upstream: has 129 servers; name at most 128"],
+    );
 }
 
 #[test]

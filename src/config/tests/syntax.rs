@@ -230,14 +230,4 @@ fn what_later_versions_bring_is_named() {
         &upstream("https://127.0.0.1:3000"),
         &["3:15: sites[0].upstream: an `https://` upstream is not available in this version"],
     );
-    check(
-        &upstream(r#"["http://127.0.0.1:3000", "http://127.0.0.1:3001"]"#),
-        &["3:15: sites[0].upstream: several servers are not available in this version; name \
-             one URL"],
-    );
-    check(
-        &upstream(r#"{ servers: "http://127.0.0.1:3000" }"#),
-        &["3:15: sites[0].upstream: a mapping here is not available in this version; name one \
-             URL"],
-    );
 }

@@ -75,7 +75,12 @@ impl Upstream {
 
     /// One whose every connection is in the hands of `script`, and ends with it.
     pub fn scripted(script: impl Fn(&mut Conversation) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1:0", script)
+    }
+
+    /// The same at an address of one's choice.
+    pub fn at(address: &str, script: impl Fn(&mut Conversation) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let upstream = Self::new(format!("http://{address}"));
         let accept = move || listener.accept().map(|(stream, _)| Socket::from(stream));
@@ -115,6 +120,16 @@ impl Upstream {
                 let script = Arc::clone(&script);
                 std::thread::spawn(move || script(&mut talk));
             }
+        });
+    }
+
+    /// Takes no more connections, and waits until that is so.
+    #[track_caller]
+    pub fn end(self) {
+        let address: SocketAddr = self.url.strip_prefix("http://").unwrap().parse().unwrap();
+        drop(self);
+        super::wait::until("the upstream refuses", || {
+            std::net::TcpStream::connect(address).is_err()
         });
     }
 

@@ -1,0 +1,108 @@
+//! What is known of a server's health; all workers share it, and it outlives reloads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::config::UpstreamServer;
+use crate::policy::balance::{Standing, Tie};
+
+/// For how long a server rests that could not be connected to. Then one request tries it, and the
+/// others when that has reached it.
+pub const REST: Duration = Duration::from_secs(10);
+
+/// A server's health.
+#[derive(Debug)]
+pub struct ServerState {
+    /// Which server.
+    pub server: UpstreamServer,
+    /// What stands for its name.
+    pub name: Tie,
+    /// When its rest is over; 0 where it does not rest.
+    rests_until: AtomicU64,
+}
+
+/// Whether something is so from now on, or was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was before.
+    Known,
+    /// It is from now on.
+    New,
+}
+
+impl ServerState {
+    /// Nothing is known yet, which is well.
+    #[must_use]
+    pub fn new(server: UpstreamServer) -> Self {
+        let name = Tie::of(server.to_string().as_bytes());
+        Self { server, name, rests_until: AtomicU64::new(0) }
+    }
+
+    /// Whether it takes requests at `now`.
+    #[must_use]
+    pub fn standing(&self, now: Moment) -> Standing {
+        match self.rests_until.load(Ordering::Relaxed) {
+            0 => Standing::Ready,
+            until if now.0 < until => Standing::Resting,
+            _ => Standing::Ready,
+        }
+    }
+
+    /// A request is about to connect to it; where its rest is over, others wait for what comes of
+    /// that.
+    pub fn try_out(&self, now: Moment) {
+        let until = self.rests_until.load(Ordering::Relaxed);
+        if until != 0 && now.0 >= until {
+            let next = now.after(REST).0;
+            let order = Ordering::Relaxed;
+            match self.rests_until.compare_exchange(until, next, order, order) {
+                Ok(_) | Err(_) => {} // whoever came first goes on, and others find it resting
+            }
+        }
+    }
+
+    /// It could not be connected to: it rests.
+    pub fn rest(&self, now: Moment) -> Change {
+        match self.rests_until.swap(now.after(REST).0.max(1), Ordering::Relaxed) {
+            0 => Change::New,
+            _ => Change::Known,
+        }
+    }
+
+    /// It was connected to.
+    pub fn reached(&self) -> Change {
+        if self.rests_until.load(Ordering::Relaxed) == 0 {
+            return Change::Known;
+        }
+        match self.rests_until.swap(0, Ordering::Relaxed) {
+            0 => Change::Known,
+            _ => Change::New,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::UpstreamAddr;
+
+    #[test]
+    fn a_server_rests_and_is_tried_by_one_request_first() {
+        let address = UpstreamAddr::Tcp { host: "a".into(), port: 80 };
+        let state = ServerState::new(UpstreamServer { address });
+        let at = |seconds| Moment(1000).after(Duration::from_secs(seconds));
+        assert_eq!(state.standing(at(0)), Standing::Ready);
+        assert_eq!(state.rest(at(0)), Change::New);
+        assert_eq!(state.rest(at(0)), Change::Known, "it is told once");
+        state.try_out(at(9));
+        assert_eq!(state.standing(at(9)), Standing::Resting);
+        assert_eq!(state.standing(at(10)), Standing::Ready);
+        state.try_out(at(10));
+        assert_eq!(state.standing(at(10)), Standing::Resting, "one is on its way there");
+        assert_eq!(state.standing(at(20)), Standing::Ready, "and nobody knows what became of it");
+        assert_eq!(state.reached(), Change::New);
+        assert_eq!(state.reached(), Change::Known);
+        assert_eq!(state.standing(at(20)), Standing::Ready);
+    }
+}
