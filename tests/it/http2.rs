@@ -227,8 +227,9 @@ fn streams_that_are_reset_in_the_packet_of_their_guess_give_no_free_guess() {
     let upstream = Upstream::answering(|_| ok("wrong password"));
     let (guard, authority) = start(FIVE, &upstream);
     let mut client = Http2::to(&guard, &authority);
-    client.ask(Http2::request("GET", "/"), b"");
     for _ in 0..3 {
+        // answered, so that what was reset before is looked at: too many at once are no guesses
+        client.ask(Http2::request("GET", "/"), b"");
         guard.paused(|| {
             for _ in 0..15 {
                 let mut begun = client.begin_login("bob", "wrong");
@@ -244,7 +245,7 @@ fn streams_that_are_reset_in_the_packet_of_their_guess_give_no_free_guess() {
         rest += 1;
         assert!(rest <= 5, "it is never locked");
     }
-    assert_eq!(upstream.hits() - 1, 5);
+    assert_eq!(upstream.hits() - 3, 5);
 }
 
 #[test]

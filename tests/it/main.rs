@@ -19,6 +19,7 @@ mod events;
 mod garbage;
 mod headers;
 mod http2;
+mod http2_floods;
 mod identity;
 mod keep_alive;
 mod large_body;

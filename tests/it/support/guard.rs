@@ -241,9 +241,18 @@ impl Guard {
 
     /// How much memory it has in use, in bytes.
     pub fn memory(&self) -> usize {
+        self.memory_by("VmRSS:")
+    }
+
+    /// The most that it ever had, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        self.memory_by("VmHWM:")
+    }
+
+    fn memory_by(&self, name: &str) -> usize {
         let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
     }
 }
