@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::support::{Ask, Authority, Client, Guard, Setup, Upstream, wait};
 
@@ -114,6 +115,29 @@ fn the_cipher_is_the_guards_choice_in_both_versions() {
         };
         assert_eq!(chosen(false), chosen(true), "of {version:?}");
     }
+}
+
+#[test]
+fn a_websocket_speaks_through_tls() {
+    let upstream = Upstream::scripted(|talk| {
+        let mut socket = tungstenite::accept(&mut talk.wire.socket).unwrap();
+        while let Ok(message @ Message::Text(_)) = socket.read() {
+            socket.send(message).unwrap();
+        }
+    });
+    let authority = Authority::new();
+    let (certificate, key) = authority.certificate(&["shop.test"]);
+    let files = [("cert.pem", &*certificate), ("key.pem", &*key)];
+    let guard = start(LISTEN, &files, &upstream);
+    let mut stream = connect(&guard, "shop.test", &authority.client()).unwrap();
+    let (mut socket, answer) = tungstenite::client("ws://shop.test/", &mut stream).unwrap();
+    assert_eq!(answer.status(), 101);
+    for text in ["short".to_owned(), "long".repeat(50_000)] {
+        socket.send(Message::text(&text)).unwrap();
+        assert_eq!(socket.read().unwrap(), Message::text(text));
+    }
+    drop(stream);
+    upstream.wait_for_closed(1);
 }
 
 #[test]
