@@ -136,6 +136,7 @@ impl Rejection {
                 UpstreamError::NoneHealthy => StatusCode::SERVICE_UNAVAILABLE,
                 UpstreamError::Broken(_)
                 | UpstreamError::Connect(_)
+                | UpstreamError::Tls(_)
                 | UpstreamError::Unexpected => StatusCode::BAD_GATEWAY,
             },
         }

@@ -1,5 +1,7 @@
 //! Certificates for listeners: loaded, chosen by name, loaded again when their files change.
 
+pub mod trust;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +20,7 @@ use webpki::EndEntityCert;
 pub const H2: &[u8] = b"h2";
 
 /// The files of one certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CertificateFiles {
     /// The certificate and those that vouch for it, its own first.
     pub certificate: PathBuf,

@@ -2,6 +2,7 @@
 //!
 //! Each worker has its own, so that an exchange never wakes another thread.
 
+mod connect;
 pub mod pool;
 pub mod servers;
 pub mod state;
@@ -77,6 +78,8 @@ pub enum UpstreamError {
     NoneHealthy,
     /// No head of an answer came in time.
     Timeout,
+    /// The handshake of TLS failed.
+    Tls(io::Error),
     /// The answer was to a question nobody asked.
     Unexpected,
 }
@@ -86,9 +89,18 @@ impl fmt::Display for UpstreamError {
         match self {
             Self::Connect(error) => write!(out, "the upstream cannot be reached: {error}"),
             Self::ConnectTimeout => out.write_str("connecting to the upstream took too long"),
-            Self::Broken(error) => write!(out, "the upstream broke off: {error}"),
+            Self::Broken(error) => {
+                write!(out, "the upstream broke off: {error}")?;
+                match std::error::Error::source(error) {
+                    Some(source) => write!(out, ": {source}"),
+                    None => Ok(()),
+                }
+            }
             Self::NoneHealthy => out.write_str("no server of the upstream is healthy"),
             Self::Timeout => out.write_str("the upstream's answer took too long"),
+            Self::Tls(error) => {
+                write!(out, "TLS with the upstream failed: {error}{}", connect::hint(error))
+            }
             Self::Unexpected => out.write_str("the upstream switched protocols unasked"),
         }
     }

@@ -29,7 +29,7 @@ pub const FLAGS: [&str; 8] =
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Without a configuration file")]
 pub struct Quick {
-    /// The application: http://HOST:PORT or unix:PATH
+    /// The application: http://HOST:PORT, https:… or unix:PATH
     #[arg(long, value_name = "URL", requires = "login")]
     pub upstream: Option<String>,
     /// The path that its login form is sent to; may be given several times

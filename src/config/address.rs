@@ -40,17 +40,27 @@ pub(super) fn tcp(node: &Node, reader: &mut Reader<'_>) -> Option<SocketAddr> {
     address
 }
 
+/// Whether TLS is spoken with an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// It is not.
+    Plain,
+    /// It is.
+    Tls,
+}
+
 /// Where an application is.
-pub(super) fn upstream(node: &Node, reader: &mut Reader<'_>) -> Option<UpstreamAddr> {
+pub(super) fn upstream(node: &Node, reader: &mut Reader<'_>) -> Option<(Scheme, UpstreamAddr)> {
     let written = text(node, reader)?;
     if let Some(path) = written.strip_prefix("unix:") {
-        return socket(node, path, reader).map(UpstreamAddr::Unix);
+        return socket(node, path, reader).map(|path| (Scheme::Plain, UpstreamAddr::Unix(path)));
     }
     let read = match written.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => http_url(rest),
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-            reader.error(node, "an `https://` upstream is not available in this version", "");
-            return None;
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
+            authority(rest, 80).map(|address| (Scheme::Plain, address))
+        }
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
+            authority(rest, 443).map(|address| (Scheme::Tls, address))
         }
         _ => Err("is no URL"),
     };
@@ -65,7 +75,7 @@ pub(super) fn upstream(node: &Node, reader: &mut Reader<'_>) -> Option<UpstreamA
 }
 
 /// What follows `http://`: a host, maybe a port, and nothing else.
-fn http_url(rest: &str) -> Result<UpstreamAddr, &'static str> {
+fn authority(rest: &str, usual: u16) -> Result<UpstreamAddr, &'static str> {
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains('@') {
         return Err("has credentials, and the guard sends none of its own");
@@ -88,7 +98,7 @@ fn http_url(rest: &str) -> Result<UpstreamAddr, &'static str> {
     if host.is_empty() || !host.chars().all(legal) {
         return Err("is no URL");
     }
-    let port = port.map_or(Ok(80), str::parse).ok().filter(|port| *port != 0);
+    let port = port.map_or(Ok(usual), str::parse).ok().filter(|port| *port != 0);
     Ok(UpstreamAddr::Tcp { host: host.into(), port: port.ok_or("has no port from 1 to 65535")? })
 }
 

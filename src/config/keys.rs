@@ -32,7 +32,8 @@ vocabulary! {
     SITE: "a site", [
         "name", "hosts", "upstream", "closed", "paths", "logins", "logouts", "lockout", "access",
     ], [];
-    UPSTREAM: "upstream", ["servers", "balance", "host"], [];
+    UPSTREAM: "upstream", ["servers", "balance", "host", "tls"], [];
+    UPSTREAM_TLS: "an upstream's tls", ["ca", "certificate", "key", "server_name", "insecure"], [];
     BALANCE: "balance", ["cookie"], [];
     LOGIN: "a login", [
         "name", "path", "attempts", "methods", "when", "username", "username_rewrite", "email_aliases",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::error::{Position, Problem, Problems, Severity};
 use super::node::Node;
+use crate::tls::trust::Trusts;
 
 /// No file that a configuration names, nor the configuration itself, may have more bytes.
 pub(super) const MOST_BYTES: u64 = 1024 * 1024;
@@ -26,6 +27,8 @@ pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     /// Looks up an environment variable.
     pub(super) variable: fn(&str) -> Option<String>,
+    /// What was loaded for TLS with upstreams.
+    pub(super) trusts: Trusts,
     problems: Vec<Problem>,
     files: RefCell<Vec<PathBuf>>,
 }
@@ -35,7 +38,8 @@ impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, base: &'a Path, file: &str) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
         let (problems, files) = (Vec::new(), RefCell::default());
-        Self { file: file.into(), base, text, variable, problems, files }
+        let (file, trusts) = (file.into(), Trusts::default());
+        Self { file, base, text, variable, trusts, problems, files }
     }
 
     /// `node` is wrong; `right` says what would be right, and may be empty.
@@ -68,6 +72,11 @@ impl<'a> Reader<'a> {
     /// How many problems there are so far.
     pub(super) const fn count(&self) -> usize {
         self.problems.len()
+    }
+
+    /// Whether there is an error among the problems since there were `before`.
+    pub(super) fn has_errors_since(&self, before: usize) -> bool {
+        self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error)
     }
 
     /// Anything else.

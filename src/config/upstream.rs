@@ -1,22 +1,28 @@
 //! Upstreams: the servers of an application, and which of them gets a request.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::HeaderValue;
 use http::uri::Authority;
+use rustls::pki_types::ServerName;
 
+use super::address::Scheme;
 use super::fields::Fields;
 use super::keys;
 use super::node::{Kind, Node};
 use super::reader::Reader;
-use super::scalar::text;
+use super::scalar::{flag, text};
 use super::{UpstreamAddr, address};
+use crate::tls::trust::{Trust, TrustError, TrustSettings, Verify};
+use crate::tls::{CertificateFiles, TlsError};
 
 /// More servers than this are none that a single guard stands before.
 pub const MOST_SERVERS: usize = 128;
 
 /// Where an application is, and which of its servers gets a request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSettings {
     /// Its servers, at least one and at most [`MOST_SERVERS`], no two alike.
     pub servers: Vec<UpstreamServer>,
@@ -27,22 +33,41 @@ pub struct UpstreamSettings {
 }
 
 /// One server of an application, and how it is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamServer {
     /// Where it is.
     pub address: UpstreamAddr,
+    /// How TLS with it goes, if it speaks that.
+    pub tls: Option<Arc<Trust>>,
+}
+
+/// What tells servers apart, wherever they were named: those that are the same share connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerKey {
+    address: UpstreamAddr,
+    trust: Option<u128>,
 }
 
 impl fmt::Display for UpstreamServer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
-            UpstreamAddr::Tcp { .. } => write!(out, "http://{}", self.authority()),
+            UpstreamAddr::Tcp { .. } => {
+                let scheme = if self.tls.is_some() { "https" } else { "http" };
+                write!(out, "{scheme}://{}", self.authority())
+            }
             UpstreamAddr::Unix(path) => write!(out, "unix:{}", path.display()),
         }
     }
 }
 
 impl UpstreamServer {
+    /// What tells it from others.
+    #[must_use]
+    pub fn key(&self) -> ServerKey {
+        let trust = self.tls.as_ref().map(|trust| trust.digest());
+        ServerKey { address: self.address.clone(), trust }
+    }
+
     /// What a `Host` field calls it.
     #[must_use]
     pub fn authority(&self) -> String {
@@ -86,7 +111,7 @@ pub(super) fn upstream(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<U
         return None;
     };
     if !matches!(node.kind, Kind::Map(_)) {
-        let servers = servers(node, reader)?;
+        let servers = servers(node, None, reader)?;
         return Some(UpstreamSettings {
             servers,
             balance: Balance::default(),
@@ -99,11 +124,17 @@ pub(super) fn upstream(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<U
     }
     let balance = fields.read("balance", balance, reader).unwrap_or_default();
     let host = fields.read("host", host, reader).unwrap_or_default();
-    let servers = fields.read("servers", servers, reader)?;
+    let tls = fields.get("tls");
+    let servers = fields.read("servers", |node, reader| servers(node, tls, reader), reader)?;
     Some(UpstreamSettings { servers, balance, host })
 }
 
-fn servers(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<UpstreamServer>> {
+/// Servers of which those with `https://` are spoken to as `tls` says.
+fn servers(
+    node: &Node,
+    tls: Option<&Node>,
+    reader: &mut Reader<'_>,
+) -> Option<Vec<UpstreamServer>> {
     let list = node.items();
     if list.is_empty() {
         reader.error(node, "is empty", "name at least one URL");
@@ -115,8 +146,20 @@ fn servers(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<UpstreamServer>> 
     }
     let mut servers: Vec<UpstreamServer> = Vec::with_capacity(list.len());
     for item in list {
-        let Some(address) = address::upstream(item, reader) else { continue };
-        let server = UpstreamServer { address };
+        let Some((scheme, address)) = address::upstream(item, reader) else { continue };
+        let tls = match (scheme, tls) {
+            (Scheme::Plain, None) => None,
+            (Scheme::Plain, Some(_)) => {
+                let wrong = "is no `https://` server, so that `tls` cannot be for it";
+                reader.error(item, wrong, "write https://, or remove `tls`");
+                continue;
+            }
+            (Scheme::Tls, _) => match trust(tls.unwrap_or(item), tls, reader) {
+                Some(trust) => Some(trust),
+                None => return None,
+            },
+        };
+        let server = UpstreamServer { address, tls };
         if servers.contains(&server) {
             reader.error(item, "is named twice", "remove one of them");
             continue;
@@ -124,6 +167,74 @@ fn servers(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<UpstreamServer>> 
         servers.push(server);
     }
     (!servers.is_empty()).then_some(servers)
+}
+
+/// What `tls` says, or nothing; `node` is to blame where that does not do.
+fn trust(node: &Node, tls: Option<&Node>, reader: &mut Reader<'_>) -> Option<Arc<Trust>> {
+    let settings = match tls {
+        Some(tls) => trust_settings(tls, reader)?,
+        None => TrustSettings::default(),
+    };
+    match reader.trusts.load(&settings) {
+        Ok(trust) => Some(trust),
+        Err(TrustError::File(error)) => {
+            let TlsError { file, wrong, right } = &*error;
+            reader.error(node, format!("`{}` {wrong}", file.display()), right);
+            None
+        }
+        Err(TrustError::NoRoots(why)) => {
+            let why = if why.is_empty() { why } else { format!(" ({why})") };
+            let wrong = format!("this system has no root certificates to verify it by{why}");
+            let right = "install them, such as the package ca-certificates, or name the CA: \
+                         `tls: { ca: ca.pem }`";
+            reader.error(node, wrong, right);
+            None
+        }
+    }
+}
+
+fn trust_settings(node: &Node, reader: &mut Reader<'_>) -> Option<TrustSettings> {
+    let before = reader.count();
+    let fields = Fields::of(node, &keys::UPSTREAM_TLS, reader);
+    let ca = fields.read("ca", file, reader);
+    let certificate = fields.read("certificate", file, reader);
+    let key = fields.read("key", file, reader);
+    for (one, other) in [("certificate", "key"), ("key", "certificate")] {
+        if fields.has(one) && !fields.has(other) {
+            let right = "the two belong together; remove both where the guard needs none";
+            reader.error(node, format!("has a `{one}` and no `{other}`"), right);
+        }
+    }
+    let own = certificate.zip(key).map(|(certificate, key)| CertificateFiles { certificate, key });
+    let server_name = fields.read("server_name", server_name, reader);
+    let verify = match fields.read("insecure", flag, reader) {
+        Some(true) => Verify::Never,
+        Some(false) | None => Verify::Always,
+    };
+    if verify == Verify::Never {
+        if let Some(ca) = fields.get("ca") {
+            reader.error(ca, "is not looked at with `insecure: true`", "remove one of the two");
+        } else if reader.count() == before {
+            let wrong = "`insecure: true` believes whoever answers, and sends him the passwords";
+            reader.warn(node, wrong, "name the upstream's own CA under `ca` instead");
+        }
+    }
+    // what is wrong has been said, and there is no use in going on with half of it
+    (!reader.has_errors_since(before)).then_some(TrustSettings { ca, own, server_name, verify })
+}
+
+fn file(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    text(node, reader).map(|path| reader.path(path))
+}
+
+fn server_name(node: &Node, reader: &mut Reader<'_>) -> Option<ServerName<'static>> {
+    let written = text(node, reader)?;
+    let name = ServerName::try_from(written.to_owned()).ok();
+    if name.is_none() {
+        let right = "write a host name or an address alone, such as app.internal";
+        reader.error(node, format!("`{}` is no name of a server", node.shown()), right);
+    }
+    name
 }
 
 fn balance(node: &Node, reader: &mut Reader<'_>) -> Option<Balance> {

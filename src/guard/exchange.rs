@@ -338,6 +338,7 @@ impl Case {
             UpstreamError::Broken(_)
             | UpstreamError::Connect(_)
             | UpstreamError::NoneHealthy
+            | UpstreamError::Tls(_)
             | UpstreamError::Unexpected => NoAnswer::Cut,
         };
         let judgement = self.rule.rule.outcome.read_nothing(why);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::watch::RuleWatch;
-use crate::config::{Settings, SiteSettings, UpstreamServer};
+use crate::config::{ServerKey, Settings, SiteSettings};
 use crate::metrics::{Metrics, SiteMetrics};
 use crate::policy::credentials::{LateField, Source, reads_body};
 use crate::policy::key::{CountedLimit, Counting, LimitId, ScopeKind};
@@ -111,7 +111,7 @@ pub enum CountsAgent {
 type RulesByName<'a> = HashMap<&'a str, &'a Arc<RulePlan>>;
 
 /// What is known of the servers of all sites: those of several sites once.
-type States = HashMap<UpstreamServer, Arc<ServerState>>;
+type States = HashMap<ServerKey, Arc<ServerState>>;
 
 impl Plan {
     /// Makes `settings` ready: their limits are `store`'s from now on. What `before` has seen of
@@ -156,7 +156,7 @@ impl Plan {
 
     fn states(&self) -> States {
         let states = self.sites.iter().flat_map(|site| &site.upstream.states);
-        states.map(|state| (state.server.clone(), Arc::clone(state))).collect()
+        states.map(|state| (state.server.key(), Arc::clone(state))).collect()
     }
 
     /// All sites, by number.
@@ -195,7 +195,7 @@ impl Plan {
 fn upstream(site: &SiteSettings, states: &mut States) -> Upstream {
     let servers = site.upstream.servers.iter();
     let states = servers.map(|server| {
-        let state = states.entry(server.clone());
+        let state = states.entry(server.key());
         Arc::clone(state.or_insert_with(|| Arc::new(ServerState::new(server.clone()))))
     });
     Upstream { states: states.collect(), settings: site.upstream.clone() }

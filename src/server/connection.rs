@@ -50,7 +50,7 @@ pub async fn serve_tls(
         return;
     };
     let agreed = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
-    let stream = Stream::Tls(Box::new(stream));
+    let stream = Stream::Tls(Box::new(stream.into()));
     if agreed {
         http2::serve(stream, link, worker).await;
     } else {

@@ -3,23 +3,21 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
-use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
+use super::connect::connect;
 use super::{Age, Keep, Lease, Traffic, UpstreamError, UpstreamSocket};
 use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
 use crate::clock::Moment;
-use crate::config::{Timeouts, UpstreamAddr, UpstreamServer};
-use crate::stream::Stream;
+use crate::config::{ServerKey, Timeouts, UpstreamServer};
+use crate::tls::trust::Offer;
 
 /// More idle connections to one upstream are not kept by a worker.
 const MOST_IDLE: usize = 1024;
@@ -42,7 +40,7 @@ pub enum Wanted {
 /// The connections to all upstreams of one worker.
 #[derive(Debug)]
 pub struct Upstreams {
-    pools: RefCell<HashMap<UpstreamServer, Rc<Pool>>>,
+    pools: RefCell<HashMap<ServerKey, Rc<Pool>>>,
     alarms: Rc<Alarms>,
     /// Those of all pools.
     timeouts: Rc<Cell<Timeouts>>,
@@ -59,11 +57,12 @@ impl Upstreams {
     #[must_use]
     pub fn to(&self, server: &UpstreamServer) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
-        if let Some(known) = pools.get(server) {
+        let key = server.key();
+        if let Some(known) = pools.get(&key) {
             return Rc::clone(known);
         }
         let pool = self.pool(server);
-        pools.insert(server.clone(), Rc::clone(&pool));
+        pools.insert(key, Rc::clone(&pool));
         pool
     }
 
@@ -189,11 +188,8 @@ impl Pool {
 
     async fn open(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
         let connecting =
-            tokio::time::timeout(self.timeouts.get().connect, connect(&self.server.address));
-        let stream = connecting
-            .await
-            .map_err(|_| UpstreamError::ConnectTimeout)?
-            .map_err(UpstreamError::Connect)?;
+            tokio::time::timeout(self.timeouts.get().connect, connect(&self.server, Offer::Http1));
+        let stream = connecting.await.map_err(|_| UpstreamError::ConnectTimeout)??;
         let traffic = Rc::<Traffic>::default();
         let socket = UpstreamSocket { stream, traffic: Rc::clone(&traffic) };
         let mut builder = Builder::new();
@@ -231,19 +227,5 @@ async fn until_tunnel(
         let parts = connection.into_parts();
         // nobody may want it
         drop(tell.send((parts.io.into_inner(), parts.read_buf)));
-    }
-}
-
-async fn connect(address: &UpstreamAddr) -> io::Result<Stream> {
-    match address {
-        UpstreamAddr::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        UpstreamAddr::Tcp { host, port } => {
-            let stream = match host.parse() {
-                Ok(ip) => TcpStream::connect(SocketAddr::new(ip, *port)).await?,
-                Err(_) => TcpStream::connect((&**host, *port)).await?,
-            };
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
-        }
     }
 }

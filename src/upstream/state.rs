@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_server_rests_and_is_tried_by_one_request_first() {
         let address = UpstreamAddr::Tcp { host: "a".into(), port: 80 };
-        let state = ServerState::new(UpstreamServer { address });
+        let state = ServerState::new(UpstreamServer { address, tls: None });
         let at = |seconds| Moment(1000).after(Duration::from_secs(seconds));
         assert_eq!(state.standing(at(0)), Standing::Ready);
         assert_eq!(state.rest(at(0)), Change::New);

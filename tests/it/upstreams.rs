@@ -1,6 +1,7 @@
 //! Applications with several servers.
 
 mod failover;
+mod tls;
 
 use crate::support::upstream::ok;
 use crate::support::{Ask, Client, Guard, Setup, Upstream};

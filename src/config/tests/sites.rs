@@ -89,6 +89,47 @@ fn several_servers_are_a_list_or_a_mapping() {
 }
 
 #[test]
+fn tls_with_an_upstream_is_for_those_that_speak_it() {
+    check(
+        &upstream("{ servers: https://a, tls: { insecure: true } }"),
+        &["3:42: warning: sites[0].upstream.tls: `insecure: true` believes whoever answers, and \
+             sends him the passwords; name the upstream's own CA under `ca` instead"],
+    );
+    check(
+        &upstream("{ servers: [http://a, https://a], tls: { insecure: true } }"),
+        &[
+            "3:27: sites[0].upstream.servers[0]: is no `https://` server, so that `tls` cannot be \
+             for it; write https://, or remove `tls`",
+            "3:54: warning: sites[0].upstream.tls: `insecure: true` believes whoever answers, and \
+             sends him the passwords; name the upstream's own CA under `ca` instead",
+        ],
+    );
+    check(
+        &upstream("{ servers: https://a, tls: { ca: no-such.pem } }"),
+        &["3:42: sites[0].upstream.tls: `no-such.pem` cannot be read: No such file or directory \
+             (os error 2); name a file of certificates in PEM (-----BEGIN CERTIFICATE-----)"],
+    );
+    check(
+        &upstream(
+            "{ servers: https://a, tls: { certificate: a.pem, server_name: 'a b', cert: 1 } }",
+        ),
+        &[
+            "3:42: sites[0].upstream.tls: has a `certificate` and no `key`; the two belong \
+             together; remove both where the guard needs none",
+            "3:77: sites[0].upstream.tls.server_name: `a b` is no name of a server; write a host \
+             name or an address alone, such as app.internal",
+            "3:84: sites[0].upstream.tls.cert: unknown key; an upstream's tls may have `ca`, \
+             `certificate`, `key`, `server_name` or `insecure`",
+        ],
+    );
+    check(
+        &upstream("{ servers: https://a, tls: { ca: a.pem, insecure: true } }"),
+        &["3:48: sites[0].upstream.tls.ca: is not looked at with `insecure: true`; remove one of \
+             the two"],
+    );
+}
+
+#[test]
 fn a_site_needs_an_upstream_and_logins() {
     check(
         r#"listen: "127.0.0.1:8080""#,

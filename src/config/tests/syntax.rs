@@ -226,8 +226,4 @@ fn what_later_versions_bring_is_named() {
         &file(r#"admin: { address: "127.0.0.1:9180" }"#),
         &["9:8: admin: is not available in this version; write `none` or remove it"],
     );
-    check(
-        &upstream("https://127.0.0.1:3000"),
-        &["3:15: sites[0].upstream: an `https://` upstream is not available in this version"],
-    );
 }

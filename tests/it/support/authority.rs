@@ -1,7 +1,12 @@
 //! Certificates as a test needs them, and clients that believe in them.
 
+use std::sync::Arc;
+
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// Who vouches for the certificates of a test.
 pub struct Authority(pub CertifiedIssuer<'static, KeyPair>);
@@ -32,5 +37,37 @@ impl Authority {
     /// A client that believes it.
     pub fn client(&self) -> ClientConfig {
         ClientConfig::builder().with_root_certificates(self.roots()).with_no_client_auth()
+    }
+
+    /// Its own certificate, in PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A server with a certificate for `names`.
+    pub fn server(&self, names: &[&str]) -> ServerConfig {
+        let (chain, key) = self.own(names);
+        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap()
+    }
+
+    /// A server for `localhost` that speaks these versions.
+    pub fn server_of(&self, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
+        let (chain, key) = self.own(&["localhost"]);
+        let builder = ServerConfig::builder_with_protocol_versions(versions);
+        builder.with_no_client_auth().with_single_cert(chain, key).unwrap()
+    }
+
+    /// A server for `localhost` that wants certificates of clients from the same authority.
+    pub fn strict_server(&self) -> ServerConfig {
+        let (chain, key) = self.own(&["localhost"]);
+        let verifier = WebPkiClientVerifier::builder(Arc::new(self.roots())).build().unwrap();
+        let builder = ServerConfig::builder().with_client_cert_verifier(verifier);
+        builder.with_single_cert(chain, key).unwrap()
+    }
+
+    fn own(&self, names: &[&str]) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let (certificate, key) = self.certificate(names);
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        (vec![certificate], PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
     }
 }

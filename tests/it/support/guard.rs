@@ -66,6 +66,7 @@ impl Guard {
         std::fs::write(&path, &setup.text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_loginward"));
         command.arg("run").arg("--config").arg(path).args(&setup.flags);
+        command.envs(setup.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());

@@ -37,6 +37,8 @@ pub struct Setup {
     pub dir: TempDir,
     /// Flags of `run` besides.
     pub flags: Vec<String>,
+    /// Its environment besides.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -52,7 +54,7 @@ impl Setup {
         }
         let dir = tempfile::tempdir().unwrap();
         let text = text.replace("{DIR}", dir.path().to_str().unwrap());
-        Self { text, dir, flags: Vec::new() }
+        Self { text, dir, flags: Vec::new(), variables: Vec::new() }
     }
 
     /// With the upstream that `{UPSTREAM}` stands for.
@@ -69,6 +71,12 @@ impl Setup {
     /// With one more flag.
     pub fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// With one more environment variable.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 

@@ -1,4 +1,4 @@
-//! A TCP or unix socket, blocking, with a bound on how long it blocks.
+//! A TCP or unix socket, or TLS over one, blocking, with a bound on how long it blocks.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustls::{ServerConnection, StreamOwned};
 use socket2::{Domain, SockRef, Type};
 
 use super::wait::PATIENCE;
@@ -17,6 +18,8 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Over a unix socket.
     Unix(UnixStream),
+    /// With TLS, whose handshake comes with the first byte that is read or written.
+    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
 impl Socket {
@@ -42,8 +45,29 @@ impl Socket {
         socket.set_write_timeout(Some(patience)).unwrap();
     }
 
+    /// What was agreed on with whoever connected.
+    #[track_caller]
+    pub fn tls(&self) -> &ServerConnection {
+        match self {
+            Self::Tls(stream) => &stream.conn,
+            Self::Tcp(_) | Self::Unix(_) => panic!("it speaks no TLS"),
+        }
+    }
+
+    /// The same of a server's that has not shaken hands yet.
+    pub fn serve_tls(stream: TcpStream, connection: ServerConnection) -> Self {
+        stream.set_nodelay(true).unwrap();
+        let socket = Self::Tls(Box::new(StreamOwned::new(connection, stream)));
+        socket.set_patience(PATIENCE);
+        socket
+    }
+
     /// Ends one direction or both.
-    pub fn shutdown(&self, how: Shutdown) {
+    pub fn shutdown(&mut self, how: Shutdown) {
+        if let Self::Tls(stream) = self {
+            stream.conn.send_close_notify();
+            drop(stream.flush());
+        }
         // the other end may be gone already
         drop(self.raw().shutdown(how));
     }
@@ -57,6 +81,7 @@ impl Socket {
         match self {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),
+            Self::Tls(stream) => SockRef::from(&stream.sock),
         }
     }
 }
@@ -78,11 +103,23 @@ impl From<UnixStream> for Socket {
     }
 }
 
+/// A handshake that fails and an end without a farewell end a connection like any other.
+#[expect(clippy::wildcard_enum_match_arm, reason = "foreign and open-ended")]
+fn over(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            io::ErrorKind::ConnectionReset.into()
+        }
+        _ => error,
+    }
+}
+
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer).map_err(over),
         }
     }
 }
@@ -92,6 +129,10 @@ impl Write for Socket {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
+            Self::Tls(stream) => {
+                let written = stream.write(bytes)?;
+                stream.flush().map(|()| written)
+            }
         }
     }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
+use rustls::{ServerConfig, ServerConnection};
+
 use super::request::Request;
 use super::socket::Socket;
 use super::wait::PATIENCE;
@@ -84,6 +86,23 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let upstream = Self::new(format!("http://{address}"));
         let accept = move || listener.accept().map(|(stream, _)| Socket::from(stream));
+        upstream.serve(accept, script);
+        upstream
+    }
+
+    /// One that speaks TLS as `config` says, certified for `localhost`.
+    pub fn scripted_tls(
+        config: ServerConfig,
+        script: impl Fn(&mut Conversation) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let upstream = Self::new(format!("https://localhost:{port}"));
+        let config = Arc::new(config);
+        let accept = move || {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            listener.accept().map(|(stream, _)| Socket::serve_tls(stream, connection))
+        };
         upstream.serve(accept, script);
         upstream
     }
@@ -181,9 +200,8 @@ impl Drop for Upstream {
         match self.url.strip_prefix("unix:") {
             Some(path) => drop(std::os::unix::net::UnixStream::connect(path)),
             None => {
-                let address: SocketAddr =
-                    self.url.strip_prefix("http://").unwrap().parse().unwrap();
-                drop(std::net::TcpStream::connect(address));
+                let address = self.url.split_once("://").unwrap().1;
+                drop(std::net::TcpStream::connect(address.replace("localhost", "127.0.0.1")));
             }
         }
     }
