@@ -90,6 +90,17 @@ pub struct Listen {
     pub address: ListenAddr,
     /// What it speaks TLS with, if it does.
     pub tls: Option<Arc<Certificates>>,
+    /// Whether connections begin with a PROXY header.
+    pub proxied: Proxied,
+}
+
+/// Whether the connections of a listener begin with a PROXY header, from a trusted proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxied {
+    /// They do not.
+    No,
+    /// They have to.
+    Yes,
 }
 
 /// An address to listen on.
@@ -173,6 +184,8 @@ impl Default for Shutdown {
 pub struct Timeouts {
     /// From a connection to the end of its TLS handshake.
     pub handshake: Duration,
+    /// From a connection to the end of its PROXY header.
+    pub proxy_header: Duration,
     /// From the first byte of a request's head to its last.
     pub head: Duration,
     /// Between two requests of a connection.
@@ -214,6 +227,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(10),
+            proxy_header: Duration::from_secs(5),
             head: Duration::from_secs(15),
             idle: Duration::from_secs(75),
             login_body: Duration::from_secs(15),

@@ -163,6 +163,11 @@ impl Link {
         }
     }
 
+    /// It has to begin its first request in time, from now on.
+    pub fn await_first(&self) {
+        self.alarm.set(self.limits.head);
+    }
+
     /// Everything waits for the client now; the time for that begins, unless it has.
     pub fn stalls(&self, stall: Stall) {
         if self.stall.get() == Some(stall) || self.phase.get() == Phase::Tunnel {
@@ -353,9 +358,8 @@ impl Links {
         };
         let alarm = alarms.begin();
         let limits = self.limits.get();
-        alarm.set(limits.head);
         self.all.count.set(self.all.count.get() + 1);
-        Rc::new(Link {
+        let link = Link {
             peer,
             scheme,
             peer_text: peer_text.into(),
@@ -372,7 +376,9 @@ impl Links {
             place: Place::Connection,
             streams: Cell::new(0),
             all: Rc::clone(&self.all),
-        })
+        };
+        link.await_first();
+        Rc::new(link)
     }
 
     /// How many there are.

@@ -14,6 +14,7 @@ pub mod lockout;
 pub mod method;
 pub mod outcome;
 pub mod path;
+pub mod proxy_header;
 pub mod route;
 pub mod session;
 pub mod smuggling;

@@ -8,6 +8,7 @@ mod framing;
 pub mod health;
 mod http2;
 pub mod listen;
+mod proxied;
 pub mod reload;
 pub mod socket;
 pub mod watched;

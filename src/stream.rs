@@ -4,7 +4,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{RecvFlags, recv};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
@@ -46,6 +47,40 @@ impl Stream {
             Self::Tls(stream) => return stream.get_ref().0.take_error(),
         };
         error.map_or(Ok(()), Err)
+    }
+
+    /// Waits for bytes and copies those that are here; they are still to be read. None at the end
+    /// of what comes. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails, or where TLS is in between.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive(buffer, RecvFlags::PEEK).await
+    }
+
+    /// Waits for bytes and reads them, as many as fit and are here. Dropping the future loses
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails, or where TLS is in between.
+    pub async fn take(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive(buffer, RecvFlags::empty()).await
+    }
+
+    async fn receive(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
+        let readable = Interest::READABLE;
+        let (received, _) = match self {
+            Self::Tcp(stream) => {
+                stream.async_io(readable, || Ok(recv(stream, &mut *buffer, flags)?)).await?
+            }
+            Self::Unix(stream) => {
+                stream.async_io(readable, || Ok(recv(stream, &mut *buffer, flags)?)).await?
+            }
+            Self::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(received)
     }
 }
 

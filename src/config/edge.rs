@@ -12,8 +12,8 @@ use super::keys;
 use super::network::proxies;
 use super::node::{Kind, Node};
 use super::reader::Reader;
-use super::scalar::{text, whole};
-use super::{Listen, ListenAddr, address};
+use super::scalar::{flag, text, whole};
+use super::{Listen, ListenAddr, Proxied, address};
 use crate::tls::{CertificateFiles, Certificates, TlsError};
 
 /// Where to listen, each with the node that says so.
@@ -39,13 +39,17 @@ pub(super) fn listeners<'a>(
 
 fn listener(node: &Node, reader: &mut Reader<'_>) -> Option<Listen> {
     if !matches!(node.kind, Kind::Map(_)) {
-        return address::listen(node, reader).map(|address| Listen { address, tls: None });
+        return address::listen(node, reader).map(|address| Listen {
+            address,
+            tls: None,
+            proxied: Proxied::No,
+        });
     }
     let fields = Fields::of(node, &keys::LISTENER, reader);
-    for key in ["redirect_to_https", "proxy_protocol"] {
-        if let Some(node) = fields.get(key).filter(|node| !matches!(node.kind, Kind::Bool(false))) {
-            reader.error(node, "is not available in this version", "write false or remove it");
-        }
+    if let Some(node) =
+        fields.get("redirect_to_https").filter(|node| !matches!(node.kind, Kind::Bool(false)))
+    {
+        reader.error(node, "is not available in this version", "write false or remove it");
     }
     if fields.lacks("address") {
         reader.error(node, "needs `address`", "such as `address: \"127.0.0.1:8080\"`");
@@ -55,7 +59,9 @@ fn listener(node: &Node, reader: &mut Reader<'_>) -> Option<Listen> {
         Some(node) => Some(Arc::new(tls(node, reader)?)),
         None => None,
     };
-    Some(Listen { address: address?, tls })
+    let proxied = fields.read("proxy_protocol", flag, reader);
+    let proxied = if proxied == Some(true) { Proxied::Yes } else { Proxied::No };
+    Some(Listen { address: address?, tls, proxied })
 }
 
 /// The certificates of a listener: one pair of files, or a list of them.
@@ -102,6 +108,10 @@ pub(super) fn clients(
             let wrong = "clients of a unix socket cannot be told apart";
             let right = "add `unix` to `trusted_proxies`, and let the proxy in front send \
                          X-Forwarded-For";
+            reader.error(node, wrong, right);
+        } else if listener.proxied == Proxied::Yes && trusted.is_empty() {
+            let wrong = "takes connections from trusted proxies alone, and there are none";
+            let right = "name them under `trusted_proxies`, or remove `proxy_protocol`";
             reader.error(node, wrong, right);
         }
     }

@@ -68,8 +68,8 @@ vocabulary! {
     LOG: "log", ["format", "level", "access"], [];
     SHUTDOWN: "shutdown", ["delay", "deadline"], [];
     TIMEOUTS: "timeouts", [
-        "handshake", "head", "idle", "login_body", "body", "send", "connect", "response_head", "verdict",
-        "exchange", "upstream_idle", "upstream_idle_unsafe",
+        "handshake", "proxy_header", "head", "idle", "login_body", "body", "send", "connect",
+        "response_head", "verdict", "exchange", "upstream_idle", "upstream_idle_unsafe",
     ], [];
     BOUNDS: "bounds", ["headers", "head", "target", "connections"], [];
 }

@@ -106,6 +106,7 @@ pub(super) fn timeouts(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Timeouts
         let fields = Fields::of(node, &keys::TIMEOUTS, reader);
         for (key, place) in [
             ("handshake", &mut own.handshake),
+            ("proxy_header", &mut own.proxy_header),
             ("head", &mut own.head),
             ("idle", &mut own.idle),
             ("login_body", &mut own.login_body),

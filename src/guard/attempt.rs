@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Response;
-use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{FORWARDED, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
 
 use super::answer::AnswerBody;
@@ -21,7 +21,7 @@ use super::target::vouch_for_referer;
 use super::{Shared, Visit};
 use crate::body::RequestBody;
 use crate::events::{self, About, Details, Name};
-use crate::headers::ask_for_plain_answer;
+use crate::headers::{self, Trust, ask_for_plain_answer};
 use crate::policy::client::ClientAddr;
 use crate::policy::credentials::{Basic, Username};
 use crate::policy::key::{Candidate, Counted, Fingerprint, Keyer, claim, subject};
@@ -238,9 +238,11 @@ impl Visit<'_> {
 
     /// A stranger that sends forwarding headers either tests the guard, or is a proxy that should
     /// be trusted and is not.
-    fn notice_strangers_claims(&self, site: &LocalSite, headers: &HeaderMap) {
-        let header = &self.plan.settings.clients.header;
-        if self.trust == crate::headers::Trust::Untrusted && headers.contains_key(header) {
+    fn notice_strangers_claims(&self, site: &LocalSite, sent: &HeaderMap) {
+        let own = &self.plan.settings.clients.header;
+        let sends =
+            [own, &headers::X_FORWARDED_FOR, &FORWARDED].map(|name| sent.contains_key(name));
+        if self.trust == Trust::Untrusted && sends.contains(&true) {
             self.suspect_identity(site, "an untrusted peer sends forwarding headers");
         }
     }

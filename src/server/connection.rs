@@ -18,8 +18,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::http2;
 use super::socket::ClientSocket;
+use super::{http2, proxied};
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::{Worker, answer};
@@ -36,6 +36,21 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much is thrown away at most.
 const MOST_LINGERING: usize = 1024 * 1024;
 
+/// Reads the header that says whose connection it is, and serves it until it ends. Who sends none,
+/// or may not, is told nothing.
+pub async fn serve_proxied(
+    stream: Stream,
+    proxy: PeerAddr,
+    config: Option<Arc<ServerConfig>>,
+    worker: Rc<Worker>,
+) {
+    let Some(peer) = proxied::admit(&stream, proxy, &worker).await else { return };
+    match config {
+        Some(config) => serve_tls(stream, peer, config, worker).await,
+        None => serve(stream, peer, worker).await,
+    }
+}
+
 /// Shakes hands and serves a connection until it ends. Who does not speak TLS is told nothing.
 pub async fn serve_tls(
     stream: Stream,
@@ -45,10 +60,10 @@ pub async fn serve_tls(
 ) {
     // it counts among the connections from the beginning
     let link = worker.links.begin(peer, Scheme::Https, &worker.alarms);
-    let handshake = worker.serving().settings.timeouts.handshake;
-    let Ok(Ok(stream)) = timeout(handshake, TlsAcceptor::from(config).accept(stream)).await else {
-        return;
-    };
+    link.alarm.set(worker.serving().settings.timeouts.handshake);
+    let shaking = link.alarm.in_time(TlsAcceptor::from(config).accept(stream));
+    let Some(Ok(stream)) = shaking.await else { return };
+    link.await_first();
     let agreed = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
     let stream = Stream::Tls(Box::new(stream.into()));
     if agreed {

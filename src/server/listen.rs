@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 use super::{Stage, StartError, connection};
-use crate::config::{Listen, ListenAddr};
+use crate::config::{Listen, ListenAddr, Proxied};
 use crate::guard::Worker;
 use crate::policy::client::PeerAddr;
 use crate::stream::Stream;
@@ -74,7 +74,7 @@ enum ListenerSocket {
 /// When one of them cannot be listened on.
 pub fn bind(listen: &[Listen], workers: usize) -> Result<Listeners, StartError> {
     let mut listeners = Listeners { bound: Vec::new(), tcp: Vec::new(), unix: Vec::new() };
-    for (number, Listen { address, tls }) in listen.iter().enumerate() {
+    for (number, Listen { address, tls, .. }) in listen.iter().enumerate() {
         match address {
             ListenAddr::Tcp(address) => {
                 let failed = |error| StartError::new(format!("cannot listen on {address}"), error);
@@ -225,10 +225,16 @@ fn begin(stream: Stream, peer: PeerAddr, number: usize, worker: &Rc<Worker>) {
         return;
     }
     let (plan, worker) = (worker.serving(), Rc::clone(worker));
-    match plan.settings.listen.get(number).and_then(|listen| listen.tls.as_ref()) {
-        None => drop(tokio::task::spawn_local(connection::serve(stream, peer, worker))),
-        Some(tls) => {
-            let config = Arc::clone(tls.config());
+    let Some(listen) = plan.settings.listen.get(number) else { return };
+    let config = listen.tls.as_ref().map(|tls| Arc::clone(tls.config()));
+    match (listen.proxied, config) {
+        (Proxied::Yes, config) => {
+            tokio::task::spawn_local(connection::serve_proxied(stream, peer, config, worker));
+        }
+        (Proxied::No, None) => {
+            tokio::task::spawn_local(connection::serve(stream, peer, worker));
+        }
+        (Proxied::No, Some(config)) => {
             tokio::task::spawn_local(connection::serve_tls(stream, peer, config, worker));
         }
     }

@@ -126,3 +126,65 @@ fn a_locked_address_that_is_private_or_a_proxys_is_reported() {
     assert_eq!(event.get("client"), "192.168.0.7");
     assert!(event.get("reason").contains("private"), "{event:?}");
 }
+
+#[test]
+fn what_a_cdn_writes_may_tell_the_client() {
+    for header in ["cf-connecting-ip", "true-client-ip", "fastly-client-ip", "x-real-ip"] {
+        let upstream = Upstream::shop();
+        let more = "trusted_proxies: 127.0.0.9\nclient_address: { header: {HEADER} }";
+        let setup = Setup::new(&format!("{TWO}{more}")).replace("{HEADER}", header);
+        let guard = setup.upstream(&upstream).start();
+        let from = |peer, client| {
+            let ask = Ask::login("bob", "wrong").with(header, client);
+            // what the client may have written itself, through the CDN
+            Client::from(peer, &guard).ask(&ask.with("X-Forwarded-For", "9.9.9.9")).status
+        };
+        assert_eq!(from("127.0.0.9", "1.1.1.1"), 200, "{header}");
+        assert_eq!(from("127.0.0.9", "2001:db8::1"), 200, "{header}");
+        assert_eq!(from("127.0.0.9", "1.1.1.1"), 403, "{header}");
+        assert_eq!(from("127.0.0.8", "3.3.3.3"), 200, "a stranger");
+        assert_eq!(from("127.0.0.8", "4.4.4.4"), 403, "is who it is");
+        let event = guard.wait_for_event("identity_suspect");
+        assert_eq!(event.get("client"), "127.0.0.8");
+    }
+}
+
+#[test]
+fn a_stranger_that_sends_another_forwarding_header_is_reported_too() {
+    for (name, value) in [("Forwarded", "for=1.1.1.1"), ("X-Forwarded-For", "1.1.1.1")] {
+        let upstream = Upstream::shop();
+        let more = "trusted_proxies: 127.0.0.9\nclient_address: { header: cf-connecting-ip }";
+        let guard = Guard::start(more, &upstream);
+        guard.ask(&Ask::login("bob", "wrong").with(name, value));
+        let event = guard.wait_for_event("identity_suspect");
+        assert!(event.get("reason").contains("untrusted peer"), "{event:?}");
+    }
+}
+
+#[test]
+fn proxies_may_be_private_or_listed_in_a_file_that_changes() {
+    let upstream = Upstream::shop();
+    let private = Guard::start(&format!("{TWO}trusted_proxies: private"), &upstream);
+    assert_eq!(failing(&private, &["1.1.1.1"]), 200);
+    assert_eq!(failing(&private, &["2.2.2.2"]), 200, "loopback is private");
+    let setup = Setup::new(&format!("{TWO}trusted_proxies: \"file:proxies.txt\"\n"));
+    let listed =
+        setup.upstream(&upstream).file("proxies.txt", "# ours\n10.0.0.0/8\n127.0.0.1 # here\n");
+    let guard = listed.start();
+    assert_eq!(failing(&guard, &["1.1.1.1"]), 200);
+    assert_eq!(failing(&guard, &["2.2.2.2"]), 200);
+    assert_eq!(failing(&guard, &["1.1.1.1"]), 403);
+    let file = guard.dir().join("proxies.txt");
+    std::fs::write(&file, "10.0.0.0/8\n10.0.0.0/33\n").unwrap();
+    guard.hang_up();
+    let event = guard.wait_for_event("configuration_error");
+    assert!(
+        event.get("reason").contains("proxies.txt:2:1: `10.0.0.0/33` is no network"),
+        "{event:?}"
+    );
+    assert_eq!(failing(&guard, &["4.4.4.4"]), 200, "everything stays as it was");
+    std::fs::write(&file, "10.0.0.0/8\n").unwrap();
+    guard.reload();
+    assert_eq!(failing(&guard, &["3.3.3.3"]), 200, "now it is a stranger");
+    assert_eq!(failing(&guard, &["3.3.3.4"]), 403);
+}

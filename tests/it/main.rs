@@ -32,6 +32,7 @@ mod ordinary;
 mod pages;
 mod pool;
 mod process;
+mod proxy_protocol;
 mod readme;
 mod refusals;
 mod reload;

@@ -85,6 +85,23 @@ fn a_forwarding_header_needs_trusted_proxies() {
 }
 
 #[test]
+fn a_proxy_header_needs_trusted_proxies() {
+    check(
+        &listen(r#"listen: { address: "127.0.0.1:80", proxy_protocol: true }"#),
+        &["1:9: listen: takes connections from trusted proxies alone, and there are none; name \
+             them under `trusted_proxies`, or remove `proxy_protocol`"],
+    );
+    check(
+        &listen(r#"listen: { address: "127.0.0.1:80", proxy_protocol: v2 }"#),
+        &["1:52: listen.proxy_protocol: expected true or false, not `v2`"],
+    );
+    let trusting = "trusted_proxies: 10.0.0.1\n";
+    let proxied = r#"listen: { address: "127.0.0.1:80", proxy_protocol: true }"#;
+    let settings = settings(&format!("{trusting}{}", listen(proxied)));
+    assert_eq!(settings.listen[0].proxied, crate::config::Proxied::Yes);
+}
+
+#[test]
 fn networks_are_addresses_and_networks() {
     check(
         &file("trusted_proxies: [10.0.0.0/8, 10.0.0.0/33, foo, 10.1]"),
