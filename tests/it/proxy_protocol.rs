@@ -127,7 +127,7 @@ fn without_a_header_a_connection_is_closed_and_reported() {
     let of_udp = v2(0x21, 0x12, &[1; 12]);
     check_closed(&guard, &[of_udp, login.clone()].concat(), "is about no TCP connection");
     let of_unix = v2(0x21, 0x31, &[1; 216]);
-    check_closed(&guard, &[of_unix, login.clone()].concat(), "names a unix socket");
+    check_closed(&guard, &[of_unix, login].concat(), "names a unix socket");
     let long = format!("PROXY TCP4 {}", "1".repeat(107));
     check_closed(&guard, long.as_bytes(), "no PROXY header");
     check_closed(&guard, &v2(0x21, 0x11, &[0; 4081]), "larger than 4 KiB");
@@ -144,7 +144,7 @@ fn a_header_counts_only_from_trusted_proxies() {
     let upstream = Upstream::shop();
     let guard = start("trusted_proxies: [127.0.0.9]\n", &upstream);
     let login = Ask::login("bob", "x").bytes();
-    let bytes = [v1("203.0.113.5"), login.clone()].concat();
+    let bytes = [v1("203.0.113.5"), login].concat();
     check_closed(&guard, &bytes, "an untrusted peer connects where only trusted proxies may");
     assert_eq!(upstream.hits(), 0);
     assert_eq!(Client::from("127.0.0.9", &guard).send(&bytes).answer().status, 200);
@@ -295,7 +295,7 @@ fn programs_that_others_wrote_are_understood() {
     }
 }
 
-/// HAProxy on a port of this test's.
+/// `HAProxy` on a port of this test's.
 struct Haproxy {
     child: Child,
     address: SocketAddr,
