@@ -41,7 +41,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use file::Loaded;
-pub use upstream::{Balance, HostSent, MOST_SERVERS, ServerKey, UpstreamServer, UpstreamSettings};
+pub use upstream::{
+    Balance, HealthCheck, HostSent, MOST_SERVERS, ServerKey, UpstreamServer, UpstreamSettings,
+};
 
 use crate::policy::client::ClientRules;
 use crate::policy::route::{ResponseSettings, Site};

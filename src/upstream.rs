@@ -3,6 +3,7 @@
 //! Each worker has its own, so that an exchange never wakes another thread.
 
 mod connect;
+pub mod health;
 pub mod pool;
 pub mod servers;
 pub mod state;

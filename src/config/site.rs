@@ -54,7 +54,7 @@ fn site<'a>(
 ) -> (Option<SiteSettings>, Vec<Use<'a>>) {
     let fields = Fields::of(node, &keys::SITE, reader);
     let hosts = fields.some("hosts", address::host, reader);
-    let upstream = upstream(&fields, reader);
+    let upstream = upstream(&fields, &hosts, reader);
     let closed = fields.each("closed", path, reader);
     let spellings = fields.read("paths", spellings, reader).unwrap_or_default();
     let level = above.level.under(fields.get("lockout"), reader);

@@ -1,11 +1,13 @@
 //! Upstreams: the servers of an application, and which of them gets a request.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use rustls::pki_types::ServerName;
 
 use super::address::Scheme;
@@ -13,8 +15,9 @@ use super::fields::Fields;
 use super::keys;
 use super::node::{Kind, Node};
 use super::reader::Reader;
-use super::scalar::{flag, text};
-use super::{UpstreamAddr, address};
+use super::scalar::{duration, flag, text};
+use super::{UpstreamAddr, address, outcome};
+use crate::policy::route::HostPattern;
 use crate::tls::trust::{Trust, TrustError, TrustSettings, Verify};
 use crate::tls::{CertificateFiles, TlsError};
 
@@ -30,6 +33,8 @@ pub struct UpstreamSettings {
     pub balance: Balance,
     /// Which `Host` it is told.
     pub host: HostSent,
+    /// How they are asked whether they are well, if they are.
+    pub health_check: Option<HealthCheck>,
 }
 
 /// One server of an application, and how it is spoken to.
@@ -79,6 +84,19 @@ impl UpstreamServer {
     }
 }
 
+/// How servers are asked whether they are well.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HealthCheck {
+    /// What is asked for; begins with a slash.
+    pub path: Box<str>,
+    /// How often, and how long an answer may take.
+    pub interval: Duration,
+    /// Which answers are good; at least one.
+    pub status: Vec<RangeInclusive<u16>>,
+    /// Which host is asked for.
+    pub host: Box<str>,
+}
+
 /// Which of several servers gets a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Balance {
@@ -102,7 +120,11 @@ pub enum HostSent {
 }
 
 /// The upstream of a site: a URL, a list of them, or a mapping with more to say.
-pub(super) fn upstream(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<UpstreamSettings> {
+pub(super) fn upstream(
+    fields: &Fields<'_>,
+    hosts: &[HostPattern],
+    reader: &mut Reader<'_>,
+) -> Option<UpstreamSettings> {
     let Some(node) = fields.get("upstream") else {
         if fields.lacks("upstream") {
             let right = "such as `upstream: http://127.0.0.1:3000`";
@@ -116,6 +138,7 @@ pub(super) fn upstream(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<U
             servers,
             balance: Balance::default(),
             host: HostSent::default(),
+            health_check: None,
         });
     }
     let fields = Fields::of(node, &keys::UPSTREAM, reader);
@@ -126,7 +149,49 @@ pub(super) fn upstream(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<U
     let host = fields.read("host", host, reader).unwrap_or_default();
     let tls = fields.get("tls");
     let servers = fields.read("servers", |node, reader| servers(node, tls, reader), reader)?;
-    Some(UpstreamSettings { servers, balance, host })
+    let asked = asked_host(&host, hosts, &servers);
+    let check = |node, reader: &mut Reader<'_>| health_check(node, asked, reader);
+    let health_check = fields.read("health_check", check, reader);
+    Some(UpstreamSettings { servers, balance, host, health_check })
+}
+
+/// The host that checks ask for: what requests ask for, as far as that is known.
+fn asked_host(host: &HostSent, hosts: &[HostPattern], servers: &[UpstreamServer]) -> Box<str> {
+    let exact = hosts.iter().find_map(|host| match host {
+        HostPattern::Exact(name) => Some(name.clone()),
+        HostPattern::Below(_) => None,
+    });
+    match (host, exact) {
+        (HostSent::Name(name), _) => String::from_utf8_lossy(name.as_bytes()).into(),
+        (HostSent::Preserve, Some(name)) => name,
+        (HostSent::Preserve, None) => {
+            servers.first().map(UpstreamServer::authority).unwrap_or_default().into()
+        }
+    }
+}
+
+fn health_check(node: &Node, host: Box<str>, reader: &mut Reader<'_>) -> Option<HealthCheck> {
+    let fields = Fields::of(node, &keys::HEALTH_CHECK, reader);
+    if fields.lacks("path") {
+        reader.error(node, "needs `path`", "such as { path: /health }");
+    }
+    let path = fields.read("path", check_path, reader);
+    let interval = fields.read("interval", duration, reader).unwrap_or(Duration::from_secs(10));
+    let mut status = fields.some("status", outcome::status, reader);
+    if status.is_empty() {
+        status = vec![200..=399];
+    }
+    Some(HealthCheck { path: path?, interval, status, host })
+}
+
+fn check_path(node: &Node, reader: &mut Reader<'_>) -> Option<Box<str>> {
+    let written = text(node, reader)?;
+    let path = written.parse::<PathAndQuery>().ok().filter(|_| written.starts_with('/'));
+    if path.is_none() {
+        let right = "write what stands behind the host, such as /health";
+        reader.error(node, format!("`{}` is no path", node.shown()), right);
+    }
+    path.map(|path| path.as_str().into())
 }
 
 /// Servers of which those with `https://` are spoken to as `tls` says.

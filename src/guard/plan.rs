@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::watch::RuleWatch;
-use crate::config::{ServerKey, Settings, SiteSettings};
+use crate::config::{HealthCheck, ServerKey, Settings, SiteSettings};
 use crate::metrics::{Metrics, SiteMetrics};
 use crate::policy::credentials::{LateField, Source, reads_body};
 use crate::policy::key::{CountedLimit, Counting, LimitId, ScopeKind};
@@ -22,6 +22,7 @@ pub struct Plan {
     /// The settings it was made from.
     pub settings: Settings,
     sites: Vec<Arc<SitePlan>>,
+    checked: Vec<Arc<ServerState>>,
     exact: HashMap<Box<str>, usize>,
     below: HashMap<Box<str>, usize>,
     /// The site for every host that no other names.
@@ -111,7 +112,7 @@ pub enum CountsAgent {
 type RulesByName<'a> = HashMap<&'a str, &'a Arc<RulePlan>>;
 
 /// What is known of the servers of all sites: those of several sites once.
-type States = HashMap<ServerKey, Arc<ServerState>>;
+type States = HashMap<(ServerKey, Option<HealthCheck>), Arc<ServerState>>;
 
 impl Plan {
     /// Makes `settings` ready: their limits are `store`'s from now on. What `before` has seen of
@@ -146,7 +147,14 @@ impl Plan {
                 };
             }
         }
-        Self { settings, sites, exact, below, any }
+        let mut checked: HashMap<_, _> = HashMap::new();
+        for state in sites.iter().flat_map(|site| &site.upstream.states) {
+            if state.check.is_some() {
+                checked.insert(Arc::as_ptr(state), Arc::clone(state));
+            }
+        }
+        let checked = checked.into_values().collect();
+        Self { settings, sites, checked, exact, below, any }
     }
 
     fn rules_by_name(&self) -> RulesByName<'_> {
@@ -156,7 +164,13 @@ impl Plan {
 
     fn states(&self) -> States {
         let states = self.sites.iter().flat_map(|site| &site.upstream.states);
-        states.map(|state| (state.server.key(), Arc::clone(state))).collect()
+        states.map(|state| ((state.server.key(), state.check.clone()), Arc::clone(state))).collect()
+    }
+
+    /// The servers that are asked whether they are well, those of several sites once.
+    #[must_use]
+    pub fn checked(&self) -> &[Arc<ServerState>] {
+        &self.checked
     }
 
     /// All sites, by number.
@@ -195,8 +209,10 @@ impl Plan {
 fn upstream(site: &SiteSettings, states: &mut States) -> Upstream {
     let servers = site.upstream.servers.iter();
     let states = servers.map(|server| {
-        let state = states.entry(server.key());
-        Arc::clone(state.or_insert_with(|| Arc::new(ServerState::new(server.clone()))))
+        let check = &site.upstream.health_check;
+        let state = states.entry((server.key(), check.clone()));
+        let new = || Arc::new(ServerState::new(server.clone(), check.clone()));
+        Arc::clone(state.or_insert_with(new))
     });
     Upstream { states: states.collect(), settings: site.upstream.clone() }
 }

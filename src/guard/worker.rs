@@ -20,6 +20,7 @@ use crate::policy::key::Keyer;
 use crate::rejection::{AnswerFormat, Rejection, Wanted};
 use crate::store::Store;
 use crate::store::detached::Detached;
+use crate::upstream::health::look_after;
 use crate::upstream::pool::Upstreams;
 
 /// What all workers share.
@@ -178,6 +179,8 @@ impl Worker {
         self.upstreams.sweep();
         self.report();
         self.shared.look_at_certificates(now);
+        let plan = self.serving();
+        look_after(plan.checked(), now, plan.settings.timeouts.connect);
     }
 
     /// Reports what is gathered rather than reported at once.

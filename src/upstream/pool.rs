@@ -17,6 +17,7 @@ use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
 use crate::clock::Moment;
 use crate::config::{ServerKey, Timeouts, UpstreamServer};
+use crate::stream::Stream;
 use crate::tls::trust::Offer;
 
 /// More idle connections to one upstream are not kept by a worker.
@@ -191,16 +192,7 @@ impl Pool {
             tokio::time::timeout(self.timeouts.get().connect, connect(&self.server, Offer::Http1));
         let stream = connecting.await.map_err(|_| UpstreamError::ConnectTimeout)??;
         let traffic = Rc::<Traffic>::default();
-        let socket = UpstreamSocket { stream, traffic: Rc::clone(&traffic) };
-        let mut builder = Builder::new();
-        builder
-            .max_buf_size(BUFFER)
-            // upstreams are old and odd: what nginx lets through, passes
-            .allow_obsolete_multiline_headers_in_responses(true)
-            .allow_spaces_after_header_name_in_responses(true)
-            .ignore_invalid_headers_in_responses(true)
-            .max_headers(200);
-        let shaken = builder.handshake(TokioIo::new(socket)).await;
+        let shaken = http1(stream, &traffic).await;
         let (sender, connection) = shaken.map_err(UpstreamError::Broken)?;
         let (keep, tunnel) = if wanted == Wanted::Tunnel {
             let (tell, told) = oneshot::channel();
@@ -215,7 +207,24 @@ impl Pool {
     }
 }
 
-type UpstreamConnection = Connection<TokioIo<UpstreamSocket>, RequestBody>;
+pub(super) type UpstreamConnection = Connection<TokioIo<UpstreamSocket>, RequestBody>;
+
+/// Speaks HTTP/1.1 on `stream` and counts what goes over it.
+pub(super) async fn http1(
+    stream: Stream,
+    traffic: &Rc<Traffic>,
+) -> Result<(SendRequest<RequestBody>, UpstreamConnection), hyper::Error> {
+    let socket = UpstreamSocket { stream, traffic: Rc::clone(traffic) };
+    let mut builder = Builder::new();
+    builder
+        .max_buf_size(BUFFER)
+        // upstreams are old and odd: what nginx lets through, passes
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(200);
+    builder.handshake(TokioIo::new(socket)).await
+}
 
 /// Lets a connection live until HTTP is over on it, and hands its socket on.
 async fn until_tunnel(

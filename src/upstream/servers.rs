@@ -72,9 +72,10 @@ impl Servers {
     ///
     /// # Errors
     ///
-    /// What is wrong with the last one that was tried.
+    /// What is wrong with the last one that was tried; or that checks say of all that they are out.
     pub async fn lease(&self, wanted: Wanted, tie: Tie) -> Result<Lease, UpstreamError> {
         match &*self.all {
+            [only] if only.state.is_out() => Err(UpstreamError::NoneHealthy),
             [only] => only.pool.lease(wanted).await,
             _ => self.lease_any(wanted, tie).await,
         }

@@ -1,6 +1,7 @@
 //! Applications with several servers.
 
 mod failover;
+mod health;
 mod tls;
 
 use crate::support::upstream::ok;

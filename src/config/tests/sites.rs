@@ -89,6 +89,27 @@ fn several_servers_are_a_list_or_a_mapping() {
 }
 
 #[test]
+fn a_health_check_needs_a_path() {
+    check(&upstream("{ servers: http://a, health_check: { path: '/up?x', status: 2xx } }"), &[]);
+    check(
+        &upstream("{ servers: http://a, health_check: { interval: 0s, status: 600, host: a } }"),
+        &[
+            "3:50: sites[0].upstream.health_check: needs `path`; such as { path: /health }",
+            "3:62: sites[0].upstream.health_check.interval: `0s` is no duration that fits here; \
+             it has to be at least 1ms",
+            "3:74: sites[0].upstream.health_check.status: `600` is no status; write one from 100 \
+             to 599, a range such as 200-299, or a class such as 4xx",
+            "3:79: sites[0].upstream.health_check.host: unknown key; it belongs to upstream",
+        ],
+    );
+    check(
+        &upstream("{ servers: http://a, health_check: { path: up } }"),
+        &["3:58: sites[0].upstream.health_check.path: `up` is no path; write what stands behind \
+             the host, such as /health"],
+    );
+}
+
+#[test]
 fn tls_with_an_upstream_is_for_those_that_speak_it() {
     check(
         &upstream("{ servers: https://a, tls: { insecure: true } }"),
