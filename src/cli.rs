@@ -1,12 +1,15 @@
 //! The commands: what they take, and what their exit statuses mean.
 
 pub mod check;
+pub mod contact;
 pub mod demo;
 pub mod health;
 pub mod life;
 pub mod quick;
+pub mod reload;
 pub mod run;
 pub mod signals;
+pub mod status;
 pub mod success;
 
 use std::io::Write as _;
@@ -42,6 +45,8 @@ enum Command {
     Check(check::Check),
     Demo(demo::Demo),
     Health(health::Health),
+    Reload(reload::Reload),
+    Status(status::Status),
 }
 
 /// Everything is well.
@@ -62,6 +67,8 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Health(health) => health.execute(),
+        Command::Reload(reload) => reload.execute(),
+        Command::Status(status) => status.execute(),
     };
     ExitCode::from(status)
 }

@@ -64,6 +64,8 @@ pub struct Settings {
     pub response: Arc<ResponseSettings>,
     /// Where the counters are.
     pub store: StoreSettings,
+    /// Where operators ask.
+    pub admin: Admin,
     /// Where `/metrics`, `/livez` and `/readyz` are.
     pub metrics: Option<SocketAddr>,
     /// What is written to standard error.
@@ -135,6 +137,20 @@ pub struct StoreSettings {
     pub max_counters: u64,
     /// How many lockouts are in force at most.
     pub max_lockouts: u64,
+}
+
+/// The usual address of the operators' interface.
+pub const USUAL_ADMIN: &str = "/run/loginward/admin.sock";
+
+/// Where operators ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// At this unix socket.
+    At(PathBuf),
+    /// Nowhere.
+    Nowhere,
+    /// At the [usual](USUAL_ADMIN) unix socket, if its directory is there and may be written to.
+    Usual,
 }
 
 /// What is written to standard error.

@@ -38,8 +38,8 @@
 //! [`tls`] loads certificates. [`store`] applies decisions to counters, one attempt at a time. [`stream`], [`link`], [`body`],
 //! [`headers`] and [`upstream`] are what HTTP needs on both sides. [`rejection`] makes our own
 //! answers. [`metrics`] counts and [`events`] names everything that is reported. [`guard`] carries
-//! a request through all of that. [`server`] accepts connections, [`log`] writes lines and [`cli`]
-//! is what is typed.
+//! a request through all of that. [`server`] accepts connections, [`admin`] answers operators, [`log`]
+//! writes lines and [`cli`] is what is typed.
 //!
 //! # Threads
 //!
@@ -82,6 +82,7 @@
 //! or caches. There is no scripting and there are no plugins. No setting of a client, a header or
 //! a cookie switches a limit off.
 
+pub mod admin;
 pub mod alarm;
 pub mod body;
 pub mod cli;

@@ -90,7 +90,9 @@ impl std::error::Error for StartError {
 }
 
 impl StartError {
-    fn new(what: impl Into<String>, source: io::Error) -> Self {
+    /// `what` failed because of `source`.
+    #[must_use]
+    pub fn new(what: impl Into<String>, source: io::Error) -> Self {
         Self { what: what.into(), source }
     }
 }

@@ -126,6 +126,7 @@ fn yaml(listen: SocketAddr, behind: SocketAddr) -> String {
         "\
 listen: {}
 workers: 2
+admin: none
 sites:
   - name: demo
     upstream: \"http://{behind}\"

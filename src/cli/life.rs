@@ -1,8 +1,12 @@
 //! A running guard's life: it does what it is told until it is told to end.
 
+use std::io;
 use std::rc::Rc;
 
 use super::signals::{Asked, Signals};
+use crate::admin::socket::AdminSocket;
+use crate::admin::{self, Admin};
+use crate::clock::Clock;
 use crate::server::Server;
 use crate::server::reload::Reloader;
 
@@ -24,12 +28,37 @@ enum End {
     Hurried,
 }
 
+/// A guard that has been started.
+#[derive(Debug)]
+pub struct Life {
+    /// What serves.
+    pub server: Server,
+    /// What replaces its configuration.
+    pub reloader: Reloader,
+    /// Whether it does so by itself.
+    pub watch: Watch,
+    /// Where operators ask.
+    pub admin: Option<AdminSocket>,
+}
+
 /// Lives until it has ended.
-pub async fn live(server: Server, reloader: Reloader, watch: Watch, mut signals: Signals) {
+///
+/// # Errors
+///
+/// When operators cannot be listened to; then it ends at once.
+pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
+    let Life { server, reloader, watch, admin } = life;
     let reloader = Rc::new(reloader);
     if watch == Watch::Files {
         let following = Rc::clone(&reloader);
         tokio::task::spawn_local(async move { following.follow_files().await });
+    }
+    if let Some(socket) = &admin {
+        let started = Clock::system().wall_now();
+        let admin = Rc::new(Admin::new(&server, Rc::clone(&reloader), started));
+        tokio::task::spawn_local(admin::serve(socket.listener()?, admin));
+        let address = format!("unix:{}", socket.path().display());
+        tracing::info!(event = "admin_listening", address);
     }
     let reason = loop {
         match signals.next().await {
@@ -45,7 +74,9 @@ pub async fn live(server: Server, reloader: Reloader, watch: Watch, mut signals:
         End::Drained => server.stop(),
         End::Hurried => server.abandon(),
     }
+    drop(admin);
     tracing::info!(event = "stopped");
+    Ok(())
 }
 
 /// Says that it is not ready, goes on for a while, and finishes what is here.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::runtime::{Builder, LocalOptions};
 
-use super::life::{Watch, live};
+use super::life::{Life, Watch, live};
 use super::quick::Quick;
 use super::signals::Signals;
 use super::{FAILED, OK, USAGE, complain, say};
+use crate::admin::socket;
 use crate::clock::Clock;
 use crate::config::error::Problem;
 use crate::config::{Loaded, Settings};
@@ -171,6 +172,7 @@ async fn start(
 ) -> Result<(), Box<dyn std::error::Error>> {
     // before anybody can know that it runs
     let signals = Signals::listen()?;
+    let admin = socket::bind(&settings.admin)?;
     let server = Server::start(settings, Clock::system())?;
     for bound in server.bound() {
         tracing::info!(event = "listening", address = %bound);
@@ -180,6 +182,6 @@ async fn start(
     }
     let shared = Arc::clone(server.shared());
     let reloader = Reloader::new((shared, log.level()), source, files);
-    live(server, reloader, watch, signals).await;
+    live(Life { server, reloader, watch, admin }, signals).await?;
     Ok(())
 }

@@ -23,6 +23,21 @@ pub(super) fn listen(node: &Node, reader: &mut Reader<'_>) -> Option<ListenAddr>
     }
 }
 
+/// Where operators ask.
+pub(super) fn admin(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let written = text(node, reader)?;
+    if let Some(path) = written.strip_prefix("unix:") {
+        return socket(node, path, reader);
+    }
+    let right = "write a unix socket, such as \"unix:/run/loginward/admin.sock\", or `admin: none`";
+    let wrong = match written.parse::<SocketAddr>() {
+        Ok(_) => "an address of TCP is not available here in this version".to_owned(),
+        Err(_) => format!("`{}` is no unix socket", node.shown()),
+    };
+    reader.error(node, wrong, right);
+    None
+}
+
 /// An IP address and a port.
 pub(super) fn tcp(node: &Node, reader: &mut Reader<'_>) -> Option<SocketAddr> {
     let written = measure(node, "an address with a port", reader)?;

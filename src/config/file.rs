@@ -134,7 +134,6 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
     if fields.lacks("sites") {
         reader.error(root, "needs `sites`", SMALLEST);
     }
-    process::admin(&fields, reader);
     Some(Settings {
         listen: listeners.into_iter().map(|(_, address)| address).collect(),
         workers: process::workers(&fields, reader),
@@ -142,6 +141,7 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
         sites: guarded?,
         response: Arc::clone(&above.level.lockout.response),
         store: process::store(&fields, reader),
+        admin: process::admin(&fields, reader),
         metrics: process::metrics(&fields, reader),
         log: process::log(&fields, reader),
         shutdown: process::shutdown(&fields, reader),

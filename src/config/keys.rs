@@ -65,6 +65,7 @@ vocabulary! {
     ACCESS: "access", ["deny", "only_allow", "covers"], [];
     STORE: "store", ["memory"], ["snapshot", "redis"];
     MEMORY: "memory", ["max_counters", "max_lockouts"], [];
+    ADMIN: "admin", ["address"], ["token_file"];
     METRICS: "metrics", ["address"], [];
     LOG: "log", ["format", "level", "access"], [];
     SHUTDOWN: "shutdown", ["delay", "deadline"], [];

@@ -10,7 +10,7 @@ use super::node::Node;
 use super::reader::Reader;
 use super::scalar::{choice, duration, duration_from, flag, size, whole};
 use super::{
-    AccessLog, Bounds, LogFormat, LogSettings, Shutdown, StoreSettings, Timeouts, address,
+    AccessLog, Admin, Bounds, LogFormat, LogSettings, Shutdown, StoreSettings, Timeouts, address,
 };
 
 /// How many threads serve.
@@ -39,11 +39,14 @@ fn capacity(node: &Node, reader: &mut Reader<'_>) -> Option<u64> {
     whole(node, 1_000..=100_000_000, reader)
 }
 
-/// Accepts that there is no admin interface yet.
-pub(super) fn admin(fields: &Fields<'_>, reader: &mut Reader<'_>) {
-    if let Some(node) = fields.get("admin").filter(|node| !node.is_text("none")) {
-        reader.error(node, "is not available in this version", "write `none` or remove it");
+/// Where operators ask.
+pub(super) fn admin(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Admin {
+    let Some(node) = fields.get("admin") else { return Admin::Usual };
+    if node.is_text("none") {
+        return Admin::Nowhere;
     }
+    let fields = Fields::of(node, &keys::ADMIN, reader);
+    fields.read("address", address::admin, reader).map_or(Admin::Usual, Admin::At)
 }
 
 /// Where the metrics are.

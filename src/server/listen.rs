@@ -154,7 +154,11 @@ fn bind_unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
 }
 
 /// A socket that an earlier guard left behind is removed; one that somebody listens on is not.
-fn remove_stale(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// When somebody listens on it, or it cannot be removed.
+pub fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     if !is_socket {
         return Ok(());

@@ -66,6 +66,21 @@ impl Reloader {
         Self { shared, source, level, watched: Mutex::new(Watched::new(files)) }
     }
 
+    /// What the workers share.
+    #[must_use]
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The file that the configuration is in, if it is in one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            Source::Flags => None,
+        }
+    }
+
     /// Reads everything again, checks all of it, and puts it in force; `reason` is who asked.
     /// Returns when every worker serves by it.
     ///

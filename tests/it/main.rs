@@ -9,6 +9,7 @@
     reason = "what goes wrong in a test's support fails the test; its `pub` is for the tests"
 )]
 
+mod admin;
 mod basic;
 mod cap;
 mod commands;

@@ -218,6 +218,7 @@ fn what_later_versions_bring_is_named() {
     );
     check(
         &file(r#"admin: { address: "127.0.0.1:9180" }"#),
-        &["9:8: admin: is not available in this version; write `none` or remove it"],
+        &["9:19: admin.address: an address of TCP is not available here in this version; write a \
+             unix socket, such as \"unix:/run/loginward/admin.sock\", or `admin: none`"],
     );
 }

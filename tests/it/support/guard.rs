@@ -37,6 +37,9 @@ impl Log {
     }
 }
 
+/// A setting: an admin socket in its directory.
+pub const ADMIN: &str = "admin: { address: \"unix:admin.sock\" }\n";
+
 /// Its configuration's name in its directory.
 const CONFIG: &str = "loginward.yaml";
 
@@ -159,6 +162,11 @@ impl Guard {
         });
         let values = lines.filter(|line| line.contains(label));
         values.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Where operators ask it, if it is started with [`ADMIN`].
+    pub fn admin(&self) -> String {
+        self.wait_for_event("admin_listening").get("address").to_owned()
     }
 
     /// Tells it to end.

@@ -1,0 +1,146 @@
+//! The unix socket where operators ask, and the lock that tells whether a guard is there.
+//!
+//! The lock is a file beside the socket, which the kernel gives back when its holder ends, however
+//! it ends. Whoever has it is the only guard of that address; a socket that is there nevertheless
+//! was left behind.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, fchmod};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::config::{Admin, USUAL_ADMIN};
+use crate::server::StartError;
+use crate::server::listen::remove_stale;
+
+/// How many may wait to be answered.
+const BACKLOG: i32 = 16;
+
+/// A socket that operators can connect to. Nobody else can have the same address meanwhile.
+#[derive(Debug)]
+pub struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Binds the socket that the settings ask for. The usual one is done without where it is not
+/// possible.
+///
+/// # Errors
+///
+/// When another guard has it, or when the configured one cannot be had.
+pub fn bind(admin: &Admin) -> Result<Option<AdminSocket>, StartError> {
+    let (path, is_usual) = match admin {
+        Admin::At(path) => (path.as_path(), false),
+        Admin::Nowhere => return Ok(None),
+        Admin::Usual => (Path::new(USUAL_ADMIN), true),
+    };
+    match AdminSocket::bind(path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if is_usual && !is_taken(&error) => {
+            let message = "`loginward status` and others cannot reach this guard";
+            let address = format!("unix:{}", path.display());
+            tracing::info!(event = "admin_unavailable", address, error = %error, message);
+            Ok(None)
+        }
+        Err(error) => {
+            let what = format!("cannot be asked at unix:{}", path.display());
+            Err(StartError::new(what, error))
+        }
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::ResourceBusy)
+}
+
+impl AdminSocket {
+    fn bind(path: &Path) -> io::Result<Self> {
+        let lock = lock(path)?;
+        remove_stale(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // what the file will have: there is no moment at which others may connect
+        fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { listener: socket.into(), path: path.to_owned(), _lock: lock })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What connections are accepted from; it may be closed before the address is given up.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more file descriptors.
+    pub fn listener(&self) -> io::Result<tokio::net::UnixListener> {
+        tokio::net::UnixListener::from_std(self.listener.try_clone()?)
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        // gone already is as good; the lock goes afterwards
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// Takes the lock of an address.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let mut options = OpenOptions::new();
+    let lock = options.create(true).truncate(false).write(true).mode(0o600).open(beside)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let why = "another guard runs there; give each an `admin` address of its own, or none";
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_guard_and_what_one_left_behind_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let first = AdminSocket::bind(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(AdminSocket::bind(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        drop(first);
+        assert!(!path.exists());
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "left behind");
+        drop(AdminSocket::bind(&path).unwrap());
+        let others = UnixListener::bind(&path).unwrap();
+        assert_eq!(AdminSocket::bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(others);
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("precious");
+        std::fs::write(&path, "text").unwrap();
+        assert!(AdminSocket::bind(&path).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
+    }
+}

@@ -1,0 +1,97 @@
+//! `loginward status`: how the running guard is.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::contact::Contact;
+use super::{FAILED, OK, complain, say};
+use crate::admin::api::STATUS;
+
+/// How long the answer may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Say how the running guard is
+#[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Exit status:
+  0  it runs
+  1  something else answers there
+  2  the command line is wrong, or the configuration file, if one is named
+  3  no guard can be reached"
+)]
+pub struct Status {
+    #[command(flatten)]
+    contact: Contact,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    /// Asks, and says what it was told.
+    #[must_use]
+    pub fn execute(&self) -> u8 {
+        match self.contact.ask("GET", STATUS, PATIENCE) {
+            Err(status) => status,
+            Ok(answer) if answer.status != 200 => {
+                complain(&format!("not understood: the guard answers {}", answer.status));
+                FAILED
+            }
+            Ok(answer) if self.json => {
+                say(&answer.body.to_string());
+                OK
+            }
+            Ok(answer) => {
+                say(&lines(&answer.body));
+                OK
+            }
+        }
+    }
+}
+
+/// What the guard says, a line each.
+fn lines(status: &Value) -> String {
+    let member = |path: &str| status.pointer(path).map_or_else(String::new, shown);
+    let rows = [
+        (
+            "state",
+            format!(
+                "{}, for {} s, process {}",
+                member("/state"),
+                member("/uptime_s"),
+                member("/pid")
+            ),
+        ),
+        ("version", member("/version")),
+        ("configuration", configuration(status)),
+        ("listening", member("/listening")),
+        ("sites", member("/sites")),
+        ("workers", member("/workers")),
+        ("counters", format!("{}, and {} locked", member("/counters"), member("/locked"))),
+        ("attempts", format!("{} places held, {} waiting", member("/places"), member("/waiting"))),
+    ];
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let rows = rows.map(|(name, value)| format!("{name:width$}  {value}"));
+    rows.join("\n")
+}
+
+fn configuration(status: &Value) -> String {
+    let file = status.get("config").filter(|file| !file.is_null());
+    let file = file.map_or_else(|| "from the command line".to_owned(), shown);
+    if status.pointer("/reload/successful") == Some(&Value::Bool(false)) {
+        return format!("{file}; it cannot be used as it is now, an earlier one is in force");
+    }
+    file
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}
