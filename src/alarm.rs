@@ -18,6 +18,8 @@ pub const SWEEP: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Alarm {
     deadline: Cell<Moment>,
+    /// When it was set or stamped.
+    since: Cell<Moment>,
     rung: Cell<bool>,
     /// Wake at every sweep, for what nothing else tells of.
     restless: Cell<bool>,
@@ -29,7 +31,26 @@ impl Alarm {
     /// Rings `time` from now, about.
     pub fn set(&self, time: Duration) {
         self.rung.set(false);
+        self.stamp();
         self.deadline.set(self.now.get().after(time).after(SWEEP));
+    }
+
+    /// What it stands for begins now.
+    pub fn stamp(&self) {
+        self.since.set(self.now.get());
+    }
+
+    /// When it was set or stamped.
+    #[must_use]
+    pub const fn since(&self) -> Moment {
+        self.since.get()
+    }
+
+    /// Rings at once.
+    pub fn ring(&self) {
+        self.deadline.set(Moment::NEVER);
+        self.rung.set(true);
+        self.wake();
     }
 
     /// Does not ring.
@@ -99,6 +120,7 @@ impl Alarms {
     pub fn begin(&self) -> Rc<Alarm> {
         let alarm = Rc::new(Alarm {
             deadline: Cell::new(Moment::NEVER),
+            since: Cell::new(self.now.get()),
             rung: Cell::new(false),
             restless: Cell::new(false),
             waker: RefCell::default(),
@@ -121,10 +143,8 @@ impl Alarms {
             let Some(alarm) = alarm.upgrade() else { return false };
             let is_due = now >= alarm.deadline.get();
             if is_due {
-                alarm.deadline.set(Moment::NEVER);
-                alarm.rung.set(true);
-            }
-            if is_due || alarm.restless.get() {
+                alarm.ring();
+            } else if alarm.restless.get() {
                 alarm.wake();
             }
             true

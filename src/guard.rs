@@ -102,6 +102,9 @@ impl<'a> Visit<'a> {
 
     /// What the request asks for, and which site answers for that.
     fn site(&self, parts: &mut Parts) -> Result<&'a Rc<LocalSite>, Rejection> {
+        if self.downstream.link.is_one_too_many() {
+            return Err(Rejection::Overload);
+        }
         if self.downstream.link.is_doubly_framed() {
             return Err(Rejection::Unclear("both Content-Length and Transfer-Encoding"));
         }

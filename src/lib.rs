@@ -89,6 +89,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod events;
+pub mod files;
 pub mod guard;
 pub mod headers;
 pub mod link;

@@ -1,5 +1,7 @@
 //! What is known of one client's connection while it lasts.
 
+pub mod all;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -8,8 +10,11 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::alarm::{Alarm, Alarms};
-use crate::config::Timeouts;
+use crate::clock::Moment;
 use crate::policy::client::PeerAddr;
+use crate::policy::shedding::Waiting;
+use all::AllLinks;
+pub use all::{Crowd, LinkLimits, Links};
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +63,18 @@ impl Scheme {
     }
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A client.
+    Client,
+    /// A trusted proxy with clients of its own.
+    Proxy,
+}
+
+/// A client that keeps us waiting for so long in the midst of something is slow.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// What a client keeps us waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stall {
@@ -95,44 +112,26 @@ pub struct Link {
     place: Place,
     /// How many streams are open on it.
     streams: Cell<usize>,
+    /// How many of them wait for the client.
+    stalled: Cell<usize>,
+    /// It has to go, for want of room; so many places become free with it.
+    left: Cell<Option<usize>>,
     all: Rc<AllLinks>,
 }
 
 /// What a link stands for.
 #[derive(Debug)]
 enum Place {
-    Connection,
+    Connection(Standing),
     /// A stream of that connection.
-    Stream(Rc<Link>),
+    Stream(Rc<Link>, Room),
 }
 
-/// How long a client may take.
-#[derive(Clone, Copy, Debug)]
-pub struct LinkLimits {
-    /// Between two requests.
-    pub idle: Duration,
-    /// For a request's head.
-    pub head: Duration,
-    /// Between two pieces of a request's body.
-    pub body: Duration,
-    /// For the head of an upstream's answer.
-    pub answer: Duration,
-    /// To take any more of an answer.
-    pub send: Duration,
-}
-
-impl LinkLimits {
-    /// Those of `timeouts`.
-    #[must_use]
-    pub const fn of(timeouts: &Timeouts) -> Self {
-        Self {
-            idle: timeouts.idle,
-            head: timeouts.head,
-            body: timeouts.body,
-            answer: timeouts.response_head,
-            send: timeouts.send,
-        }
-    }
+/// Whether there was room for a stream when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Full,
+    Some,
 }
 
 impl Link {
@@ -149,7 +148,7 @@ impl Link {
         }
         self.phase.set(phase);
         self.starving.set(false);
-        self.stall.set(None);
+        self.set_stall(None);
         match phase {
             Phase::Idle => {
                 self.alarm.set(self.limits.idle);
@@ -173,7 +172,7 @@ impl Link {
         if self.stall.get() == Some(stall) || self.phase.get() == Phase::Tunnel {
             return;
         }
-        self.stall.set(Some(stall));
+        self.set_stall(Some(stall));
         self.alarm.set(match stall {
             Stall::Body => self.limits.body,
             Stall::Send => self.limits.send,
@@ -182,7 +181,7 @@ impl Link {
 
     /// The client has done something. Of a body, the upstream has to take that next.
     pub fn goes_on(&self) {
-        self.stall.set(None);
+        self.set_stall(None);
         match self.phase.get() {
             Phase::Body => self.alarm.set(self.limits.answer),
             Phase::Idle => self.alarm.set(self.limits.idle),
@@ -217,7 +216,7 @@ impl Link {
     /// The worker wants to end.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.all.draining.get()
+        self.all.is_draining()
     }
 
     /// The request after so many others is framed twice.
@@ -271,8 +270,12 @@ impl Link {
     /// ended.
     #[must_use]
     pub fn begin_stream(self: &Rc<Self>, alarms: &Alarms) -> Rc<Self> {
-        if self.streams.replace(self.streams.get() + 1) == 0 {
+        let others = self.streams.replace(self.streams.get() + 1);
+        let mut room = Room::Some;
+        if others == 0 {
             self.enter(Phase::Streams);
+        } else if !self.all.add_stream(alarms.now()) {
+            room = Room::Full;
         }
         Rc::new(Self {
             peer: self.peer,
@@ -288,107 +291,105 @@ impl Link {
             doubly_framed: Cell::new(None),
             hungry: RefCell::default(),
             limits: self.limits,
-            place: Place::Stream(Rc::clone(self)),
+            place: Place::Stream(Rc::clone(self), room),
             streams: Cell::new(0),
+            stalled: Cell::new(0),
+            left: Cell::new(None),
             all: Rc::clone(&self.all),
         })
+    }
+
+    /// It is a stream for which there is no room.
+    #[must_use]
+    pub const fn is_one_too_many(&self) -> bool {
+        matches!(self.place, Place::Stream(_, Room::Full))
     }
 
     /// Whether it is one stream of a connection.
     #[must_use]
     pub const fn is_stream(&self) -> bool {
-        matches!(self.place, Place::Stream(_))
+        matches!(self.place, Place::Stream(..))
     }
 
     fn end_stream(&self) {
         self.streams.set(self.streams.get().saturating_sub(1));
         if self.streams.get() == 0 {
             self.enter(Phase::Idle);
+        } else {
+            self.all.remove_stream();
         }
+    }
+
+    fn set_stall(&self, stall: Option<Stall>) {
+        let before = self.stall.replace(stall);
+        if let Place::Stream(connection, _) = &self.place {
+            connection.count_stalled(before, stall);
+        }
+    }
+
+    /// One of its streams waits for the client or does no more.
+    fn count_stalled(&self, before: Option<Stall>, now: Option<Stall>) {
+        let others = self.stalled.get() - usize::from(before.is_some());
+        self.stalled.set(others + usize::from(now.is_some()));
+        if before.is_none() && self.all_wait() {
+            self.alarm.stamp();
+        }
+    }
+
+    /// All of its streams wait for the client.
+    const fn all_wait(&self) -> bool {
+        self.stalled.get() >= self.streams.get()
+    }
+
+    /// What it takes from others by waiting for its client, if it does and may be told to go.
+    fn waiting(&self, now: Moment) -> Option<Waiting> {
+        let (PeerAddr::Ip(address), Place::Connection(Standing::Client)) = (self.peer, &self.place)
+        else {
+            return None;
+        };
+        let is_slow = || now.since(self.alarm.since()) >= SLOW;
+        let is_waiting = match self.phase.get() {
+            Phase::Head | Phase::Idle => true,
+            Phase::Streams => (self.all_wait() || self.stall.get().is_some()) && is_slow(),
+            Phase::Answered | Phase::Answering | Phase::Body => {
+                self.stall.get().is_some() && is_slow()
+            }
+            Phase::Tunnel => false,
+        };
+        let places = self.streams.get().max(1);
+        let is_here = is_waiting && self.left.get().is_none();
+        is_here.then(|| Waiting { address, places, since: self.alarm.since() })
+    }
+
+    /// It has to go; returns how many places become free with it.
+    fn let_go(&self) -> usize {
+        let places = self.streams.get().max(1);
+        self.left.set(Some(places));
+        self.alarm.ring();
+        places
+    }
+
+    /// It has to go now, for want of room. What has begun since it was told to is finished first.
+    #[must_use]
+    pub const fn must_go(&self) -> bool {
+        let waits = match self.phase.get() {
+            Phase::Head | Phase::Idle => true,
+            Phase::Streams => self.all_wait() || self.stall.get().is_some(),
+            Phase::Answered | Phase::Answering | Phase::Body => self.stall.get().is_some(),
+            Phase::Tunnel => false,
+        };
+        self.left.get().is_some() && waits
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
         match &self.place {
-            Place::Connection => self.all.count.set(self.all.count.get().saturating_sub(1)),
-            Place::Stream(connection) => connection.end_stream(),
+            Place::Connection(_) => self.all.remove(self.left.get().unwrap_or_default()),
+            Place::Stream(connection, _) => {
+                connection.count_stalled(self.stall.get(), None);
+                connection.end_stream();
+            }
         }
-    }
-}
-
-/// All connections of one worker.
-#[derive(Debug)]
-pub struct Links {
-    all: Rc<AllLinks>,
-    limits: Cell<LinkLimits>,
-}
-
-#[derive(Debug, Default)]
-struct AllLinks {
-    count: Cell<usize>,
-    draining: Cell<bool>,
-}
-
-impl Links {
-    /// No connections yet.
-    #[must_use]
-    pub fn new(limits: LinkLimits) -> Self {
-        Self { all: Rc::default(), limits: Cell::new(limits) }
-    }
-
-    /// Connections that begin from now on may take so long.
-    pub fn set_limits(&self, limits: LinkLimits) {
-        self.limits.set(limits);
-    }
-
-    /// A connection from `peer` begins; it must say something in time.
-    #[must_use]
-    pub fn begin(&self, peer: PeerAddr, scheme: Scheme, alarms: &Alarms) -> Rc<Link> {
-        let value = |text: String| HeaderValue::try_from(text).ok();
-        let (peer_text, proto) = (peer.to_string(), scheme.name());
-        let (peer_value, peer_forwarded) = match peer {
-            PeerAddr::Ip(address) if address.is_ipv4() => {
-                (value(peer_text.clone()), value(format!("for={address};proto={proto}")))
-            }
-            PeerAddr::Ip(address) => {
-                (value(peer_text.clone()), value(format!("for=\"[{address}]\";proto={proto}")))
-            }
-            PeerAddr::Unix => (None, value(format!("for=unknown;proto={proto}"))),
-        };
-        let alarm = alarms.begin();
-        let limits = self.limits.get();
-        self.all.count.set(self.all.count.get() + 1);
-        let link = Link {
-            peer,
-            scheme,
-            peer_text: peer_text.into(),
-            peer_value,
-            peer_forwarded,
-            alarm,
-            phase: Cell::new(Phase::Idle),
-            stall: Cell::new(None),
-            half_closed: Cell::new(false),
-            starving: Cell::new(false),
-            doubly_framed: Cell::new(None),
-            hungry: RefCell::default(),
-            limits,
-            place: Place::Connection,
-            streams: Cell::new(0),
-            all: Rc::clone(&self.all),
-        };
-        link.await_first();
-        Rc::new(link)
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.all.count.get()
-    }
-
-    /// No more requests than those that are here. Wake the connections afterwards.
-    pub fn drain(&self) {
-        self.all.draining.set(true);
     }
 }

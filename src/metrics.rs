@@ -1,6 +1,7 @@
 //! Numbers for Prometheus: how many of everything, and never whose.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -27,6 +28,7 @@ pub struct Metrics {
     answers: [Counter; 5],
     evictions: Counter,
     connections_refused: Counter,
+    connections_shed: Counter,
     reloads: Reloads,
 }
 
@@ -68,9 +70,10 @@ const KINDS: [AnswerKind; 5] = [
 ];
 
 impl Metrics {
-    /// Metrics that also tell what `store` holds and how many exchanges have no client.
+    /// Metrics that also tell what there is of counters, exchanges without a client, and
+    /// connections.
     #[must_use]
-    pub fn new(store: Arc<Store>, detached: Arc<Detached>) -> Self {
+    pub fn new(holdings: (Arc<Store>, Arc<Detached>, Arc<AtomicIsize>)) -> Self {
         let mut registry = Registry::with_prefix("loginward");
         let attempts = Family::<Labels, Counter>::default();
         registry.register("attempts", "Login attempts by what they came to", attempts.clone());
@@ -96,9 +99,25 @@ impl Metrics {
             "Connections closed at once because there were too many",
             connections_refused.clone(),
         );
+        let connections_shed = Counter::default();
+        registry.register(
+            "connections_shed",
+            "Connections that only waited and had to make room",
+            connections_shed.clone(),
+        );
         let reloads = Reloads::registered(&mut registry);
-        registry.register_collector(Box::new(Holdings { store, detached }));
-        Self { registry, attempts, lockouts, answers, evictions, connections_refused, reloads }
+        let (store, detached, places) = holdings;
+        registry.register_collector(Box::new(Holdings { store, detached, places }));
+        Self {
+            registry,
+            attempts,
+            lockouts,
+            answers,
+            evictions,
+            connections_refused,
+            connections_shed,
+            reloads,
+        }
     }
 
     /// The counters of a login.
@@ -133,6 +152,11 @@ impl Metrics {
     /// Counts a connection that was closed at once.
     pub fn connection_refused(&self) {
         self.connections_refused.inc();
+    }
+
+    /// Counts connections that had to make room.
+    pub fn connections_shed(&self, connections: u64) {
+        self.connections_shed.inc_by(connections);
     }
 
     /// The configuration was read and is in force, at that time since 1970.
@@ -223,12 +247,19 @@ const fn basis_name(basis: Basis) -> &'static str {
 struct Holdings {
     store: Arc<Store>,
     detached: Arc<Detached>,
+    places: Arc<AtomicIsize>,
 }
 
 impl Collector for Holdings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let sizes = self.store.sizes();
-        let rows: [(&str, &str, u64); 5] = [
+        let places = self.places.load(Ordering::Relaxed);
+        let rows: [(&str, &str, u64); 6] = [
+            (
+                "connections",
+                "Connections from clients, and streams beyond the first of each",
+                u64::try_from(places).unwrap_or_default(),
+            ),
             ("lockouts_in_force", "Lockouts in force", sizes.locked as u64),
             ("counters", "Counters that are not locked", sizes.counters as u64),
             ("places", "Places held, of all counters", sizes.places),

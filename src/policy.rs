@@ -17,4 +17,5 @@ pub mod path;
 pub mod proxy_header;
 pub mod route;
 pub mod session;
+pub mod shedding;
 pub mod smuggling;

@@ -16,7 +16,7 @@ pub mod watched;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -107,7 +107,9 @@ impl Server {
     pub fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let store = Store::new(settings.store, clock, random_keyer()?);
         let detached = Arc::new(Detached::default());
-        let metrics = Arc::new(Metrics::new(Arc::clone(&store), Arc::clone(&detached)));
+        let places = Arc::new(AtomicIsize::new(0));
+        let holdings = (Arc::clone(&store), Arc::clone(&detached), Arc::clone(&places));
+        let metrics = Arc::new(Metrics::new(holdings));
         let workers = settings.workers.get();
         let mut listeners = listen::bind(&settings.listen, workers)?;
         let (metrics_listener, metrics_bound) = match settings.metrics {
@@ -125,6 +127,7 @@ impl Server {
             detached,
             metrics,
             seen: Seen::default(),
+            places,
             certificates_due: AtomicU64::new(0),
             leaving: AtomicBool::new(false),
         });

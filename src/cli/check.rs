@@ -6,6 +6,8 @@ use clap::Args;
 
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::config::Settings;
+use crate::config::error::{Problem, Severity};
+use crate::files;
 
 /// Report every error and warning of a configuration file
 ///
@@ -30,6 +32,19 @@ pub struct Check {
 }
 
 impl Check {
+    /// What the system allows here may not be what it allows where the guard will run.
+    fn too_few_files(&self, settings: &Settings) -> Option<Problem> {
+        let (wrong, right) = files::doubt(&settings.bounds, files::most())?;
+        Some(Problem {
+            severity: Severity::Warning,
+            file: self.config.display().to_string().into(),
+            at: None,
+            key: "bounds.connections".into(),
+            wrong: wrong.into(),
+            right: right.into(),
+        })
+    }
+
     /// Reads the file and says what it finds.
     #[must_use]
     pub fn execute(&self) -> u8 {
@@ -38,7 +53,8 @@ impl Check {
                 complain(&problems.to_string());
                 USAGE
             }
-            Ok((_, warnings)) => {
+            Ok((settings, mut warnings)) => {
+                warnings.extend(self.too_few_files(&settings));
                 for warning in &warnings {
                     complain(&warning.to_string());
                 }

@@ -14,6 +14,7 @@ use crate::admin::socket;
 use crate::clock::Clock;
 use crate::config::error::Problem;
 use crate::config::{Loaded, Settings};
+use crate::files;
 use crate::log::{self, LogGuard};
 use crate::server::Server;
 use crate::server::reload::{Reloader, Source};
@@ -149,6 +150,9 @@ fn serve(begin: Begin, watch: Watch) -> u8 {
     };
     for warning in &begin.warnings {
         tracing::warn!(event = "configuration_warning", reason = %warning);
+    }
+    if let Some((wrong, right)) = files::doubt(&begin.settings.bounds, files::raise()) {
+        tracing::warn!(event = "configuration_warning", reason = %format!("{wrong}; {right}"));
     }
     let mut builder = Builder::new_current_thread();
     let Ok(runtime) = builder.enable_all().build_local(LocalOptions::default()) else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Uri};
+use tracing::warn;
 
 use super::answer::{AnswerBody, Content};
 use super::local::{LocalRule, LocalSite};
@@ -13,7 +14,7 @@ use super::{Shared, Visit, Worker};
 use crate::clock::Moment;
 use crate::config::AccessLog;
 use crate::events::{self, About, Details, Name};
-use crate::link::Link;
+use crate::link::{Crowd, Link};
 use crate::log::line::write_time;
 use crate::policy::client::PeerAddr;
 use crate::policy::lockout::Standing;
@@ -129,6 +130,13 @@ pub(super) fn evictions(shared: &Shared) {
         };
         events::report(Name::CounterEvicted, about, details);
     }
+}
+
+/// Reports what happened to connections for want of room.
+pub(super) fn crowd(Crowd { address, shed, refused }: &Crowd) {
+    let client = Some(&**address).filter(|address| !address.is_empty());
+    let reason = "as many connections as there may be: see `bounds.connections`";
+    warn!(event = "connections_shed", client, shed, refused, reason);
 }
 
 /// Reports a login rule that does not see what a rule should see.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -14,8 +14,9 @@ use super::rollout::{Plans, Rollout};
 use super::seen::Seen;
 use crate::alarm::Alarms;
 use crate::clock::Moment;
-use crate::link::{Link, LinkLimits, Links};
+use crate::link::{Crowd, Link, LinkLimits, Links, Scheme, Standing};
 use crate::metrics::Metrics;
+use crate::policy::client::PeerAddr;
 use crate::policy::key::Keyer;
 use crate::rejection::{AnswerFormat, Rejection, Wanted};
 use crate::store::Store;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Sessions and Basic credentials seen lately.
     pub seen: Seen,
+    /// Connections, and streams beyond the first of each.
+    pub places: Arc<AtomicIsize>,
     /// When certificates are looked at again.
     pub certificates_due: AtomicU64,
     /// The guard is about to end.
@@ -117,7 +120,8 @@ impl Worker {
     pub fn new((shared, first): (Arc<Shared>, &Rollout), keyer: Keyer, now: Moment) -> Self {
         let alarms = Rc::new(Alarms::new(now));
         let timeouts = first.plan().settings.timeouts;
-        let links = Links::new(LinkLimits::of(&timeouts));
+        let limits = LinkLimits::of(&first.plan().settings);
+        let links = Links::new(limits, Arc::clone(&shared.places));
         let upstreams = Upstreams::new(timeouts, Rc::clone(&alarms));
         let serving = LocalPlan::new(Arc::clone(first.plan()), &upstreams);
         first.take();
@@ -145,7 +149,7 @@ impl Worker {
         self.report(); // what was seen under the rules that go
         let plan = rollout.plan();
         let timeouts = plan.settings.timeouts;
-        self.links.set_limits(LinkLimits::of(&timeouts));
+        self.links.set_limits(LinkLimits::of(&plan.settings));
         self.upstreams.set_timeouts(timeouts);
         let local = LocalPlan::new(Arc::clone(plan), &self.upstreams);
         self.upstreams.keep(local.sites().iter().flat_map(|site| site.servers.pools()));
@@ -153,12 +157,22 @@ impl Worker {
         rollout.take();
     }
 
-    /// Whether there are as many connections as there may be.
+    /// Whether there is room for one more connection; see [`Links::make_room`].
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        let plan = self.serving.borrow();
-        let settings = &plan.settings;
-        self.links.count() >= settings.bounds.connections.div_ceil(settings.workers.get())
+    pub fn has_room(&self) -> bool {
+        let has_room = self.links.make_room(self.alarms.now());
+        if !has_room {
+            self.shared.metrics.connection_refused();
+        }
+        has_room
+    }
+
+    /// A connection from `peer` begins.
+    #[must_use]
+    pub fn welcome(&self, peer: PeerAddr, scheme: Scheme) -> Rc<Link> {
+        let is_proxy = self.serving.borrow().settings.clients.trusted.trusts(peer);
+        let standing = if is_proxy { Standing::Proxy } else { Standing::Client };
+        self.links.begin((peer, standing), scheme, &self.alarms)
     }
 
     /// Nothing runs on this thread any more: what is not yet reported is reported now.
@@ -186,6 +200,11 @@ impl Worker {
     /// Reports what is gathered rather than reported at once.
     fn report(&self) {
         self.shared.report_evictions();
+        let crowd = self.links.take_crowd();
+        if crowd != Crowd::default() {
+            self.shared.metrics.connections_shed(crowd.shed);
+            super::report::crowd(&crowd);
+        }
         let now = self.shared.store.clock().now();
         for site in self.serving().sites() {
             site.rules().iter().for_each(|rule| super::report::rule(site, rule, now));

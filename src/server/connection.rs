@@ -23,8 +23,7 @@ use super::{http2, proxied};
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::{Worker, answer};
-use crate::link::{Link, Phase, Scheme};
-use crate::policy::client::PeerAddr;
+use crate::link::{Link, Phase};
 use crate::rejection::Rejection;
 use crate::stream::Stream;
 use crate::tls;
@@ -40,26 +39,27 @@ const MOST_LINGERING: usize = 1024 * 1024;
 /// or may not, is told nothing.
 pub async fn serve_proxied(
     stream: Stream,
-    proxy: PeerAddr,
+    link: Rc<Link>,
     config: Option<Arc<ServerConfig>>,
     worker: Rc<Worker>,
 ) {
-    let Some(peer) = proxied::admit(&stream, proxy, &worker).await else { return };
+    let Some(peer) = proxied::admit(&stream, &link, &worker).await else { return };
+    let scheme = link.scheme;
+    drop(link); // one place is enough
+    let link = worker.welcome(peer, scheme);
     match config {
-        Some(config) => serve_tls(stream, peer, config, worker).await,
-        None => serve(stream, peer, worker).await,
+        Some(config) => serve_tls(stream, link, config, worker).await,
+        None => serve(stream, link, worker).await,
     }
 }
 
 /// Shakes hands and serves a connection until it ends. Who does not speak TLS is told nothing.
 pub async fn serve_tls(
     stream: Stream,
-    peer: PeerAddr,
+    link: Rc<Link>,
     config: Arc<ServerConfig>,
     worker: Rc<Worker>,
 ) {
-    // it counts among the connections from the beginning
-    let link = worker.links.begin(peer, Scheme::Https, &worker.alarms);
     link.alarm.set(worker.serving().settings.timeouts.handshake);
     let shaking = link.alarm.in_time(TlsAcceptor::from(config).accept(stream));
     let Some(Ok(stream)) = shaking.await else { return };
@@ -69,19 +69,13 @@ pub async fn serve_tls(
     if agreed {
         http2::serve(stream, link, worker).await;
     } else {
-        serve_on(stream, link, worker).await;
+        serve(stream, link, worker).await;
     }
-}
-
-/// Serves a connection until it ends.
-pub async fn serve(stream: Stream, peer: PeerAddr, worker: Rc<Worker>) {
-    let link = worker.links.begin(peer, Scheme::Http, &worker.alarms);
-    serve_on(stream, link, worker).await;
 }
 
 /// Serves a connection until it ends. What goes wrong on it ends it; whoever sent the request
 /// knows more of that than we.
-async fn serve_on(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
+pub async fn serve(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
     let downstream = Rc::new(Downstream {
         link: Rc::clone(&link),
         own_upstream: Rc::default(),
@@ -113,7 +107,7 @@ async fn serve_on(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
         }
         (End::Done, Phase::Tunnel) => tunnel(socket, &read_buf, &downstream).await,
         (End::Done, Phase::Body) => linger(socket).await,
-        (End::Done | End::Garbled, _) => {}
+        (End::Done | End::Garbled | End::Shed, _) => {}
         (End::Late, Phase::Head) => {
             let late = worker.raw_rejection(&link, &Rejection::Slow);
             // a client that is too slow to send may be too slow to read
@@ -131,6 +125,8 @@ enum End {
     /// What came was no HTTP/1; hyper may have said so.
     Garbled,
     Late,
+    /// There was no room for it any more.
+    Shed,
 }
 
 async fn until_end<S>(serving: &mut Connection<TokioIo<ClientSocket>, S>, link: &Link) -> End
@@ -148,6 +144,7 @@ where
         match Pin::new(&mut *serving).poll(context) {
             Poll::Ready(Err(error)) if error.is_parse() => Poll::Ready(End::Garbled),
             Poll::Ready(_) => Poll::Ready(End::Done),
+            Poll::Pending if link.must_go() => Poll::Ready(End::Shed),
             Poll::Pending if link.alarm.has_rung() && link.phase().awaits_client() => {
                 Poll::Ready(End::Late)
             }

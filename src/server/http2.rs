@@ -148,7 +148,7 @@ async fn until_end<S>(
     poll_fn(|context| {
         link.alarm.watch(context);
         let is_late = link.alarm.has_rung() && link.phase() == Phase::Idle;
-        let is_over = link.overdue().is_some() || (is_late && is_ending);
+        let is_over = link.must_go() || link.overdue().is_some() || (is_late && is_ending);
         if is_over && serving.as_mut().poll(context).is_pending() {
             return Poll::Ready(());
         }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::{Stage, StartError, connection};
 use crate::config::{Listen, ListenAddr, Proxied};
 use crate::guard::Worker;
+use crate::link::Scheme;
 use crate::policy::client::PeerAddr;
 use crate::stream::Stream;
 
@@ -213,9 +214,10 @@ pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch:
             }
         };
         match accepted {
-            Ok((stream, peer)) => begin(stream, peer, number, &worker),
+            Ok((stream, peer)) => begin(stream, peer, number, &worker).await,
             // out of file descriptors, most likely: others must end first
             Err(error) => {
+                worker.links.shed(worker.alarms.now());
                 tracing::warn!(message = "a connection could not be accepted", error = %error);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -223,23 +225,28 @@ pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch:
     }
 }
 
-fn begin(stream: Stream, peer: PeerAddr, number: usize, worker: &Rc<Worker>) {
-    if worker.is_full() {
-        worker.shared.metrics.connection_refused();
+async fn begin(stream: Stream, peer: PeerAddr, number: usize, worker: &Rc<Worker>) {
+    if !worker.has_room() {
         return;
+    }
+    if worker.links.are_leaving() {
+        tokio::task::yield_now().await; // so that they are gone, before more come
     }
     let (plan, worker) = (worker.serving(), Rc::clone(worker));
     let Some(listen) = plan.settings.listen.get(number) else { return };
     let config = listen.tls.as_ref().map(|tls| Arc::clone(tls.config()));
+    let scheme = if config.is_some() { Scheme::Https } else { Scheme::Http };
+    // it counts among the connections from now on
+    let link = worker.welcome(peer, scheme);
     match (listen.proxied, config) {
         (Proxied::Yes, config) => {
-            tokio::task::spawn_local(connection::serve_proxied(stream, peer, config, worker));
+            tokio::task::spawn_local(connection::serve_proxied(stream, link, config, worker));
         }
         (Proxied::No, None) => {
-            tokio::task::spawn_local(connection::serve(stream, peer, worker));
+            tokio::task::spawn_local(connection::serve(stream, link, worker));
         }
         (Proxied::No, Some(config)) => {
-            tokio::task::spawn_local(connection::serve_tls(stream, peer, config, worker));
+            tokio::task::spawn_local(connection::serve_tls(stream, link, config, worker));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::events::{self, About, Details, Name};
 use crate::guard::Worker;
-use crate::link::Scheme;
+use crate::link::Link;
 use crate::policy::client::PeerAddr;
 use crate::policy::proxy_header::{MOST_BYTES, Progress, Speaker, Unusable, read};
 use crate::stream::Stream;
@@ -14,17 +14,16 @@ use crate::stream::Stream;
 /// How much is looked at first; nearly every header is shorter.
 const USUAL: usize = 256;
 
-/// Who is at the other end of the connection that `proxy` passes on; `None` where it has no right to
+/// Who is at the other end of the connection that the peer of `link` passes on; `None` where it has no right to
 /// say so, or does not say so in time. That is reported; but a proxy may look whether somebody
 /// listens, and leave.
-pub(super) async fn admit(stream: &Stream, proxy: PeerAddr, worker: &Worker) -> Option<PeerAddr> {
+pub(super) async fn admit(stream: &Stream, link: &Link, worker: &Worker) -> Option<PeerAddr> {
+    let proxy = link.peer;
     let plan = worker.serving();
     if !plan.settings.clients.trusted.trusts(proxy) {
         suspect(proxy, "an untrusted peer connects where only trusted proxies may");
         return None;
     }
-    // it counts among the connections from the beginning
-    let link = worker.links.begin(proxy, Scheme::Http, &worker.alarms);
     link.alarm.set(plan.settings.timeouts.proxy_header);
     match link.alarm.in_time(header(stream)).await {
         Some(Ok(Some(Speaker::Client(address)))) => Some(PeerAddr::ip(address)),

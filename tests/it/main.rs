@@ -25,6 +25,7 @@ mod identity;
 mod keep_alive;
 mod large_body;
 mod leaving;
+mod limits;
 mod lockout;
 mod messages;
 mod metrics;

@@ -216,21 +216,3 @@ fn it_may_listen_in_several_places() {
         assert_eq!(client.get("/").text(), "hello", "{address}");
     }
 }
-
-#[test]
-fn more_connections_than_there_may_be_are_closed_at_once() {
-    let upstream = Upstream::hello();
-    let guard = Guard::start("workers: 1\nbounds: { connections: 3 }", &upstream);
-    let mut clients = [(); 3].map(|()| guard.client());
-    for client in &mut clients {
-        assert_eq!(client.get("/").status, 200);
-    }
-    assert!(guard.client().is_closed());
-    assert_eq!(guard.metric("loginward_connections_refused_total", "") as u32, 1);
-    let [first, mut second, _third] = clients;
-    drop(first);
-    wait::until("there is room", || {
-        guard.client().send(Ask::get("/").bytes()).wire.head().is_some()
-    });
-    assert_eq!(second.get("/").status, 200, "those who are there go on");
-}

@@ -11,6 +11,7 @@ sites:
         username: { form: u }
         password: { form: p }
         outcome: { success: { status: 302, location: /app } }
+bounds: { connections: 10 }
 ";
 
 /// What `check` says of a file, in which `FILE` stands for its path.
@@ -51,6 +52,21 @@ fn all_errors_are_reported_at_once() {
     let lines: Vec<&str> = said.err.lines().collect();
     assert!(lines[0].starts_with("FILE:3:15: sites[0].upstream: "), "{said:?}");
     assert!(said.err.contains("FILE:5:9: sites[0].logins[0].paht: unknown key"), "{said:?}");
+}
+
+#[test]
+fn more_connections_than_the_system_allows_files_for_are_doubtful() {
+    let text = FLAWLESS.replace("connections: 10", "connections: 1000000");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    std::fs::write(&path, text).unwrap();
+    let mut command = std::process::Command::new("prlimit");
+    command.args(["--nofile=64:120", env!("CARGO_BIN_EXE_loginward"), "check", "--config"]);
+    let Ok(output) = command.arg(&path).output() else { return };
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "config.yaml: warning: bounds.connections: 1000000 connections may need 2000000 \
+                    open files, and 120 are allowed: there will be 60 connections; raise the limit";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]

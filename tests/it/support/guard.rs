@@ -67,8 +67,10 @@ impl Guard {
     pub fn spawn(setup: Setup) -> Self {
         let path = setup.dir.path().join(CONFIG);
         std::fs::write(&path, &setup.text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loginward"));
-        command.arg("run").arg("--config").arg(path).args(&setup.flags);
+        let own = [env!("CARGO_BIN_EXE_loginward").to_owned()];
+        let mut words = setup.under.iter().chain(&own);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg("run").arg("--config").arg(path).args(&setup.flags);
         command.envs(setup.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -246,6 +248,14 @@ impl Guard {
             reader.join().unwrap();
         }
         status.unwrap()
+    }
+
+    /// How many files it may have open: now, and at most.
+    pub fn open_files(&self) -> (u64, u64) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
+        (numbers.next().unwrap(), numbers.next().unwrap())
     }
 
     /// How much memory it has in use, in bytes.

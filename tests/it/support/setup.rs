@@ -39,6 +39,8 @@ pub struct Setup {
     pub flags: Vec<String>,
     /// Its environment besides.
     pub variables: Vec<(String, String)>,
+    /// What runs it, if not we ourselves.
+    pub under: Vec<String>,
 }
 
 impl Setup {
@@ -54,7 +56,7 @@ impl Setup {
         }
         let dir = tempfile::tempdir().unwrap();
         let text = text.replace("{DIR}", dir.path().to_str().unwrap());
-        Self { text, dir, flags: Vec::new(), variables: Vec::new() }
+        Self { text, dir, flags: Vec::new(), variables: Vec::new(), under: Vec::new() }
     }
 
     /// With the upstream that `{UPSTREAM}` stands for.
@@ -77,6 +79,12 @@ impl Setup {
     /// With one more environment variable.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Run by a program that becomes what its last arguments say.
+    pub fn under(mut self, program: &[&str]) -> Self {
+        self.under = program.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
