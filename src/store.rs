@@ -9,6 +9,7 @@ pub mod hand;
 pub mod ledger;
 pub mod memory;
 pub mod operate;
+pub mod order;
 pub mod queue;
 pub mod register;
 pub mod select;

@@ -6,14 +6,15 @@
 //! holds a place or waits, nothing is evicted.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::{History, Limit};
-use crate::store::memory::{BuildHashedAlready, Table};
-use crate::store::slot::{Rest, Slot, Tier};
+use crate::store::memory::BuildHashedAlready;
+use crate::store::order::{Order, Place};
+use crate::store::slot::{Rest, Slot, State, Tier};
 
 /// A counter in constant use tells its table so often, and not with every attempt.
 const TOUCH_EVERY: Duration = Duration::from_secs(5);
@@ -32,9 +33,9 @@ pub struct Evicted {
 pub struct Counters {
     /// Finds what the tables keep with one look; the tables decide who stays.
     index: HashMap<Key, Arc<Slot>, BuildHashedAlready>,
-    last: Table,
-    more: Table,
-    once: Table,
+    last: Order,
+    more: Order,
+    once: Order,
     by_end: BTreeSet<(Moment, Key)>,
     max_locked: usize,
     evicted: Vec<Evicted>,
@@ -47,9 +48,9 @@ impl Counters {
         let (more, last) = (max_counters.div_ceil(2), max_counters.div_ceil(8));
         Self {
             index: HashMap::default(),
-            last: Table::new(last.max(1)),
-            more: Table::new(more.max(1)),
-            once: Table::new(max_counters.saturating_sub(more).saturating_sub(last).max(1)),
+            last: Order::new(last),
+            more: Order::new(more),
+            once: Order::new(max_counters.saturating_sub(more).saturating_sub(last)),
             by_end: BTreeSet::new(),
             max_locked: usize::try_from(max_lockouts).unwrap_or(usize::MAX).max(1),
             evicted: Vec::new(),
@@ -80,30 +81,29 @@ impl Counters {
             return;
         }
         state.touched = now;
-        drop(state);
         match (before, after) {
             // used again, so that others make room before it does
-            (Rest::Table(tier), same) if before == same => self.table(tier).touch(slot.key),
+            (Rest::Table(tier), same) if before == same => self.table(tier).touch(state.place),
             (Rest::Locked(_), same) if before == same => {}
             (before, after) => {
-                self.leave(before, slot.key);
-                self.enter(after, slot);
+                self.leave(before, slot.key, state.place);
+                self.enter(after, slot, state);
             }
         }
-        self.collect_evicted();
     }
 
-    fn leave(&mut self, rest: Rest, key: Key) {
+    fn leave(&mut self, rest: Rest, key: Key, place: Place) {
         match rest {
             Rest::Locked(until) => _ = self.by_end.remove(&(until, key)),
             Rest::Nowhere => {}
-            Rest::Table(tier) => self.table(tier).remove(key),
+            Rest::Table(tier) => drop(self.table(tier).remove(place)),
         }
     }
 
-    fn enter(&mut self, rest: Rest, slot: &Arc<Slot>) {
+    fn enter(&mut self, rest: Rest, slot: &Arc<Slot>, mut state: MutexGuard<'_, State>) {
         match rest {
             Rest::Locked(until) => {
+                drop(state);
                 self.by_end.insert((until, slot.key));
                 if self.by_end.len() > self.max_locked
                     && let Some((_, first)) = self.by_end.pop_first()
@@ -112,7 +112,14 @@ impl Counters {
                 }
             }
             Rest::Nowhere => _ = self.index.remove(&slot.key),
-            Rest::Table(tier) => self.table(tier).insert(slot),
+            Rest::Table(tier) => {
+                let (place, evicted) = self.table(tier).insert(Arc::clone(slot));
+                state.place = place;
+                drop(state);
+                if let Some(evicted) = evicted {
+                    self.evict(evicted.key);
+                }
+            }
         }
     }
 
@@ -125,15 +132,6 @@ impl Counters {
         if is_idle {
             self.index.remove(&key);
             self.evicted.push(Evicted { slot, history });
-        }
-    }
-
-    /// What a table had no more room for leaves the index too, unless it is in use.
-    fn collect_evicted(&mut self) {
-        for tier in Tier::ALL {
-            let mut evicted = self.table(tier).take_evicted();
-            evicted.retain(|slot| slot.state().rest == Rest::Table(tier));
-            evicted.iter().for_each(|slot| self.evict(slot.key));
         }
     }
 
@@ -173,17 +171,11 @@ impl Counters {
         (self.by_end.len(), self.index.len().saturating_sub(self.by_end.len()))
     }
 
-    /// Does now what the tables would do by and by; for tests and shutdown.
-    pub fn settle_down(&mut self) {
-        Tier::ALL.into_iter().for_each(|tier| self.table(tier).settle_down());
-        self.collect_evicted();
-    }
-
-    const fn table(&self, tier: Tier) -> &Table {
+    const fn table(&mut self, tier: Tier) -> &mut Order {
         match tier {
-            Tier::Last => &self.last,
-            Tier::More => &self.more,
-            Tier::Once => &self.once,
+            Tier::Last => &mut self.last,
+            Tier::More => &mut self.more,
+            Tier::Once => &mut self.once,
         }
     }
 }

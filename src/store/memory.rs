@@ -1,19 +1,17 @@
-//! The only user of moka: tables of bounded size in which old entries make room for new ones.
+//! The only user of moka: what may be forgotten at any time, in tables of bounded size.
 //!
 //! moka's traps and how they are kept out of the way: its default admission policy refuses
 //! newcomers when the table is full, so recency alone decides here; its clock cannot be driven, so
 //! deadlines are part of the values; what must not be evicted is not kept in it at all.
 
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::clock::Moment;
-use crate::policy::key::{Fingerprint, Key};
-use crate::store::slot::Slot;
+use crate::policy::key::Fingerprint;
 
 /// Keys are keyed hashes already; hashing them once more would only cost.
 #[derive(Debug, Default)]
@@ -45,70 +43,6 @@ pub type BuildHashedAlready = BuildHasherDefault<HashedAlready>;
 /// A poisoned lock means a bug of ours; the counters behind it are still the best there are.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// A table of counters of which the one unused for longest makes room.
-#[derive(Debug)]
-pub struct Table {
-    slots: Cache<Key, Arc<Slot>, BuildHashedAlready>,
-    evicted: Arc<Outbox>,
-}
-
-/// What has made room, and whether there is anything, to be looked at without the lock.
-#[derive(Debug, Default)]
-struct Outbox {
-    is_filled: AtomicBool,
-    slots: Mutex<Vec<Arc<Slot>>>,
-}
-
-impl Table {
-    /// A table for `capacity` counters.
-    #[must_use]
-    pub fn new(capacity: u64) -> Self {
-        let evicted = Arc::new(Outbox::default());
-        let outbox = Arc::clone(&evicted);
-        let slots = Cache::builder()
-            .max_capacity(capacity)
-            .eviction_policy(EvictionPolicy::lru())
-            .eviction_listener(move |_, slot: Arc<Slot>, cause| {
-                if cause.was_evicted() {
-                    lock(&outbox.slots).push(slot);
-                    outbox.is_filled.store(true, Ordering::Release);
-                }
-            })
-            .build_with_hasher(BuildHashedAlready::default());
-        Self { slots, evicted }
-    }
-
-    /// Notes that the counter of `key` is used.
-    pub fn touch(&self, key: Key) {
-        // moka takes a look for a use
-        drop(self.slots.get(&key));
-    }
-
-    /// Puts a counter into the table; an older one makes room if need be.
-    pub fn insert(&self, slot: &Arc<Slot>) {
-        self.slots.insert(slot.key, Arc::clone(slot));
-    }
-
-    /// Takes a counter out.
-    pub fn remove(&self, key: Key) {
-        self.slots.invalidate(&key);
-    }
-
-    /// The counters that had to make room since this was last asked.
-    #[must_use]
-    pub fn take_evicted(&self) -> Vec<Arc<Slot>> {
-        if !self.evicted.is_filled.swap(false, Ordering::AcqRel) {
-            return Vec::new();
-        }
-        std::mem::take(&mut lock(&self.evicted.slots))
-    }
-
-    /// Does now what moka would do by and by.
-    pub fn settle_down(&self) {
-        self.slots.run_pending_tasks();
-    }
 }
 
 /// Things that were seen lately and may be forgotten at any time.

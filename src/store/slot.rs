@@ -7,6 +7,7 @@ use crate::clock::Moment;
 use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::{History, Limit, Standing};
 use crate::store::memory::lock;
+use crate::store::order::Place;
 
 /// The failures of one combination of values under one limit of one site.
 // what every attempt looks at comes first: it is beside the count of references in memory
@@ -33,6 +34,8 @@ pub struct State {
     pub places: u32,
     /// Where it rests while nobody holds a place in it or waits.
     pub rest: Rest,
+    /// Its place in the table where it rests.
+    pub place: Place,
     /// When its table was last told that it is used.
     pub touched: Moment,
     /// Who waits, by number of arrival; few counters ever have a queue.
@@ -62,9 +65,6 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Last, Self::More, Self::Once];
-
     /// Where a counter belongs that is not locked.
     const fn of(history: &History, limit: &Limit) -> Self {
         if !history.is_one_off() {
@@ -104,13 +104,14 @@ impl Slot {
                 history,
                 places: 0,
                 rest,
+                place: Place::default(),
                 touched: Moment(0),
                 queue: BTreeSet::new(),
             }),
         })
     }
 
-    /// What changes about it. Never hold this across a call to a table, which may ask for it.
+    /// What changes about it. Never hold this across what may evict, which asks for it.
     pub fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }

@@ -127,11 +127,6 @@ impl World {
         let shown = |row: &Row| (row.failures, row.locked_until.is_some());
         self.rows().iter().filter(of).map(shown).collect()
     }
-
-    /// Does what the tables would do by and by.
-    fn settle_down(&self) {
-        lock(&self.store.ledger).counters.settle_down();
-    }
 }
 
 /// A name that is used once.

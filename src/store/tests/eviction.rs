@@ -52,7 +52,6 @@ fn a_flood_leaves_every_lockout_and_every_counter_at_limit_minus_one_as_it_was()
         assert_eq!(before.len(), 800);
         world.clock.advance(Duration::from_secs(60));
         flood(&world, 0..10 * CAPACITY);
-        world.settle_down();
         assert_eq!(kept(&world), before);
         for number in 0..400 {
             let locked = world.fail(&format!("locked-{number}"), 1);
@@ -95,7 +94,6 @@ fn keys_that_a_single_attempt_brought_near_their_limit_evict_only_their_like() {
     let mut other = World { limits: Vec::new(), ..world };
     other.reload(&[strict]);
     flood(&other, 0..10 * CAPACITY);
-    other.settle_down();
     assert_eq!(kept(&other), before);
 }
 
@@ -111,7 +109,6 @@ fn at_a_limit_of_two_one_failure_outlives_one_off_keys_of_other_limits() {
     let mut loose = World { limits: Vec::new(), ..world };
     loose.reload(&[limit(Parameter::Username, 5)]);
     flood(&loose, 0..10 * CAPACITY);
-    loose.settle_down();
     let strict = loose.rows().iter().filter(|row| &*row.limit == "strict").count();
     assert_eq!(strict, 5, "of those that were admitted before `somebody` was locked");
 }
@@ -172,7 +169,6 @@ fn counters_that_hold_places_are_never_evicted() {
     let permit = world.admit(&world.claim("held", 1)).expect("admitted");
     let fresh = world.admit(&world.claim("fresh", 1)).expect("admitted");
     flood(&world, 0..10 * CAPACITY);
-    world.settle_down();
     assert_eq!(permit.settle(FAILURE)[0].failures, 2, "the first failure was kept");
     assert_eq!(fresh.settle(FAILURE)[0].failures, 1);
     assert_eq!(world.counters_of("held"), [(2, false)]);
@@ -192,7 +188,6 @@ fn every_eviction_of_what_still_counted_is_reported_once_and_nothing_else_is() {
             reported.extend(keys(world.store.take_evicted()));
         }
     }
-    world.settle_down();
     reported.extend(keys(world.store.take_evicted()));
     let once: BTreeSet<Key> = reported.iter().copied().collect();
     assert_eq!(once.len(), reported.len(), "none is reported twice");
@@ -210,7 +205,6 @@ fn a_counter_whose_slot_made_room_while_it_held_a_place_is_not_reported() {
     let claim = world.claim("held", 1);
     let permit = world.admit(&claim).expect("admitted");
     flood(&world, 0..5 * CAPACITY);
-    world.settle_down();
     // it is back at rest before anybody asks
     drop(permit.settle(Settlement::GivenBack));
     assert_eq!(world.counters_of("held"), [(1, false)]);
@@ -223,7 +217,6 @@ fn a_counter_that_was_lost_is_reported_even_if_its_key_is_in_use_again() {
     let world = small(&[limit(Parameter::Username, 3)]);
     world.fail("lost", 1).expect("admitted");
     flood(&world, 0..5 * CAPACITY);
-    world.settle_down();
     assert_eq!(world.counters_of("lost"), []);
     let claim = world.claim("lost", 1);
     let permit = world.admit(&claim).expect("admitted");
@@ -243,10 +236,8 @@ fn a_success_a_reset_and_the_end_of_a_lockout_are_no_evictions() {
     assert_eq!(removed.counters, 1);
     world.fail("locked", 1).expect("admitted");
     world.fail("locked", 1).expect("admitted");
-    world.settle_down();
     assert!(world.store.take_evicted().is_empty());
     world.clock.advance(COOL_OFF);
-    world.settle_down();
     flood(&world, 0..3);
     assert!(world.store.take_evicted().is_empty());
     assert_eq!(world.rows().len(), 3);

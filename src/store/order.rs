@@ -1,0 +1,197 @@
+//! An order of bounded size, by last use: the counter that is unused for longest makes room.
+//!
+//! A list whose nodes lie side by side, so that every step costs the same, however many there are.
+
+use std::sync::Arc;
+
+use crate::store::slot::Slot;
+
+/// Where a counter stands in an order; good until it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place(u32);
+
+/// Stands for no node.
+const NONE: u32 = u32::MAX;
+
+/// Counters by their last use.
+#[derive(Debug)]
+pub struct Order {
+    nodes: Vec<Node>,
+    /// The first of the nodes without a counter, which are linked by `newer`.
+    vacant: u32,
+    oldest: u32,
+    newest: u32,
+    count: usize,
+    capacity: usize,
+}
+
+#[derive(Debug)]
+struct Node {
+    slot: Option<Arc<Slot>>,
+    older: u32,
+    newer: u32,
+}
+
+impl Order {
+    /// Room for `capacity` counters, at least one and at most four thousand million.
+    #[must_use]
+    pub fn new(capacity: u64) -> Self {
+        let capacity = u32::try_from(capacity).unwrap_or(NONE - 1).clamp(1, NONE - 1);
+        Self {
+            nodes: Vec::new(),
+            vacant: NONE,
+            oldest: NONE,
+            newest: NONE,
+            count: 0,
+            capacity: capacity as usize,
+        }
+    }
+
+    /// Adds a counter as the latest used. Returns its place, and the counter that had to make room
+    /// for it, if one had to: never itself.
+    pub fn insert(&mut self, slot: Arc<Slot>) -> (Place, Option<Arc<Slot>>) {
+        let evicted =
+            if self.count < self.capacity { None } else { self.remove(Place(self.oldest)) };
+        let node = Node { slot: Some(slot), older: NONE, newer: NONE };
+        let at = self.vacant;
+        let at = match self.nodes.get_mut(at as usize) {
+            Some(vacant) => {
+                self.vacant = vacant.newer;
+                *vacant = node;
+                at
+            }
+            None => {
+                self.nodes.push(node);
+                // there are never more of them than the capacity
+                u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
+            }
+        };
+        self.count += 1;
+        self.link_newest(at);
+        (Place(at), evicted)
+    }
+
+    /// The counter at `place` is used: others make room before it does.
+    pub fn touch(&mut self, place: Place) {
+        if place.0 != self.newest && self.nodes.get(place.0 as usize).is_some() {
+            self.unlink(place.0);
+            self.link_newest(place.0);
+        }
+    }
+
+    /// Takes the counter at `place` out.
+    pub fn remove(&mut self, place: Place) -> Option<Arc<Slot>> {
+        let slot = self.nodes.get_mut(place.0 as usize)?.slot.take()?;
+        self.unlink(place.0);
+        if let Some(node) = self.nodes.get_mut(place.0 as usize) {
+            node.newer = self.vacant;
+            self.vacant = place.0;
+        }
+        self.count -= 1;
+        Some(slot)
+    }
+
+    fn link_newest(&mut self, at: u32) {
+        let older = std::mem::replace(&mut self.newest, at);
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            (node.older, node.newer) = (older, NONE);
+        }
+        match self.nodes.get_mut(older as usize) {
+            Some(node) => node.newer = at,
+            None => self.oldest = at,
+        }
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let Some(Node { older, newer, .. }) = self.nodes.get(at as usize) else { return };
+        let (older, newer) = (*older, *newer);
+        match self.nodes.get_mut(older as usize) {
+            Some(node) => node.newer = newer,
+            None => self.oldest = newer,
+        }
+        match self.nodes.get_mut(newer as usize) {
+            Some(node) => node.older = older,
+            None => self.newest = older,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::client::{ClientAddr, ClientRules, Prefixes, TrustedProxies};
+    use crate::policy::key::{Charge, Key, LimitId, subject};
+
+    fn slot(key: u128) -> Arc<Slot> {
+        let client = ClientAddr::new([192, 0, 2, 1].into());
+        let rules = ClientRules {
+            trusted: TrustedProxies::default(),
+            header: http::HeaderName::from_static("x-forwarded-for"),
+            address: Prefixes { v4: 32, v6: 64 },
+            network: Prefixes { v4: 24, v6: 48 },
+        };
+        let charge = Charge { key: Key(key), limit: LimitId(0), candidate: None };
+        Slot::new(&charge, &Arc::new(subject(&"s".into(), client, &rules)))
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Insert,
+        Remove(usize),
+        Touch(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Insert),
+            1 => any::<usize>().prop_map(Step::Remove),
+            2 => any::<usize>().prop_map(Step::Touch),
+        ]
+    }
+
+    proptest! {
+        /// It does what a plain queue would do, which is searched from end to end.
+        #[test]
+        fn the_one_unused_for_longest_makes_room(
+            capacity in 1_usize..6,
+            steps in prop::collection::vec(step(), 0..60),
+        ) {
+            let mut order = Order::new(capacity as u64);
+            let mut plain: VecDeque<(u128, Place)> = VecDeque::new();
+            for (key, step) in (0_u128..).zip(steps) {
+                match step {
+                    Step::Insert => {
+                        let (place, evicted) = order.insert(slot(key));
+                        let expected =
+                            if plain.len() == capacity { plain.pop_front() } else { None };
+                        prop_assert_eq!(
+                            evicted.map(|slot| slot.key.0),
+                            expected.map(|(key, _)| key)
+                        );
+                        plain.push_back((key, place));
+                    }
+                    Step::Remove(which) if !plain.is_empty() => {
+                        let (key, place) = plain.remove(which % plain.len()).expect("in range");
+                        prop_assert_eq!(order.remove(place).map(|slot| slot.key.0), Some(key));
+                        prop_assert!(order.remove(place).is_none(), "it is out");
+                    }
+                    Step::Touch(which) if !plain.is_empty() => {
+                        let used = plain.remove(which % plain.len()).expect("in range");
+                        order.touch(used.1);
+                        plain.push_back(used);
+                    }
+                    Step::Remove(_) | Step::Touch(_) => {}
+                }
+                prop_assert!(order.nodes.len() <= capacity, "nodes are used again");
+            }
+            for (key, place) in plain {
+                prop_assert_eq!(order.remove(place).map(|slot| slot.key.0), Some(key));
+            }
+            prop_assert_eq!((order.oldest, order.newest, order.count), (NONE, NONE, 0));
+        }
+    }
+}
