@@ -93,6 +93,9 @@ pub enum MailAliases {
 pub fn accounts(raw: &[u8], charset: Charset, naming: &Naming) -> Vec<Account> {
     let mut accounts = Accounts { found: Vec::new(), naming };
     accounts.add_text(raw, charset);
+    if raw.iter().all(u8::is_ascii_graphic) {
+        return accounts.found; // nobody finds anything to cut off
+    }
     accounts.add_cut(raw);
     if let Some(end) = raw.iter().position(|byte| *byte == 0) {
         // a C string ends here; others drop or keep the NUL, as folding does

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2, memchr3};
+
 use super::body::{Field, Place, Sink, Value};
 use super::field::FoundName;
 use crate::policy::path::percent::{Escape, escape};
@@ -13,7 +15,7 @@ pub(super) fn read(text: &[u8], place: Place, name: &mut FoundName, sink: &mut d
         read_pair(pair, place, name, sink);
     }
     let other_end = |byte: &u8| matches!(byte, b';' | b'\r' | b'\n');
-    if text.iter().any(other_end) {
+    if memchr3(b';', b'\r', b'\n', text).is_some() {
         sink.next_reading();
         // a word by itself is text, and no field
         let pairs = text.split(|byte| *byte == b'&' || other_end(byte));
@@ -31,7 +33,7 @@ pub(super) fn read_cookies(line: &[u8], name: &mut FoundName, sink: &mut dyn Sin
 }
 
 fn read_pair(pair: &[u8], place: Place, name: &mut FoundName, sink: &mut dyn Sink) {
-    let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    let end = memchr(b'=', pair).unwrap_or(pair.len());
     let (key, value) = pair.split_at_checked(end).unwrap_or((pair, &[]));
     if key.is_empty() {
         return;
@@ -57,7 +59,7 @@ pub(super) fn is_odd(text: &[u8]) -> bool {
 
 /// What an encoded name or value stands for; what is no escape is left as it is.
 pub(super) fn decode(text: &[u8], wide: Wide) -> Cow<'_, [u8]> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+    if memchr2(b'%', b'+', text).is_none() {
         return Cow::Borrowed(text);
     }
     let mut decoded = Vec::with_capacity(text.len());
