@@ -69,7 +69,7 @@ pub async fn answer(
     let visit = Visit::new((&worker, &plan), &downstream, &parts);
     let asked = visit.asked(&parts);
     let (site, answered) = match visit.site(&mut parts) {
-        Ok(site) => (Some(&**site), visit.way(site, parts, body).await),
+        Ok(site) => (Some(&**site), visit.way(site, &mut parts, body).await),
         Err(rejection) => (None, Err(rejection)),
     };
     let mut response = answered.unwrap_or_else(|rejection| visit.refuse(site, &rejection));
@@ -117,7 +117,7 @@ impl<'a> Visit<'a> {
     async fn way(
         &self,
         site: &'a Rc<LocalSite>,
-        parts: Parts,
+        parts: &mut Parts,
         body: ClientBody,
     ) -> Result<Response<AnswerBody>, Rejection> {
         self.check_access(&site.site.access, Covers::Everything)?;
@@ -125,15 +125,15 @@ impl<'a> Visit<'a> {
         if !site.closed.find(parts.uri.path()).map_err(unclear)?.is_empty() {
             return Err(Rejection::Closed);
         }
-        let timeouts = self.plan.settings.timeouts;
+        let timeouts = &self.plan.settings.timeouts;
         let slowest = timeouts.login_body.min(timeouts.body);
         let excuse = |rule: &LocalRule, why: &Rejection| self.excuse(site, rule, why);
-        match recognise(site, &parts, body, (slowest, &excuse)).await? {
+        match recognise(site, parts, body, (slowest, &excuse)).await? {
             Recognised::Ordinary(body, basic) => self.forward(site, parts, body, basic).await,
             Recognised::Attempt(attempt) => {
                 self.check_access(&site.site.access, Covers::Logins)?;
                 self.check_access(attempt.rule.rule.access.as_slice(), Covers::Logins)?;
-                self.attempt(site, parts, *attempt).await
+                self.attempt(site, parts, attempt).await
             }
         }
     }

@@ -181,17 +181,17 @@ impl Lease {
     pub async fn send(
         &mut self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendFailure> {
+    ) -> Result<Response<Incoming>, Box<SendFailure>> {
         let (written, read) = (self.traffic.written.get(), self.traffic.read.get());
         self.sender.try_send_request(request).await.map_err(|mut failure| {
             let is_unsent = self.traffic.written.get() == written;
             let is_unread = self.traffic.read.get() == read;
-            SendFailure {
+            Box::new(SendFailure {
                 request: failure.take_message(),
                 error: failure.into_error(),
                 sent: if is_unsent { Sent::Nothing } else { Sent::Something },
                 answer: if is_unread { Begun::No } else { Begun::Yes },
-            }
+            })
         })
     }
 

@@ -1,5 +1,6 @@
 //! A login attempt's way: whom it is charged to, whether it may go on, and what came of it.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,8 +42,8 @@ impl Visit<'_> {
     pub(super) async fn attempt(
         &self,
         site: &Rc<LocalSite>,
-        mut parts: Parts,
-        attempt: Attempt,
+        parts: &mut Parts,
+        attempt: Box<Attempt>,
     ) -> Result<Response<AnswerBody>, Rejection> {
         let Some(client) = self.client else {
             self.suspect_identity(site, "a trusted proxy named no usable client address");
@@ -50,19 +51,19 @@ impl Visit<'_> {
         };
         self.notice_strangers_claims(site, &parts.headers);
         let bytes = attempt.body.held();
-        if let Err(rejection) = self.vouch(&attempt, &mut parts) {
+        if let Err(rejection) = self.vouch(&attempt, parts) {
             return self.refuse_attempt(site, parts, attempt, rejection).await;
         }
-        let carried = match self.sessions(site, &parts, &attempt) {
+        let carried = match self.sessions(site, parts, &attempt) {
             Ok(carried) => carried,
             Err(rejection) => return self.refuse_attempt(site, parts, attempt, rejection).await,
         };
-        let (case, body) = self.case(site, client, &parts, (attempt, carried));
+        let (case, body) = self.case(site, client, parts, (*attempt, carried));
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
         let body = body.gather().await;
-        let after = After::of(&parts, &body);
+        let after = After::of(parts, &body);
         // Basic credentials come with requests of every kind; a login's fields with a plain one
         let after = match case.writing {
             Writing::Fields(_) => {
@@ -71,7 +72,7 @@ impl Visit<'_> {
             }
             Writing::Basic => after,
         };
-        let tie = self.tie(site, &parts);
+        let tie = self.tie(site, parts);
         let request = self.prepare(site, parts, body, after);
         let own = self.downstream.take_own(&site.servers);
         let streams = !request.body().is_whole();
@@ -101,8 +102,8 @@ impl Visit<'_> {
     async fn refuse_attempt(
         &self,
         site: &Rc<LocalSite>,
-        parts: Parts,
-        attempt: Attempt,
+        parts: &mut Parts,
+        attempt: Box<Attempt>,
         rejection: Rejection,
     ) -> Result<Response<AnswerBody>, Rejection> {
         if !attempt.rule.monitors() {
@@ -168,8 +169,11 @@ impl Visit<'_> {
             target: self.target(site, parts),
         });
         let (shown_client, peer) = self.shown();
-        let username = claim.subject.shown_names();
-        let shown = Shown { client: shown_client, peer, username };
+        let usernames = match claim.subject.shown_names() {
+            Some(Cow::Owned(several)) => Some(several),
+            Some(Cow::Borrowed(_)) | None => None,
+        };
+        let shown = Shown { client: shown_client, peer, usernames };
         let asked = OwnedAsked {
             host: parts.headers.get(HOST).cloned(),
             target: parts.uri.clone(),

@@ -45,7 +45,8 @@ pub(super) struct Shown {
     pub client: Rc<str>,
     /// Where it is another.
     pub peer: Option<Rc<str>>,
-    pub username: Option<String>,
+    /// Where there are several; a single one is among the claim's candidates.
+    pub usernames: Option<String>,
 }
 
 /// See [`Asked`].
@@ -68,12 +69,14 @@ pub(super) struct BasicCase {
 impl Case {
     /// Where and about whom its events are.
     pub(super) fn about(&self) -> About<'_> {
+        let candidates = &self.claim.subject.candidates;
+        let only = || candidates.iter().find_map(|candidate| candidate.shown.as_deref());
         About {
             client: Some(&self.shown.client),
             peer: self.shown.peer.as_deref(),
             site: Some(&self.site.name),
             login: Some(&self.rule.rule.name),
-            username: self.shown.username.as_deref(),
+            username: self.shown.usernames.as_deref().or_else(only),
             mode: (self.rule.rule.lockout.mode == Mode::Monitor).then_some("monitor"),
         }
     }

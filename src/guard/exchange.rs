@@ -3,7 +3,7 @@
 //! It is settled before the first byte of the answer goes downstream.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -77,19 +77,15 @@ pub(super) struct Answered {
 
 /// Sends an attempt upstream and waits for what came of it. Dropping the future leaves the
 /// exchange to itself: it is settled all the same, and counted among those without a client.
-pub(super) async fn begin(
-    case: Rc<Case>,
-    holding: Holding,
-    going: Going,
-) -> Result<Answered, Rejection> {
+pub(super) fn begin(case: Rc<Case>, holding: Holding, going: Going) -> Attended {
     let exchange = Box::pin(run(Rc::clone(&case), holding, going));
-    Attended { exchange: Some(exchange), case }.await
+    Attended { exchange: Some(exchange), case }
 }
 
 type Exchange = Pin<Box<dyn Future<Output = Result<Answered, Rejection>>>>;
 
 /// An exchange whose client waits for it. It costs a task of its own only when the client goes.
-struct Attended {
+pub(super) struct Attended {
     exchange: Option<Exchange>,
     case: Rc<Case>,
 }
@@ -141,7 +137,7 @@ impl Drop for UnderWay {
 /// The exchange itself: send, read the outcome, settle.
 async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
-    let timeouts = case.plan.settings.timeouts;
+    let timeouts = &case.plan.settings.timeouts;
     let (alarm, mut begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
     alarm.set(timeouts.response_head.min(timeouts.exchange));
     let dedicated = going.own.is_some() || authenticates(going.request.headers());
@@ -251,7 +247,7 @@ async fn send_on(
 ) -> Result<Response<Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
     let traffic = lease.traffic();
     let before = traffic.written.get();
-    match alarm.in_time(lease.send(request)).await {
+    match alarm.in_time(pin!(lease.send(request))).await {
         Some(Ok(response)) => Ok(response),
         Some(Err(failure)) => {
             let error = UpstreamError::Broken(failure.error);

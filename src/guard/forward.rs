@@ -1,5 +1,7 @@
 //! Everything that is no attempt: it streams through, both ways, and is not looked at.
 
+use std::mem::take;
+use std::pin::pin;
 use std::rc::Rc;
 
 use http::header::{
@@ -31,22 +33,22 @@ impl Visit<'_> {
     pub(super) async fn forward(
         &self,
         site: &Rc<LocalSite>,
-        parts: Parts,
+        parts: &mut Parts,
         body: RequestBody,
         basic: Option<Rc<LocalRule>>,
     ) -> Result<Response<AnswerBody>, Rejection> {
         let body = body.gather().await;
-        let after = After::of(&parts, &body);
-        let leaving = self.leaving(site, &parts);
-        let cookies = self.cookies(site, &parts);
-        let challenge = basic.map(|_| self.target(site, &parts));
-        let tie = self.tie(site, &parts);
+        let after = After::of(parts, &body);
+        let leaving = self.leaving(site, parts);
+        let cookies = self.cookies(site, parts);
+        let challenge = basic.map(|_| self.target(site, parts));
+        let tie = self.tie(site, parts);
         let request = self.prepare(site, parts, body, after);
         let dedicated = authenticates(request.headers());
         let servers = Rc::clone(&site.servers);
         let own = self.downstream.take_own(&servers);
         let sending = Sending { servers, tie, own, dedicated, after };
-        let sent = self.downstream.link.alarm.in_time(sending.send(request)).await;
+        let sent = self.downstream.link.alarm.in_time(pin!(sending.send(request))).await;
         let Some(sent) = sent else { return Err(self.late()) };
         let (response, lease, owned) = sent.map_err(Rejection::unanswered)?;
         if let Some(leaving) = leaving {
@@ -89,18 +91,18 @@ impl Visit<'_> {
         Response::from_parts(parts, AnswerBody::new(content, link))
     }
 
-    /// The request as it goes upstream.
+    /// The request as it goes upstream; takes it out of `parts`.
     pub(super) fn prepare(
         &self,
         site: &LocalSite,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: RequestBody,
         after: After,
     ) -> Request<RequestBody> {
         let link = &self.downstream.link;
         let framed = parts.headers.contains_key(CONTENT_LENGTH)
             || parts.headers.contains_key(TRANSFER_ENCODING)
-            || is_framed_by_stream(&parts, &body);
+            || is_framed_by_stream(parts, &body);
         let forwarding = Forwarding {
             trust: self.trust,
             client: self.client,
@@ -124,9 +126,9 @@ impl Visit<'_> {
             After::Tunnel => headers::upgrade_to_websocket(&mut parts.headers),
         }
         let mut request = Request::new(body);
-        *request.method_mut() = parts.method;
-        *request.uri_mut() = parts.uri;
-        *request.headers_mut() = parts.headers;
+        *request.method_mut() = take(&mut parts.method);
+        *request.uri_mut() = take(&mut parts.uri);
+        *request.headers_mut() = take(&mut parts.headers);
         request
     }
 

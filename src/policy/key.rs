@@ -2,6 +2,7 @@
 //!
 //! The key dies with the process, so nothing that is kept can be turned back into what was typed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -194,13 +195,15 @@ pub struct Subject {
 impl Subject {
     /// The usernames as they were typed, if there are any.
     #[must_use]
-    pub fn shown_names(&self) -> Option<String> {
-        if let [only] = self.candidates.as_slice() {
-            return only.shown.as_deref().map(str::to_owned);
+    pub fn shown_names(&self) -> Option<Cow<'_, str>> {
+        let mut names = self.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
+        let mut shown = Cow::Borrowed(names.next()?);
+        for name in names {
+            let shown = shown.to_mut();
+            shown.push_str(", ");
+            shown.push_str(name);
         }
-        let names = self.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
-        let names: Vec<&str> = names.collect();
-        (!names.is_empty()).then(|| names.join(", "))
+        Some(shown)
     }
 }
 
