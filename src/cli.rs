@@ -1,6 +1,7 @@
 //! The commands: what they take, and what their exit statuses mean.
 
 pub mod check;
+pub mod confine;
 pub mod contact;
 pub mod demo;
 pub mod health;

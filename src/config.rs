@@ -4,6 +4,7 @@
 //! number is zero by accident, no address is a string, every list that must hold something does.
 
 mod access;
+mod account;
 mod address;
 mod doubt;
 mod edge;
@@ -34,6 +35,7 @@ mod units;
 mod upstream;
 mod yaml;
 
+use std::ffi::CString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -64,6 +66,10 @@ pub struct Settings {
     pub response: Arc<ResponseSettings>,
     /// Where the counters are.
     pub store: StoreSettings,
+    /// Whom the process is once it listens; `None`: who started it.
+    pub run_as: Option<RunAs>,
+    /// Whether the kernel is told which files it may read.
+    pub sandbox: Sandboxed,
     /// Where operators ask.
     pub admin: Admin,
     /// Where `/metrics`, `/livez` and `/readyz` are.
@@ -137,6 +143,26 @@ pub struct StoreSettings {
     pub max_counters: u64,
     /// How many lockouts are in force at most.
     pub max_lockouts: u64,
+}
+
+/// A user and a group of the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunAs {
+    /// The user's name, where it has one: it may be in more groups.
+    pub name: Option<CString>,
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+}
+
+/// Whether the kernel is told which files the process may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandboxed {
+    /// No.
+    No,
+    /// Yes, where the kernel can be told.
+    Yes,
 }
 
 /// The usual address of the operators' interface.

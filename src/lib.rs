@@ -39,7 +39,7 @@
 //! [`headers`] and [`upstream`] are what HTTP needs on both sides. [`rejection`] makes our own
 //! answers. [`metrics`] counts and [`events`] names everything that is reported. [`guard`] carries
 //! a request through all of that. [`server`] accepts connections, [`admin`] answers operators, [`log`]
-//! writes lines and [`cli`] is what is typed.
+//! writes lines, [`privileges`] gives up what the process need not do, and [`cli`] is what is typed.
 //!
 //! # Threads
 //!
@@ -96,6 +96,7 @@ pub mod link;
 pub mod log;
 pub mod metrics;
 pub mod policy;
+pub mod privileges;
 pub mod rejection;
 pub mod server;
 pub mod store;

@@ -105,6 +105,19 @@ impl Server {
     ///
     /// When an address cannot be listened on, or the system gives no threads or random numbers.
     pub fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        Self::start_after(settings, clock, |_| Ok(()))
+    }
+
+    /// [`Self::start`], and between binding and serving, while there are no workers, `prepare`.
+    ///
+    /// # Errors
+    ///
+    /// The same, or that of `prepare`.
+    pub fn start_after<E: From<StartError>>(
+        settings: Settings,
+        clock: Clock,
+        prepare: impl FnOnce(&Settings) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let store = Store::new(settings.store, clock, random_keyer()?);
         let detached = Arc::new(Detached::default());
         let places = Arc::new(AtomicIsize::new(0));
@@ -120,6 +133,7 @@ impl Server {
             None => (None, None),
         };
         let bound = listeners.bound.clone();
+        prepare(&settings)?;
         let plans = Plans::new(Plan::new(settings, &store, &metrics, None));
         let shared = Arc::new(Shared {
             plans,

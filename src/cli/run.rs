@@ -6,16 +6,18 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::runtime::{Builder, LocalOptions};
 
+use super::confine::{Unfit, confine};
 use super::life::{Life, Watch, live};
 use super::quick::Quick;
 use super::signals::Signals;
 use super::{FAILED, OK, USAGE, complain, say};
-use crate::admin::socket;
+use crate::admin::socket::{self, AdminSocket};
 use crate::clock::Clock;
 use crate::config::error::Problem;
 use crate::config::{Loaded, Settings};
 use crate::files;
 use crate::log::{self, LogGuard};
+use crate::privileges;
 use crate::server::Server;
 use crate::server::reload::{Reloader, Source};
 
@@ -144,6 +146,11 @@ struct Begin {
 
 /// Runs a guard until a signal ends it.
 fn serve(begin: Begin, watch: Watch) -> u8 {
+    // before there is any other thread
+    if let Err(error) = privileges::gain_no_more() {
+        complain(&format!("error: privileges cannot be given up: {error}"));
+        return FAILED;
+    }
     let Ok(log) = log::install(begin.settings.log, Clock::system()) else {
         complain("error: logging is set up already");
         return FAILED;
@@ -161,9 +168,9 @@ fn serve(begin: Begin, watch: Watch) -> u8 {
     };
     match runtime.block_on(start(begin, watch, &log)) {
         Ok(()) => OK,
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            FAILED
+        Err(unfit) => {
+            complain(&format!("error: {unfit}"));
+            unfit.status()
         }
     }
 }
@@ -173,11 +180,13 @@ async fn start(
     Begin { settings, source, files, .. }: Begin,
     watch: Watch,
     log: &LogGuard,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Unfit> {
     // before anybody can know that it runs
     let signals = Signals::listen()?;
     let admin = socket::bind(&settings.admin)?;
-    let server = Server::start(settings, Clock::system())?;
+    let path = admin.as_ref().map(AdminSocket::path);
+    let server =
+        Server::start_after(settings, Clock::system(), |settings| confine(settings, &files, path))?;
     for bound in server.bound() {
         tracing::info!(event = "listening", address = %bound);
     }

@@ -12,7 +12,7 @@ use super::lockout::Level;
 use super::node::{Kind, Node};
 use super::reader::{MOST_BYTES, Reader, read};
 use super::site::{Above, sites};
-use super::{Settings, edge, keys, process, syntax, yaml};
+use super::{Settings, account, edge, keys, process, syntax, yaml};
 
 /// The smallest configuration that guards something.
 const SMALLEST: &str = "\
@@ -141,6 +141,8 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
         sites: guarded?,
         response: Arc::clone(&above.level.lockout.response),
         store: process::store(&fields, reader),
+        run_as: account::run_as(&fields, reader),
+        sandbox: process::sandbox(&fields, reader),
         admin: process::admin(&fields, reader),
         metrics: process::metrics(&fields, reader),
         log: process::log(&fields, reader),

@@ -23,7 +23,7 @@ macro_rules! vocabulary {
 vocabulary! {
     FILE: "the file", [
         "listen", "workers", "trusted_proxies", "client_address", "sites", "lockout", "access",
-        "store", "admin", "metrics", "log", "shutdown", "timeouts", "bounds", "anchors",
+        "store", "admin", "metrics", "log", "user", "group", "sandbox", "shutdown", "timeouts", "bounds", "anchors",
     ], [];
     LISTENER: "a listener", ["address", "redirect_to_https", "proxy_protocol", "tls"], [];
     TLS: "tls", ["certificate", "key", "client_ca"], [];

@@ -10,7 +10,8 @@ use super::node::Node;
 use super::reader::Reader;
 use super::scalar::{choice, duration, duration_from, flag, size, whole};
 use super::{
-    AccessLog, Admin, Bounds, LogFormat, LogSettings, Shutdown, StoreSettings, Timeouts, address,
+    AccessLog, Admin, Bounds, LogFormat, LogSettings, Sandboxed, Shutdown, StoreSettings, Timeouts,
+    address,
 };
 
 /// How many threads serve.
@@ -37,6 +38,14 @@ pub(super) fn store(fields: &Fields<'_>, reader: &mut Reader<'_>) -> StoreSettin
 
 fn capacity(node: &Node, reader: &mut Reader<'_>) -> Option<u64> {
     whole(node, 1_000..=100_000_000, reader)
+}
+
+/// Whether the kernel is told which files the process may read.
+pub(super) fn sandbox(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Sandboxed {
+    match fields.read("sandbox", flag, reader) {
+        Some(false) => Sandboxed::No,
+        Some(true) | None => Sandboxed::Yes,
+    }
 }
 
 /// Where operators ask.

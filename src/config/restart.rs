@@ -16,12 +16,16 @@ impl Settings {
         stay("listen", self.same_listeners(before));
         stay("workers", self.workers == before.workers);
         stay("store", self.store == before.store);
+        stay("user", self.run_as == before.run_as);
+        stay("sandbox", self.sandbox == before.sandbox);
         stay("admin", self.admin == before.admin);
         stay("metrics", self.metrics == before.metrics);
         stay("log.format", self.log.format == before.log.format);
         self.listen = before.listen.iter().map(|listen| self.listener(listen)).collect();
         self.workers = before.workers;
         self.store = before.store;
+        self.run_as = before.run_as.clone();
+        self.sandbox = before.sandbox;
         self.admin = before.admin.clone();
         self.metrics = before.metrics;
         self.log.format = before.log.format;

@@ -33,6 +33,7 @@ mod no_free_guess;
 mod ordinary;
 mod pages;
 mod pool;
+mod privileges;
 mod process;
 mod proxy_protocol;
 mod readme;

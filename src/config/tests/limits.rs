@@ -189,8 +189,7 @@ fn lockout_settings_are_words_and_values() {
              network such as 10.0.0.0/8, `private` or `file:PATH`",
             "9:54: lockout.never_lock.usernames[0]: expected text, but YAML reads `7` as a \
              number; quote it",
-            "9:58: lockout.never_lock.user: unknown key; never_lock may have `networks` or \
-             `usernames`",
+            "9:58: lockout.never_lock.user: unknown key; it belongs to the file",
         ],
     );
 }

@@ -171,6 +171,11 @@ impl Guard {
         self.wait_for_event("admin_listening").get("address").to_owned()
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Tells it to end.
     pub fn terminate(&self) {
         self.signal("-TERM");
