@@ -1,5 +1,6 @@
 //! Bodies of requests: as the client sends them, as they go upstream, and a bounded beginning.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -170,6 +171,8 @@ pub struct Watched {
     sent: usize,
     length: Option<u64>,
     ended: Ended,
+    /// Whether it was broken off by a field that came late.
+    late: Rc<Cell<bool>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +195,8 @@ impl Watched {
         let length = rest.size_hint().exact().map(|rest| rest.saturating_add(read as u64));
         let scanners = scanners.into_iter().map(|scanner| (scanner, 0)).collect();
         let held = BytesMut::new();
-        Self { begun, rest, scanners, held, sent: 0, length, ended: Ended::No }
+        let late = Rc::default();
+        Self { begun, rest, scanners, held, sent: 0, length, ended: Ended::No, late }
     }
 
     fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -221,18 +225,23 @@ impl Watched {
             self.ended = Ended::Yes;
             let mut scanners = std::mem::take(&mut self.scanners).into_iter();
             let found = scanners.any(|(scanner, _)| scanner.finish() == Scan::Found);
-            return if found { Err(BodyError::LateField) } else { Ok(()) };
+            return if found { break_off(&self.late) } else { Ok(()) };
         };
         let Ok(data) = frame.into_data() else { return Ok(()) };
         self.held.extend_from_slice(&data);
         for (scanner, released) in &mut self.scanners {
             match scanner.push(&data) {
-                Scan::Found => return Err(BodyError::LateField),
+                Scan::Found => return break_off(&self.late),
                 Scan::Pass(more) => *released = released.saturating_add(more),
             }
         }
         Ok(())
     }
+}
+
+fn break_off(late: &Cell<bool>) -> Result<(), BodyError> {
+    late.set(true);
+    Err(BodyError::LateField)
 }
 
 impl Body for RequestBody {
@@ -299,6 +308,15 @@ impl RequestBody {
         })
         .await;
         body.whole().map_or_else(|| Self::Begun(Box::new(body)), |whole| Self::Whole(Some(whole)))
+    }
+
+    /// What tells whether it was broken off by a login field, where that may be.
+    #[must_use]
+    pub fn late(&self) -> Option<Rc<Cell<bool>>> {
+        match self {
+            Self::Watched(watched) => Some(Rc::clone(&watched.late)),
+            Self::Begun(_) | Self::Empty | Self::Streamed(_) | Self::Whole(_) => None,
+        }
     }
 
     /// Whether all of it is here.

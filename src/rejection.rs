@@ -106,7 +106,17 @@ impl Rejection {
     /// the client's.
     #[must_use]
     pub fn unanswered(error: UpstreamError) -> Self {
-        let UpstreamError::Broken(broken) = &error else { return Self::Upstream(error) };
+        let broken = match &error {
+            UpstreamError::Broken(broken) => broken,
+            UpstreamError::LateField => return Self::BodyTooLarge,
+            UpstreamError::Unspeakable => return Self::Unclear("the Host field is no host"),
+            UpstreamError::Connect(_)
+            | UpstreamError::ConnectTimeout
+            | UpstreamError::NoneHealthy
+            | UpstreamError::Timeout
+            | UpstreamError::Tls(_)
+            | UpstreamError::Unexpected => return Self::Upstream(error),
+        };
         match broken.source().and_then(|source| source.downcast_ref()) {
             None => Self::Upstream(error),
             Some(BodyError::Connection(_)) => Self::Unclear("the body broke off"),
@@ -134,6 +144,8 @@ impl Rejection {
                     StatusCode::GATEWAY_TIMEOUT
                 }
                 UpstreamError::NoneHealthy => StatusCode::SERVICE_UNAVAILABLE,
+                UpstreamError::LateField => StatusCode::PAYLOAD_TOO_LARGE,
+                UpstreamError::Unspeakable => StatusCode::BAD_REQUEST,
                 UpstreamError::Broken(_)
                 | UpstreamError::Connect(_)
                 | UpstreamError::Tls(_)

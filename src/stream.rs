@@ -35,6 +35,15 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Whether HTTP/2 was agreed on with the other end.
+    #[must_use]
+    pub fn speaks_http2(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(crate::tls::H2),
+        }
+    }
+
     /// What went wrong on the socket, if anything did.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod connect;
 pub mod health;
+mod http2;
 pub mod pool;
 pub mod servers;
 pub mod state;
@@ -24,16 +25,26 @@ use tokio::sync::oneshot;
 
 use crate::body::RequestBody;
 use crate::stream::Stream;
+use http2::Place;
 use pool::Pool;
 
 /// Leave to use one upstream connection for one exchange.
 pub struct Lease {
-    sender: SendRequest<RequestBody>,
+    sender: Sender,
     traffic: Rc<Traffic>,
     age: Age,
     pool: Rc<Pool>,
     keep: Keep,
     tunnel: Option<TunnelEnd>,
+}
+
+/// How a lease sends.
+#[derive(Debug)]
+enum Sender {
+    /// On a connection of its own.
+    Http1(SendRequest<RequestBody>),
+    /// On a stream of a connection that others use, too.
+    Http2(Place),
 }
 
 /// How many bytes ever went over a connection.
@@ -75,12 +86,16 @@ pub enum UpstreamError {
     ConnectTimeout,
     /// The connection broke before the head of an answer.
     Broken(hyper::Error),
+    /// A login field turned up too late in the request's body.
+    LateField,
     /// A check says of each server that it takes no requests.
     NoneHealthy,
     /// No head of an answer came in time.
     Timeout,
     /// The handshake of TLS failed.
     Tls(io::Error),
+    /// The request's host cannot be said in the protocol that the upstream speaks.
+    Unspeakable,
     /// The answer was to a question nobody asked.
     Unexpected,
 }
@@ -97,11 +112,13 @@ impl fmt::Display for UpstreamError {
                     None => Ok(()),
                 }
             }
+            Self::LateField => out.write_str("a login field came too late in the body"),
             Self::NoneHealthy => out.write_str("no server of the upstream is healthy"),
             Self::Timeout => out.write_str("the upstream's answer took too long"),
             Self::Tls(error) => {
                 write!(out, "TLS with the upstream failed: {error}{}", connect::hint(error))
             }
+            Self::Unspeakable => out.write_str("the request's host is none for HTTP/2"),
             Self::Unexpected => out.write_str("the upstream switched protocols unasked"),
         }
     }
@@ -109,10 +126,28 @@ impl fmt::Display for UpstreamError {
 
 impl std::error::Error for UpstreamError {}
 
+impl UpstreamError {
+    /// The same about connecting for somebody else who waited for it.
+    fn again(&self) -> Self {
+        let copy = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        match self {
+            Self::Connect(error) => Self::Connect(copy(error)),
+            Self::Tls(error) => Self::Tls(copy(error)),
+            Self::ConnectTimeout => Self::ConnectTimeout,
+            Self::Broken(_)
+            | Self::LateField
+            | Self::NoneHealthy
+            | Self::Timeout
+            | Self::Unexpected
+            | Self::Unspeakable => Self::Connect(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+}
+
 /// How sending a request failed.
 pub struct SendFailure {
     /// Why.
-    pub error: hyper::Error,
+    pub error: UpstreamError,
     /// Whether a byte of it was written.
     pub sent: Sent,
     /// Whether a byte of an answer was read.
@@ -173,7 +208,7 @@ impl Lease {
     }
 
     /// Sends a request and waits for the head of the answer. Dropping the future closes the
-    /// connection if the request was sent.
+    /// connection if the request was sent, or its stream where others use the connection, too.
     ///
     /// # Errors
     ///
@@ -182,13 +217,17 @@ impl Lease {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, Box<SendFailure>> {
+        let sender = match &mut self.sender {
+            Sender::Http1(sender) => sender,
+            Sender::Http2(place) => return place.send(request).await,
+        };
         let (written, read) = (self.traffic.written.get(), self.traffic.read.get());
-        self.sender.try_send_request(request).await.map_err(|mut failure| {
+        sender.try_send_request(request).await.map_err(|mut failure| {
             let is_unsent = self.traffic.written.get() == written;
             let is_unread = self.traffic.read.get() == read;
             Box::new(SendFailure {
                 request: failure.take_message(),
-                error: failure.into_error(),
+                error: UpstreamError::Broken(failure.into_error()),
                 sent: if is_unsent { Sent::Nothing } else { Sent::Something },
                 answer: if is_unread { Begun::No } else { Begun::Yes },
             })
@@ -197,9 +236,11 @@ impl Lease {
 
     /// The exchange is over: the connection goes back to the pool or ends.
     pub fn give_back(self) {
-        if self.keep == Keep::Pooled && !self.sender.is_closed() {
-            let pool = Rc::clone(&self.pool);
-            pool.take_back(self.sender, self.traffic);
+        match self.sender {
+            Sender::Http1(sender) if self.keep == Keep::Pooled && !sender.is_closed() => {
+                self.pool.take_back(sender, self.traffic);
+            }
+            Sender::Http1(_) | Sender::Http2(_) => {} // it ends, or was never anybody's own
         }
     }
 
@@ -214,10 +255,19 @@ impl Lease {
         Rc::ptr_eq(&self.pool, pool)
     }
 
+    /// Whether others use the connection at the same time, so that it cannot be anybody's own.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
+    }
+
     /// Whether another request can be sent on it.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.keep == Keep::Pooled && self.sender.is_ready()
+        match &self.sender {
+            Sender::Http1(sender) => self.keep == Keep::Pooled && sender.is_ready(),
+            Sender::Http2(_) => false,
+        }
     }
 }
 

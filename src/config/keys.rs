@@ -32,7 +32,7 @@ vocabulary! {
     SITE: "a site", [
         "name", "hosts", "upstream", "closed", "paths", "logins", "logouts", "lockout", "access",
     ], [];
-    UPSTREAM: "upstream", ["servers", "balance", "host", "health_check", "tls"], [];
+    UPSTREAM: "upstream", ["servers", "balance", "host", "http2", "health_check", "tls"], [];
     HEALTH_CHECK: "health_check", ["path", "interval", "status"], [];
     UPSTREAM_TLS: "an upstream's tls", ["ca", "certificate", "key", "server_name", "insecure"], [];
     BALANCE: "balance", ["cookie"], [];

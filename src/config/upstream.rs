@@ -18,7 +18,7 @@ use super::reader::Reader;
 use super::scalar::{duration, flag, text};
 use super::{UpstreamAddr, address, outcome};
 use crate::policy::route::HostPattern;
-use crate::tls::trust::{Trust, TrustError, TrustSettings, Verify};
+use crate::tls::trust::{Offer, Trust, TrustError, TrustSettings, Verify};
 use crate::tls::{CertificateFiles, TlsError};
 
 /// More servers than this are none that a single guard stands before.
@@ -44,6 +44,8 @@ pub struct UpstreamServer {
     pub address: UpstreamAddr,
     /// How TLS with it goes, if it speaks that.
     pub tls: Option<Arc<Trust>>,
+    /// What it is offered; HTTP/2 only where it speaks TLS.
+    pub offer: Offer,
 }
 
 /// What tells servers apart, wherever they were named: those that are the same share connections.
@@ -51,6 +53,7 @@ pub struct UpstreamServer {
 pub struct ServerKey {
     address: UpstreamAddr,
     trust: Option<u128>,
+    offer: Offer,
 }
 
 impl fmt::Display for UpstreamServer {
@@ -70,7 +73,7 @@ impl UpstreamServer {
     #[must_use]
     pub fn key(&self) -> ServerKey {
         let trust = self.tls.as_ref().map(|trust| trust.digest());
-        ServerKey { address: self.address.clone(), trust }
+        ServerKey { address: self.address.clone(), trust, offer: self.offer }
     }
 
     /// What a `Host` field calls it.
@@ -133,7 +136,7 @@ pub(super) fn upstream(
         return None;
     };
     if !matches!(node.kind, Kind::Map(_)) {
-        let servers = servers(node, None, reader)?;
+        let servers = servers(node, (None, Offer::Http1), reader)?;
         return Some(UpstreamSettings {
             servers,
             balance: Balance::default(),
@@ -148,7 +151,12 @@ pub(super) fn upstream(
     let balance = fields.read("balance", balance, reader).unwrap_or_default();
     let host = fields.read("host", host, reader).unwrap_or_default();
     let tls = fields.get("tls");
-    let servers = fields.read("servers", |node, reader| servers(node, tls, reader), reader)?;
+    let speaks = match fields.read("http2", flag, reader) {
+        Some(true) => Offer::Http2,
+        Some(false) | None => Offer::Http1,
+    };
+    let servers = |node, reader: &mut Reader<'_>| servers(node, (tls, speaks), reader);
+    let servers = fields.read("servers", servers, reader)?;
     let asked = asked_host(&host, hosts, &servers);
     let check = |node, reader: &mut Reader<'_>| health_check(node, asked, reader);
     let health_check = fields.read("health_check", check, reader);
@@ -197,7 +205,7 @@ fn check_path(node: &Node, reader: &mut Reader<'_>) -> Option<Box<str>> {
 /// Servers of which those with `https://` are spoken to as `tls` says.
 fn servers(
     node: &Node,
-    tls: Option<&Node>,
+    (tls, offer): (Option<&Node>, Offer),
     reader: &mut Reader<'_>,
 ) -> Option<Vec<UpstreamServer>> {
     let list = node.items();
@@ -213,6 +221,11 @@ fn servers(
     for item in list {
         let Some((scheme, address)) = address::upstream(item, reader) else { continue };
         let tls = match (scheme, tls) {
+            (Scheme::Plain, _) if offer == Offer::Http2 => {
+                let wrong = "is no `https://` server, so that HTTP/2 cannot be agreed on with it";
+                reader.error(item, wrong, "write https://, or remove `http2`");
+                continue;
+            }
             (Scheme::Plain, None) => None,
             (Scheme::Plain, Some(_)) => {
                 let wrong = "is no `https://` server, so that `tls` cannot be for it";
@@ -224,7 +237,7 @@ fn servers(
                 None => return None,
             },
         };
-        let server = UpstreamServer { address, tls };
+        let server = UpstreamServer { address, tls, offer };
         if servers.contains(&server) {
             reader.error(item, "is named twice", "remove one of them");
             continue;

@@ -59,6 +59,8 @@ impl UpstreamBody {
     /// The body that arrives on `lease`, which goes `home` after it.
     #[must_use]
     pub fn new(incoming: Incoming, lease: Lease, home: Home) -> Self {
+        // what others share cannot belong to a client
+        let home = if lease.is_shared() { Home::Pool } else { home };
         let mut body = Self { incoming, lease: Some(lease), home };
         if body.incoming.is_end_stream() {
             body.finish();

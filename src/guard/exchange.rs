@@ -207,7 +207,7 @@ async fn send(
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
     let wanted = match (after, authenticates(request.headers())) {
         (After::Tunnel, _) => Wanted::Tunnel,
-        (_, true) => Wanted::New,
+        (_, true) => Wanted::Own,
         (_, false) => Wanted::Lively,
     };
     let mut lease = match own.filter(|_| after != After::Tunnel) {
@@ -250,8 +250,8 @@ async fn send_on(
     match alarm.in_time(pin!(lease.send(request))).await {
         Some(Ok(response)) => Ok(response),
         Some(Err(failure)) => {
-            let error = UpstreamError::Broken(failure.error);
-            Err((Unanswered { error, sent: failure.sent }, failure.request))
+            let unanswered = Unanswered { error: failure.error, sent: failure.sent };
+            Err((unanswered, failure.request))
         }
         None => {
             let sent =
@@ -333,9 +333,11 @@ impl Case {
             UpstreamError::ConnectTimeout | UpstreamError::Timeout => NoAnswer::Timeout,
             UpstreamError::Broken(_)
             | UpstreamError::Connect(_)
+            | UpstreamError::LateField
             | UpstreamError::NoneHealthy
             | UpstreamError::Tls(_)
-            | UpstreamError::Unexpected => NoAnswer::Cut,
+            | UpstreamError::Unexpected
+            | UpstreamError::Unspeakable => NoAnswer::Cut,
         };
         let judgement = self.rule.rule.outcome.read_nothing(why);
         let lockout = self.settle(holding, judgement, None);

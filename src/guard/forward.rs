@@ -267,15 +267,13 @@ impl Sending {
         if let Some(mut lease) = self.own {
             lease.close_if(self.after);
             let response = lease.send(request).await;
-            return response.map_or_else(
-                |failure| Err(UpstreamError::Broken(failure.error)),
-                |response| Ok((response, lease, true)),
-            );
+            return response
+                .map_or_else(|failure| Err(failure.error), |response| Ok((response, lease, true)));
         }
         let repeatable = request.method().is_safe() && request.body().is_end_stream();
         let wanted = match (self.after, self.dedicated, repeatable) {
             (After::Tunnel, _, _) => Wanted::Tunnel,
-            (_, true, _) => Wanted::New,
+            (_, true, _) => Wanted::Own,
             (_, false, true) => Wanted::Any,
             (_, false, false) => Wanted::Lively,
         };
@@ -293,13 +291,13 @@ impl Sending {
         let unsent = failure.request.filter(|_| failure.sent == Sent::Nothing);
         let again = again.filter(|_| failure.answer == Begun::No);
         let Some(request) = unsent.or(again).filter(|_| lease.age() == Age::Reused) else {
-            return Err(UpstreamError::Broken(failure.error));
+            return Err(failure.error);
         };
         let mut lease = self.servers.lease(Wanted::New, self.tie).await?;
         lease.close_if(self.after);
         match lease.send(request).await {
             Ok(response) => Ok((response, lease, self.dedicated)),
-            Err(failure) => Err(UpstreamError::Broken(failure.error)),
+            Err(failure) => Err(failure.error),
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Trust {
 }
 
 /// Which protocols are offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Offer {
     /// HTTP/1.1.
     Http1,

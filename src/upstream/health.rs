@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
-use http::{Request, Uri};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::connect::connect;
+use super::http2::{http2, to_stream};
 use super::pool::http1;
 use super::state::{Change, ServerState};
 use super::{Traffic, UpstreamError};
 use crate::body::RequestBody;
 use crate::clock::Moment;
 use crate::config::{HealthCheck, UpstreamServer};
-use crate::tls::trust::Offer;
 
 /// Asks each of `servers` whose turn it is, at `now`. One worker comes first and the others find
 /// that it is no server's turn any more.
@@ -50,14 +51,28 @@ async fn ask(
     check: &HealthCheck,
     connecting: Duration,
 ) -> Result<(), String> {
-    let connected = timeout(connecting, connect(server, Offer::Http1)).await;
+    let connected = timeout(connecting, connect(server, server.offer)).await;
     let stream = connected.unwrap_or(Err(UpstreamError::ConnectTimeout));
     let stream = stream.map_err(|error| error.to_string())?;
+    if stream.speaks_http2() {
+        let shaken = http2(stream, &Rc::<Traffic>::default()).await;
+        let (mut sender, _) = shaken.map_err(|error| error.to_string())?;
+        let request = to_stream(request(check)).ok_or("the host is none for HTTP/2")?;
+        let answered = sender.send_request(request).await;
+        return judge(check, answered);
+    }
     let shaken = http1(stream, &Rc::<Traffic>::default()).await;
     let (mut sender, connection) = shaken.map_err(|error| error.to_string())?;
     let serving = tokio::task::spawn_local(async move { drop(connection.await) });
     let answered = sender.send_request(request(check)).await;
     serving.abort(); // nobody reads the rest
+    judge(check, answered)
+}
+
+fn judge(
+    check: &HealthCheck,
+    answered: Result<Response<Incoming>, hyper::Error>,
+) -> Result<(), String> {
     let status = answered.map_err(|error| UpstreamError::Broken(error).to_string())?.status();
     let is_well = check.status.iter().any(|range| range.contains(&status.as_u16()));
     if is_well { Ok(()) } else { Err(format!("the answer to {} was {status}", check.path)) }

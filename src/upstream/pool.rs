@@ -12,7 +12,8 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
 use super::connect::connect;
-use super::{Age, Keep, Lease, Traffic, UpstreamError, UpstreamSocket};
+use super::http2::{Place, Sharing, Usable};
+use super::{Age, Keep, Lease, Sender, Traffic, UpstreamError, UpstreamSocket};
 use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
 use crate::clock::Moment;
@@ -34,8 +35,10 @@ pub enum Wanted {
     Lively,
     /// A new one, which may become a tunnel.
     Tunnel,
-    /// A new one.
+    /// A new one; of those that are shared, one that was opened after the last one broke.
     New,
+    /// A new one that is shared with nobody, since it will be authenticated.
+    Own,
 }
 
 /// The connections to all upstreams of one worker.
@@ -71,6 +74,7 @@ impl Upstreams {
         Rc::new(Pool {
             server: server.clone(),
             idle: RefCell::default(),
+            sharing: Rc::default(),
             alarms: Rc::clone(&self.alarms),
             timeouts: Rc::clone(&self.timeouts),
         })
@@ -99,6 +103,7 @@ impl Upstreams {
     pub fn close(&self) {
         for pool in self.pools.borrow().values() {
             pool.idle.borrow_mut().clear();
+            pool.sharing.close();
         }
     }
 }
@@ -109,6 +114,8 @@ pub struct Pool {
     server: UpstreamServer,
     /// The latest used last.
     idle: RefCell<VecDeque<Idle>>,
+    /// Those that speak HTTP/2.
+    sharing: Rc<Sharing>,
     alarms: Rc<Alarms>,
     timeouts: Rc<Cell<Timeouts>>,
 }
@@ -128,14 +135,25 @@ impl Pool {
     ///
     /// When none is open and none can be opened.
     pub async fn lease(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
-        let longest = match wanted {
-            Wanted::Any => Some(self.timeouts.get().upstream_idle),
-            Wanted::Lively => Some(self.timeouts.get().upstream_idle_unsafe),
-            Wanted::New | Wanted::Tunnel => None,
+        let timeouts = self.timeouts.get();
+        let (longest, usable) = match wanted {
+            Wanted::Any => {
+                let longest = timeouts.upstream_idle;
+                (Some(longest), Some(Usable::Within(longest)))
+            }
+            Wanted::Lively => {
+                let longest = timeouts.upstream_idle_unsafe;
+                (Some(longest), Some(Usable::Within(longest)))
+            }
+            Wanted::New => (None, Some(Usable::Newest)),
+            Wanted::Own | Wanted::Tunnel => (None, None),
         };
+        if let Some(usable) = usable.filter(|_| self.may_share()) {
+            return self.share(usable).await;
+        }
         match longest.and_then(|longest| self.take_idle(longest)) {
             Some(Idle { sender, traffic, .. }) => Ok(Lease {
-                sender,
+                sender: Sender::Http1(sender),
                 traffic,
                 age: Age::Reused,
                 pool: Rc::clone(self),
@@ -143,6 +161,40 @@ impl Pool {
                 tunnel: None,
             }),
             None => self.open(wanted).await,
+        }
+    }
+
+    /// Whether exchanges may share connections, as far as is known.
+    fn may_share(&self) -> bool {
+        self.server.offer == Offer::Http2 && !self.sharing.is_refused()
+    }
+
+    /// A stream of a connection that is open, or else of one that is opened for all who want one.
+    async fn share(self: &Rc<Self>, usable: Usable) -> Result<Lease, UpstreamError> {
+        if let Some(place) = self.sharing.place(usable, self.now()) {
+            return Ok(self.on_stream(place, Age::Reused));
+        }
+        let turn = self.sharing.open().await?;
+        if self.sharing.is_refused() {
+            drop(turn); // whoever opened one found that there is nothing to share
+            return self.open(Wanted::New).await;
+        }
+        if let Some(place) = self.sharing.place(usable, self.now()) {
+            return Ok(self.on_stream(place, Age::Reused));
+        }
+        let opened = self.open(Wanted::New).await;
+        drop(turn);
+        opened.inspect_err(|error| self.sharing.fail(error))
+    }
+
+    fn on_stream(self: &Rc<Self>, place: Place, age: Age) -> Lease {
+        Lease {
+            traffic: Rc::clone(place.traffic()),
+            sender: Sender::Http2(place),
+            age,
+            pool: Rc::clone(self),
+            keep: Keep::Pooled,
+            tunnel: None,
         }
     }
 
@@ -180,6 +232,7 @@ impl Pool {
 
     fn sweep(&self, now: Moment) {
         let longest = self.timeouts.get().upstream_idle;
+        self.sharing.sweep(now, longest);
         let mut idle = self.idle.borrow_mut();
         idle.retain(|connection| {
             let is_old = now.since(connection.since) >= longest;
@@ -188,9 +241,21 @@ impl Pool {
     }
 
     async fn open(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
+        let offer = match wanted {
+            Wanted::Any | Wanted::Lively | Wanted::New => self.server.offer,
+            Wanted::Own | Wanted::Tunnel => Offer::Http1,
+        };
         let connecting =
-            tokio::time::timeout(self.timeouts.get().connect, connect(&self.server, Offer::Http1));
+            tokio::time::timeout(self.timeouts.get().connect, connect(&self.server, offer));
         let stream = connecting.await.map_err(|_| UpstreamError::ConnectTimeout)??;
+        if offer == Offer::Http2 {
+            self.sharing.agreed(stream.speaks_http2());
+            if stream.speaks_http2() {
+                let added = self.sharing.add(stream, self.now()).await;
+                let place = added.map_err(UpstreamError::Broken)?;
+                return Ok(self.on_stream(place, Age::Fresh));
+            }
+        }
         let traffic = Rc::<Traffic>::default();
         let shaken = http1(stream, &traffic).await;
         let (sender, connection) = shaken.map_err(UpstreamError::Broken)?;
@@ -203,7 +268,8 @@ impl Pool {
             tokio::task::spawn_local(async move { drop(connection.await) });
             (Keep::Pooled, None)
         };
-        Ok(Lease { sender, traffic, age: Age::Fresh, pool: Rc::clone(self), keep, tunnel })
+        let (sender, pool) = (Sender::Http1(sender), Rc::clone(self));
+        Ok(Lease { sender, traffic, age: Age::Fresh, pool, keep, tunnel })
     }
 }
 

@@ -135,6 +135,7 @@ impl ServerState {
 mod tests {
     use super::*;
     use crate::config::UpstreamAddr;
+    use crate::tls::trust::Offer;
 
     #[test]
     fn two_checks_that_go_wrong_take_a_server_out_and_one_that_goes_well_takes_it_in() {
@@ -145,7 +146,10 @@ mod tests {
             status: vec![200..=399],
             host: "a".into(),
         };
-        let state = ServerState::new(UpstreamServer { address, tls: None }, Some(check.clone()));
+        let state = ServerState::new(
+            UpstreamServer { address, tls: None, offer: Offer::Http1 },
+            Some(check.clone()),
+        );
         let at = |seconds| Moment(1000).after(Duration::from_secs(seconds));
         assert!(state.take_turn(at(0), &check));
         assert!(!state.take_turn(at(0), &check) && !state.take_turn(at(9), &check));
@@ -165,7 +169,8 @@ mod tests {
     #[test]
     fn a_server_rests_and_is_tried_by_one_request_first() {
         let address = UpstreamAddr::Tcp { host: "a".into(), port: 80 };
-        let state = ServerState::new(UpstreamServer { address, tls: None }, None);
+        let state =
+            ServerState::new(UpstreamServer { address, tls: None, offer: Offer::Http1 }, None);
         let at = |seconds| Moment(1000).after(Duration::from_secs(seconds));
         assert_eq!(state.standing(at(0)), Standing::Ready);
         assert_eq!(state.rest(at(0)), Change::New);

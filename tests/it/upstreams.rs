@@ -2,6 +2,7 @@
 
 mod failover;
 mod health;
+mod http2;
 mod tls;
 
 use crate::support::upstream::ok;

@@ -89,6 +89,26 @@ fn several_servers_are_a_list_or_a_mapping() {
 }
 
 #[test]
+fn http_2_is_for_servers_that_speak_tls() {
+    let insecure = "tls: { insecure: true }";
+    check(
+        &upstream(&format!("{{ servers: [https://a, http://b], http2: true, {insecure} }}")),
+        &[
+            "3:38: sites[0].upstream.servers[1]: is no `https://` server, so that HTTP/2 cannot \
+             be agreed on with it; write https://, or remove `http2`",
+            "3:67: warning: sites[0].upstream.tls: `insecure: true` believes whoever answers, and \
+             sends him the passwords; name the upstream's own CA under `ca` instead",
+        ],
+    );
+    check(
+        &upstream("{ servers: unix:/run/a, http2: true }"),
+        &["3:26: sites[0].upstream.servers: is no `https://` server, so that HTTP/2 cannot be \
+             agreed on with it; write https://, or remove `http2`"],
+    );
+    check(&upstream("{ servers: http://a, http2: false }"), &[]);
+}
+
+#[test]
 fn a_health_check_needs_a_path() {
     check(&upstream("{ servers: http://a, health_check: { path: '/up?x', status: 2xx } }"), &[]);
     check(
