@@ -12,6 +12,7 @@ pub mod error;
 mod expand;
 mod fields;
 mod file;
+mod hsts;
 mod keys;
 mod limit;
 mod lockout;
@@ -41,6 +42,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use http::HeaderValue;
 
 pub use file::Loaded;
 pub use upstream::{
@@ -91,6 +94,8 @@ pub struct SiteSettings {
     pub site: Arc<Site>,
     /// The application.
     pub upstream: UpstreamSettings,
+    /// What browsers that come with TLS are told about it (`Strict-Transport-Security`).
+    pub hsts: Option<HeaderValue>,
 }
 
 /// Where clients connect, and how.
@@ -102,6 +107,8 @@ pub struct Listen {
     pub tls: Option<Arc<Certificates>>,
     /// Whether connections begin with a PROXY header.
     pub proxied: Proxied,
+    /// The port with TLS that requests in the clear are sent to, if they are.
+    pub redirect: Option<u16>,
 }
 
 /// Whether the connections of a listener begin with a PROXY header, from a trusted proxy.

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod case;
 pub mod exchange;
 pub mod forward;
+mod https;
 pub mod local;
 pub mod plan;
 mod reading;
@@ -25,6 +26,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
+use http::header::STRICT_TRANSPORT_SECURITY;
 use http::request::Parts;
 use http::{Request, Response};
 
@@ -34,8 +36,10 @@ use crate::guard::case::Case;
 use crate::guard::local::{LocalPlan, LocalRule, LocalSite};
 use crate::guard::recognise::{Recognised, recognise};
 use crate::headers::{self, Trust};
+use crate::link::Scheme;
 use crate::policy::client::{ClientAddr, Identity, identify};
 use crate::policy::route::{Access, Covers};
+use crate::policy::scheme::spoken;
 use crate::rejection::{Rejection, Wanted};
 pub use worker::{Shared, Worker};
 
@@ -48,6 +52,8 @@ struct Visit<'a> {
     /// The client; `None` where a trusted proxy did not tell.
     client: Option<ClientAddr>,
     trust: Trust,
+    /// How the client speaks, where that is known.
+    scheme: Scheme,
     wanted: Wanted,
     /// The attempt that the request has turned out to be.
     case: RefCell<Option<Rc<Case>>>,
@@ -73,6 +79,11 @@ pub async fn answer(
         Err(rejection) => (None, Err(rejection)),
     };
     let mut response = answered.unwrap_or_else(|rejection| visit.refuse(site, &rejection));
+    let hsts = site.and_then(|site| site.hsts.as_ref());
+    if let Some(hsts) = hsts.filter(|_| visit.scheme == Scheme::Https) {
+        let headers = response.headers_mut();
+        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+    }
     if site.is_none() {
         // where it is not even clear what was asked for, so is what follows
         headers::close_after(response.headers_mut());
@@ -96,8 +107,13 @@ impl<'a> Visit<'a> {
             Identity::Unusable => None,
         };
         let trust = if rules.trusted.trusts(peer) { Trust::Trusted } else { Trust::Untrusted };
+        let own = downstream.link.scheme;
+        let scheme = match trust {
+            Trust::Trusted => spoken(&rules.header, &parts.headers).unwrap_or(own),
+            Trust::Untrusted => own,
+        };
         let wanted = Wanted::by(&parts.headers);
-        Self { worker, plan, downstream, client, trust, wanted, case: RefCell::default() }
+        Self { worker, plan, downstream, client, trust, scheme, wanted, case: RefCell::default() }
     }
 
     /// What the request asks for, and which site answers for that.
@@ -121,6 +137,9 @@ impl<'a> Visit<'a> {
         body: ClientBody,
     ) -> Result<Response<AnswerBody>, Rejection> {
         self.check_access(&site.site.access, Covers::Everything)?;
+        if let Some(redirected) = self.redirect(parts)? {
+            return Ok(self.own(redirected));
+        }
         let unclear = |_| Rejection::Unclear("the path can be read in too many ways");
         if !site.closed.find(parts.uri.path()).map_err(unclear)?.is_empty() {
             return Err(Rejection::Closed);

@@ -91,6 +91,8 @@ pub struct Link {
     pub peer: PeerAddr,
     /// How it speaks to us.
     pub scheme: Scheme,
+    /// The number of the listener that it came to.
+    pub listener: usize,
     /// The other end in words.
     pub peer_text: Rc<str>,
     /// The other end as a header value; `None` on a unix socket.
@@ -280,6 +282,7 @@ impl Link {
         Rc::new(Self {
             peer: self.peer,
             scheme: self.scheme,
+            listener: self.listener,
             peer_text: Rc::clone(&self.peer_text),
             peer_value: self.peer_value.clone(),
             peer_forwarded: self.peer_forwarded.clone(),

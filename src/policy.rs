@@ -16,6 +16,7 @@ pub mod outcome;
 pub mod path;
 pub mod proxy_header;
 pub mod route;
+pub mod scheme;
 pub mod session;
 pub mod shedding;
 pub mod smuggling;

@@ -43,14 +43,10 @@ fn listener(node: &Node, reader: &mut Reader<'_>) -> Option<Listen> {
             address,
             tls: None,
             proxied: Proxied::No,
+            redirect: None,
         });
     }
     let fields = Fields::of(node, &keys::LISTENER, reader);
-    if let Some(node) =
-        fields.get("redirect_to_https").filter(|node| !matches!(node.kind, Kind::Bool(false)))
-    {
-        reader.error(node, "is not available in this version", "write false or remove it");
-    }
     if fields.lacks("address") {
         reader.error(node, "needs `address`", "such as `address: \"127.0.0.1:8080\"`");
     }
@@ -61,7 +57,25 @@ fn listener(node: &Node, reader: &mut Reader<'_>) -> Option<Listen> {
     };
     let proxied = fields.read("proxy_protocol", flag, reader);
     let proxied = if proxied == Some(true) { Proxied::Yes } else { Proxied::No };
-    Some(Listen { address: address?, tls, proxied })
+    let redirect = fields.read("redirect_to_https", redirect, reader).flatten();
+    if let Some(node) = fields.get("redirect_to_https")
+        && redirect.is_some()
+        && tls.is_some()
+    {
+        reader.error(node, "comes with TLS, so that all requests are https", "remove one of them");
+    }
+    Some(Listen { address: address?, tls, proxied, redirect })
+}
+
+/// The port with TLS that requests are sent to; `None` where they are not.
+fn redirect(node: &Node, reader: &mut Reader<'_>) -> Option<Option<u16>> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        return flag(node, reader).map(|is_on| is_on.then_some(443));
+    }
+    let fields = Fields::of(node, &keys::REDIRECT, reader);
+    let mut port = 443;
+    fields.set("port", &mut port, |node, reader| whole(node, 1..=65_535, reader), reader);
+    Some(Some(port))
 }
 
 /// The certificates of a listener: one pair of files, or a list of them.

@@ -26,11 +26,14 @@ vocabulary! {
         "store", "admin", "metrics", "log", "user", "group", "sandbox", "shutdown", "timeouts", "bounds", "anchors",
     ], [];
     LISTENER: "a listener", ["address", "redirect_to_https", "proxy_protocol", "tls"], [];
+    REDIRECT: "redirect_to_https", ["port"], [];
+    HSTS: "hsts", ["max_age", "include_subdomains", "preload"], [];
     TLS: "tls", ["certificate", "key", "client_ca"], [];
     CLIENT_ADDRESS: "client_address", ["header", "ipv6_prefix", "network"], [];
     NETWORK: "network", ["ipv4_prefix", "ipv6_prefix"], [];
     SITE: "a site", [
         "name", "hosts", "upstream", "closed", "paths", "logins", "logouts", "lockout", "access",
+        "hsts",
     ], [];
     UPSTREAM: "upstream", ["servers", "balance", "host", "http2", "health_check", "tls"], [];
     HEALTH_CHECK: "health_check", ["path", "interval", "status"], [];

@@ -6,6 +6,7 @@ use crate::policy::route::{Access, HostPattern, LoginRule, LogoutRule, Site, Spe
 
 use super::access::access;
 use super::fields::Fields;
+use super::hsts::hsts;
 use super::keys;
 use super::lockout::{Level, Use, Username, check_usernames};
 use super::login::login;
@@ -71,7 +72,8 @@ fn site<'a>(
         logouts,
         access: above.access.iter().cloned().chain(own_access).collect(),
     };
-    (upstream.map(|upstream| SiteSettings { site: Arc::new(site), upstream }), uses)
+    let hsts = fields.read("hsts", hsts, reader);
+    (upstream.map(|upstream| SiteSettings { site: Arc::new(site), upstream, hsts }), uses)
 }
 
 fn spellings(node: &Node, reader: &mut Reader<'_>) -> Option<Spellings> {

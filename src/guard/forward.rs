@@ -109,7 +109,7 @@ impl Visit<'_> {
             header: &self.plan.settings.clients.header,
             peer: link.peer_value.as_ref(),
             forwarded: link.peer_forwarded.as_ref(),
-            proto: link.scheme.name(),
+            proto: self.scheme.name(),
             request_id: &self.worker.request_id(),
         };
         if !parts.headers.contains_key(HOST) {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::watch::RuleWatch;
 use crate::config::{HealthCheck, ServerKey, Settings, SiteSettings};
 use crate::metrics::{Metrics, SiteMetrics};
@@ -42,6 +44,8 @@ pub struct SitePlan {
     pub logins: PathIndex<(usize, Attempts)>,
     /// Which logout rules it fits.
     pub logouts: PathIndex<usize>,
+    /// What browsers that come with TLS are told about it.
+    pub hsts: Option<HeaderValue>,
     rules: Vec<Arc<RulePlan>>,
 }
 
@@ -246,6 +250,7 @@ impl SitePlan {
             closed: PathIndex::new(site.closed.iter().map(|path| (path.clone(), ()))),
             logins: PathIndex::new(site.logins.iter().enumerate().flat_map(paths)),
             logouts: PathIndex::new(logouts.map(|(at, logout)| (logout.path.clone(), at))),
+            hsts: settings.hsts.clone(),
             rules,
             site,
         }

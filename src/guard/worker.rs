@@ -167,12 +167,12 @@ impl Worker {
         has_room
     }
 
-    /// A connection from `peer` begins.
+    /// A connection from `peer` begins, at the listener of that number.
     #[must_use]
-    pub fn welcome(&self, peer: PeerAddr, scheme: Scheme) -> Rc<Link> {
+    pub fn welcome(&self, peer: PeerAddr, (scheme, listener): (Scheme, usize)) -> Rc<Link> {
         let is_proxy = self.serving.borrow().settings.clients.trusted.trusts(peer);
         let standing = if is_proxy { Standing::Proxy } else { Standing::Client };
-        self.links.begin((peer, standing), scheme, &self.alarms)
+        self.links.begin((peer, standing), (scheme, listener), &self.alarms)
     }
 
     /// Nothing runs on this thread any more: what is not yet reported is reported now.

@@ -239,7 +239,7 @@ impl Links {
     pub fn begin(
         &self,
         (peer, standing): (PeerAddr, Standing),
-        scheme: Scheme,
+        (scheme, listener): (Scheme, usize),
         alarms: &Alarms,
     ) -> Rc<Link> {
         let value = |text: String| HeaderValue::try_from(text).ok();
@@ -256,6 +256,7 @@ impl Links {
         let link = Link {
             peer,
             scheme,
+            listener,
             peer_text: peer_text.into(),
             peer_value,
             peer_forwarded,

@@ -228,7 +228,7 @@ fn is_port(text: &str) -> bool {
 }
 
 /// The members of a list, without blank ones (RFC 9110, section 5.6.1).
-fn split_outside_quotes(line: &[u8], separator: u8) -> Vec<&[u8]> {
+pub(super) fn split_outside_quotes(line: &[u8], separator: u8) -> Vec<&[u8]> {
     let (mut members, mut rest, mut quoted, mut at) = (Vec::new(), line, false, 0);
     while let Some(byte) = rest.get(at) {
         match byte {

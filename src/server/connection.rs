@@ -44,9 +44,9 @@ pub async fn serve_proxied(
     worker: Rc<Worker>,
 ) {
     let Some(peer) = proxied::admit(&stream, &link, &worker).await else { return };
-    let scheme = link.scheme;
+    let how = (link.scheme, link.listener);
     drop(link); // one place is enough
-    let link = worker.welcome(peer, scheme);
+    let link = worker.welcome(peer, how);
     match config {
         Some(config) => serve_tls(stream, link, config, worker).await,
         None => serve(stream, link, worker).await,

@@ -237,7 +237,7 @@ async fn begin(stream: Stream, peer: PeerAddr, number: usize, worker: &Rc<Worker
     let config = listen.tls.as_ref().map(|tls| Arc::clone(tls.config()));
     let scheme = if config.is_some() { Scheme::Https } else { Scheme::Http };
     // it counts among the connections from now on
-    let link = worker.welcome(peer, scheme);
+    let link = worker.welcome(peer, (scheme, number));
     match (listen.proxied, config) {
         (Proxied::Yes, config) => {
             tokio::task::spawn_local(connection::serve_proxied(stream, link, config, worker));

@@ -21,6 +21,7 @@ mod garbage;
 mod headers;
 mod http2;
 mod http2_floods;
+mod https;
 mod identity;
 mod keep_alive;
 mod large_body;

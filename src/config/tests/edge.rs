@@ -102,6 +102,41 @@ fn a_proxy_header_needs_trusted_proxies() {
 }
 
 #[test]
+fn requests_in_the_clear_may_be_sent_to_a_port_with_tls() {
+    let redirect = |value: &str| {
+        let key = format!(r#"listen: {{ address: "[::]:80", redirect_to_https: {value} }}"#);
+        settings(&listen(&key)).listen[0].redirect
+    };
+    assert_eq!(redirect("false"), None);
+    assert_eq!(redirect("true"), Some(443));
+    assert_eq!(redirect("{ port: 8443 }"), Some(8443));
+    check(
+        &listen(r#"listen: { address: "[::]:80", redirect_to_https: { port: 0 } }"#),
+        &["1:58: listen.redirect_to_https.port: `0` does not fit here; write a whole number from \
+             1 to 65535"],
+    );
+    check(
+        &listen(r#"listen: { address: "[::]:80", redirect_to_https: 443 }"#),
+        &["1:50: listen.redirect_to_https: expected true or false, not `443`"],
+    );
+}
+
+#[test]
+fn browsers_are_told_of_tls_for_some_time() {
+    let hsts = |value: &str| settings(&site(&format!("hsts: {value}"))).sites[0].hsts.clone();
+    assert_eq!(hsts("{ max_age: 1h }").unwrap(), "max-age=3600");
+    assert_eq!(hsts("{ max_age: 0s, include_subdomains: false }").unwrap(), "max-age=0");
+    let all = "{ max_age: 365d, include_subdomains: true, preload: true }";
+    assert_eq!(hsts(all).unwrap(), "max-age=31536000; includeSubDomains; preload");
+    check(&site("hsts: {}"), &["9:11: sites[0].hsts: needs `max_age`; such as { max_age: 365d }"]);
+    check(
+        &site("hsts: { max_age: 1d, preload: true }"),
+        &["9:11: warning: sites[0].hsts: `preload` is for sites with `include_subdomains` and a \
+             `max_age` of a year; set these, or remove `preload`"],
+    );
+}
+
+#[test]
 fn networks_are_addresses_and_networks() {
     check(
         &file("trusted_proxies: [10.0.0.0/8, 10.0.0.0/33, foo, 10.1]"),

@@ -205,11 +205,6 @@ fn keys_are_known_and_stand_there_once() {
 #[test]
 fn what_later_versions_bring_is_named() {
     check(
-        &listen(r#"listen: { address: "127.0.0.1:80", redirect_to_https: true }"#),
-        &["1:55: listen.redirect_to_https: is not available in this version; write false or \
-             remove it"],
-    );
-    check(
         &file("store: { redis: { url: x }, snapshot: { file: x } }"),
         &[
             "9:10: store.redis: is not available in this version",
