@@ -1,5 +1,6 @@
 //! Numbers for Prometheus: how many of everything, and never whose.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Metrics {
     evictions: Counter,
     connections_refused: Counter,
     connections_shed: Counter,
+    handshakes_failed: Counter,
+    certificates: Family<Labels, Gauge>,
     reloads: Reloads,
 }
 
@@ -105,6 +108,18 @@ impl Metrics {
             "Connections that only waited and had to make room",
             connections_shed.clone(),
         );
+        let handshakes_failed = Counter::default();
+        registry.register(
+            "tls_handshake_failures",
+            "Connections that did not come to speak TLS",
+            handshakes_failed.clone(),
+        );
+        let certificates = Family::<Labels, Gauge>::default();
+        registry.register(
+            "certificate_expiry_timestamp_seconds",
+            "When the first certificate in a file expires",
+            certificates.clone(),
+        );
         let reloads = Reloads::registered(&mut registry);
         let (store, detached, places) = holdings;
         registry.register_collector(Box::new(Holdings { store, detached, places }));
@@ -116,6 +131,8 @@ impl Metrics {
             evictions,
             connections_refused,
             connections_shed,
+            handshakes_failed,
+            certificates,
             reloads,
         }
     }
@@ -152,6 +169,21 @@ impl Metrics {
     /// Counts a connection that was closed at once.
     pub fn connection_refused(&self) {
         self.connections_refused.inc();
+    }
+
+    /// Counts a connection that did not come to speak TLS.
+    pub fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+
+    /// These certificates are shown, and end then, since 1970.
+    pub fn certificates(&self, expiries: &[(PathBuf, Duration)]) {
+        self.certificates.clear();
+        for (file, not_after) in expiries {
+            let labels = vec![("certificate", file.display().to_string())];
+            let seconds = i64::try_from(not_after.as_secs()).unwrap_or(i64::MAX);
+            self.certificates.get_or_create(&labels).set(seconds);
+        }
     }
 
     /// Counts connections that had to make room.

@@ -143,8 +143,10 @@ impl Server {
             seen: Seen::default(),
             places,
             certificates_due: AtomicU64::new(0),
+            expiry_due: AtomicU64::new(0),
             leaving: AtomicBool::new(false),
         });
+        shared.note_certificates();
         let (stop, stopping) = watch::channel(Stage::Run);
         let mut server = Self {
             shared: Arc::clone(&shared),

@@ -2,10 +2,13 @@
 
 pub mod trust;
 
+pub mod expiry;
+
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
@@ -64,13 +67,13 @@ impl fmt::Debug for Certificates {
 
 /// What tells that a file is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp(Option<(SystemTime, u64)>);
+struct Stamp(Option<(SystemTime, u64, u64)>);
 
 impl Stamp {
     fn of(path: &Path) -> Self {
         let read = || {
             let metadata = std::fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
+            Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
         };
         Self(read())
     }
@@ -95,6 +98,17 @@ impl Certificates {
     #[must_use]
     pub const fn config(&self) -> &Arc<ServerConfig> {
         &self.config
+    }
+
+    /// The files of the certificates, and when each of these expires, since 1970.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<(PathBuf, Duration)> {
+        let keys = self.keys.0.load();
+        let ends = keys.iter().zip(&self.files);
+        let ends = ends.filter_map(|(key, files)| {
+            Some((files.certificate.clone(), expiry::not_after(&key.cert)?))
+        });
+        ends.collect()
     }
 
     /// Loads what has changed; returns whether anything had. Connections that are open stay.
@@ -194,17 +208,33 @@ fn load_one(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, TlsError> {
         let right = "name a private key in PEM (PKCS #8, PKCS #1 or SEC 1)";
         blame(unreadable(&error), right)
     })?;
-    let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
-    certified.map(Arc::new).map_err(|error| {
-        if matches!(error, rustls::Error::InconsistentKeys(_)) {
+    let certify =
+        |chain| CertifiedKey::from_der(chain, key.clone_key(), &aws_lc_rs::default_provider());
+    let error = match certify(chain.clone()) {
+        Ok(certified) => return Ok(Arc::new(certified)),
+        Err(error) => error,
+    };
+    if !matches!(error, rustls::Error::InconsistentKeys(_)) {
+        return Err(blame(
+            format!("cannot be used: {error}"),
+            "name a key of RSA, ECDSA or Ed25519",
+        ));
+    }
+    Err(match chain.iter().position(|own| certify(vec![own.clone()]).is_ok()) {
+        Some(before) => TlsError {
+            file: files.certificate.clone(),
+            wrong: format!("has the server's own certificate behind {before} others"),
+            right: "put it first, then those that vouch for it",
+        },
+        None => {
             let wrong = format!("is not the key of {}", files.certificate.display());
-            return blame(wrong, "name the two that belong together");
+            blame(wrong, "name the two that belong together")
         }
-        blame(format!("cannot be used: {error}"), "name a key of RSA, ECDSA or Ed25519")
     })
 }
 
-/// Chooses a certificate by the name that a client asks for; the first where none fits.
+/// Chooses a certificate by the name that a client asks for: one that is for just this name before
+/// one with a wildcard, and the first where none fits.
 #[derive(Debug)]
 struct Keys(ArcSwap<Vec<Arc<CertifiedKey>>>);
 
@@ -212,11 +242,20 @@ impl ResolvesServerCert for Keys {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let keys = self.0.load();
         let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
-        let fits = |key: &&Arc<CertifiedKey>| {
+        let asked = hello.server_name();
+        let own = |key: &Arc<CertifiedKey>, fits: &dyn Fn(EndEntityCert<'_>) -> bool| {
             let own = key.end_entity_cert().ok().and_then(|own| EndEntityCert::try_from(own).ok());
-            own.zip(name.as_ref())
-                .is_some_and(|(own, name)| own.verify_is_valid_for_subject_name(name).is_ok())
+            own.is_some_and(fits)
         };
-        keys.iter().find(fits).or_else(|| keys.first()).map(Arc::clone)
+        let is_exact = |own: EndEntityCert<'_>| {
+            let is_asked = |name: &str| asked.is_some_and(|a| a.eq_ignore_ascii_case(name));
+            own.valid_dns_names().any(is_asked)
+        };
+        let fits = |own: EndEntityCert<'_>| {
+            name.as_ref().is_some_and(|name| own.verify_is_valid_for_subject_name(name).is_ok())
+        };
+        let mut by_name = keys.iter().find(|key| own(key, &is_exact));
+        by_name = by_name.or_else(|| keys.iter().find(|key| own(key, &fits)));
+        by_name.or_else(|| keys.first()).map(Arc::clone)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::clock::Clock;
 use crate::policy::client::{ClientRules, Prefixes};
 
 use super::fields::Fields;
@@ -14,7 +15,7 @@ use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalar::{flag, text, whole};
 use super::{Listen, ListenAddr, Proxied, address};
-use crate::tls::{CertificateFiles, Certificates, TlsError};
+use crate::tls::{CertificateFiles, Certificates, TlsError, expiry};
 
 /// Where to listen, each with the node that says so.
 pub(super) fn listeners<'a>(
@@ -101,7 +102,15 @@ fn tls(node: &Node, reader: &mut Reader<'_>) -> Option<Certificates> {
     let blame = |TlsError { file, wrong, right }: TlsError| {
         reader.error(node, format!("`{}` {wrong}", file.display()), right);
     };
-    loaded.map_err(blame).ok()
+    let loaded = loaded.map_err(blame).ok()?;
+    let now = Clock::system().wall_now();
+    for (file, not_after) in loaded.expiries() {
+        if let Some(wrong) = expiry::doubt(not_after, now) {
+            let wrong = format!("`{}` {wrong}", file.display());
+            reader.warn(node, wrong, "renew it; it is loaded again by itself");
+        }
+    }
+    Some(loaded)
 }
 
 fn file(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! What a worker has at hand for every request, and what all workers share.
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use super::local::LocalPlan;
 use super::rollout::{Plans, Rollout};
 use super::seen::Seen;
 use crate::alarm::Alarms;
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::link::{Crowd, Link, LinkLimits, Links, Scheme, Standing};
 use crate::metrics::Metrics;
 use crate::policy::client::PeerAddr;
@@ -21,6 +22,7 @@ use crate::policy::key::Keyer;
 use crate::rejection::{AnswerFormat, Rejection, Wanted};
 use crate::store::Store;
 use crate::store::detached::Detached;
+use crate::tls::expiry;
 use crate::upstream::health::look_after;
 use crate::upstream::pool::Upstreams;
 
@@ -41,10 +43,14 @@ pub struct Shared {
     pub places: Arc<AtomicIsize>,
     /// When certificates are looked at again.
     pub certificates_due: AtomicU64,
+    /// When it is said again that they expire.
+    pub expiry_due: AtomicU64,
     /// The guard is about to end.
     pub leaving: AtomicBool,
 }
 
+/// How often it is said that certificates expire.
+const EXPIRY_EVERY: Duration = Duration::from_hours(24);
 /// How often it is looked whether certificates have changed.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
@@ -79,11 +85,42 @@ impl Shared {
         for tls in plan.settings.listen.iter().filter_map(|listen| listen.tls.as_ref()) {
             match tls.reload_changed() {
                 Ok(false) => {}
-                Ok(true) => tracing::info!(message = "certificates were loaded again"),
+                Ok(true) => {
+                    tracing::info!(message = "certificates were loaded again");
+                    self.note_certificates();
+                }
                 Err(error) => {
                     let message = "certificates stay as they were";
                     tracing::error!(message, error = %error);
                 }
+            }
+        }
+        let due = self.expiry_due.load(order);
+        if now.0 >= due {
+            self.expiry_due.store(now.after(EXPIRY_EVERY).0, order);
+            if due > 0 {
+                self.warn_of_expiry(); // at first, whoever read the configuration has
+            }
+        }
+    }
+
+    /// Tells the metrics which certificates are shown now.
+    pub fn note_certificates(&self) {
+        self.metrics.certificates(&self.expiries());
+    }
+
+    fn expiries(&self) -> Vec<(PathBuf, Duration)> {
+        let plan = self.plans.latest();
+        let shown = plan.settings.listen.iter().filter_map(|listen| listen.tls.as_ref());
+        shown.flat_map(|tls| tls.expiries()).collect()
+    }
+
+    fn warn_of_expiry(&self) {
+        let now = Clock::system().wall_now();
+        for (file, not_after) in self.expiries() {
+            if let Some(reason) = expiry::doubt(not_after, now) {
+                let file = file.display();
+                tracing::warn!(event = "certificate_expires", certificate = %file, reason);
             }
         }
     }

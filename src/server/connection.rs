@@ -62,7 +62,12 @@ pub async fn serve_tls(
 ) {
     link.alarm.set(worker.serving().settings.timeouts.handshake);
     let shaking = link.alarm.in_time(TlsAcceptor::from(config).accept(stream));
-    let Some(Ok(stream)) = shaking.await else { return };
+    let stream = match shaking.await {
+        Some(Ok(stream)) => stream,
+        Some(Err(error)) => return untold(&link, &worker, &error.to_string()),
+        None if link.must_go() => return,
+        None => return untold(&link, &worker, "not done in time"),
+    };
     link.await_first();
     let agreed = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
     let stream = Stream::Tls(Box::new(stream.into()));
@@ -71,6 +76,12 @@ pub async fn serve_tls(
     } else {
         serve(stream, link, worker).await;
     }
+}
+
+/// A handshake has failed; whoever looks for it finds out why.
+fn untold(link: &Link, worker: &Worker, reason: &str) {
+    worker.shared.metrics.handshake_failed();
+    tracing::debug!(event = "tls_handshake_failed", client = &*link.peer_text, reason);
 }
 
 /// Serves a connection until it ends. What goes wrong on it ends it; whoever sent the request

@@ -138,7 +138,9 @@ pub fn apply(shared: &Shared, settings: Settings) -> (Rollout, Vec<&'static str>
     let before = shared.plans.latest();
     let (settings, need_restart) = settings.after(&before.settings);
     let plan = Plan::new(settings, &shared.store, &shared.metrics, Some(&before));
-    (shared.plans.replace(plan), need_restart)
+    let rollout = shared.plans.replace(plan);
+    shared.note_certificates();
+    (rollout, need_restart)
 }
 
 fn report(reason: &str, result: &Result<Reloaded, ReloadError>) {

@@ -12,6 +12,7 @@
 mod admin;
 mod basic;
 mod cap;
+mod certificates;
 mod commands;
 mod connection_auth;
 mod driven;

@@ -12,10 +12,10 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::support::{Ask, Authority, Client, Guard, Setup, Upstream, wait};
 
-const LISTEN: &str =
+pub const LISTEN: &str =
     "listen: { address: \"127.0.0.1:0\", tls: { certificate: cert.pem, key: key.pem } }";
 
-fn start(configuration: &str, files: &[(&str, &str)], upstream: &Upstream) -> Guard {
+pub fn start(configuration: &str, files: &[(&str, &str)], upstream: &Upstream) -> Guard {
     let setup = Setup::new(configuration).upstream(upstream);
     files.iter().fold(setup, |setup, (name, text)| setup.file(name, text)).start()
 }
@@ -26,10 +26,10 @@ fn address(guard: &Guard) -> SocketAddr {
     event.get("address").strip_prefix("https://").expect("it speaks TLS").parse().unwrap()
 }
 
-type Tls = StreamOwned<ClientConnection, TcpStream>;
+pub type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// Shakes hands with a guard as if it were called `name`.
-fn connect(guard: &Guard, name: &str, config: &ClientConfig) -> Result<Tls, std::io::Error> {
+pub fn connect(guard: &Guard, name: &str, config: &ClientConfig) -> Result<Tls, std::io::Error> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut client = ClientConnection::new(Arc::new(config.clone()), name).unwrap();
     let mut socket = TcpStream::connect(address(guard))?;
@@ -41,18 +41,18 @@ fn connect(guard: &Guard, name: &str, config: &ClientConfig) -> Result<Tls, std:
 }
 
 /// The answer to a request that is the last of its connection.
-fn ask(stream: &mut Tls, ask: Ask) -> String {
+pub fn ask(stream: &mut Tls, ask: Ask) -> String {
     stream.write_all(&ask.with("Connection", "close").bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     String::from_utf8(answer).unwrap()
 }
 
-fn der(pem: &str) -> CertificateDer<'static> {
+pub fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-fn shown(stream: &Tls) -> CertificateDer<'static> {
+pub fn shown(stream: &Tls) -> CertificateDer<'static> {
     stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
