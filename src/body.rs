@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use crate::link::{Link, Phase};
 use crate::policy::credentials::{Scan, Scanner};
 use crate::policy::smuggling::hides_request;
+use crate::quiet::next_frame;
 
 /// Why a body ended early.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Body for ClientBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        let polled = next_frame(&mut self.incoming, context);
         if polled.is_pending() {
             self.link.hunger(context);
         }

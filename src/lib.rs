@@ -97,6 +97,7 @@ pub mod log;
 pub mod metrics;
 pub mod policy;
 pub mod privileges;
+pub mod quiet;
 pub mod rejection;
 pub mod server;
 pub mod store;

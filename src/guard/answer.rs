@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use crate::body::BodyError;
 use crate::link::{Link, Phase, Stall};
+use crate::quiet::next_frame;
 use crate::upstream::servers::Servers;
 use crate::upstream::{Lease, TunnelEnd};
 
@@ -102,7 +103,7 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        let frame = ready!(next_frame(&mut self.incoming, context));
         match &frame {
             None => self.finish(),
             Some(Ok(_)) if self.incoming.is_end_stream() => self.finish(),

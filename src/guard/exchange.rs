@@ -3,6 +3,7 @@
 //! It is settled before the first byte of the answer goes downstream.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +15,6 @@ use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body::Frame;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::Worker;
@@ -28,6 +28,7 @@ use crate::headers::{authenticates_connection, is_websocket};
 use crate::policy::balance::Tie;
 use crate::policy::coding::Coding;
 use crate::policy::outcome::{Head, Judgement, NoAnswer};
+use crate::quiet::next_frame;
 use crate::rejection::Rejection;
 use crate::store::Permit;
 use crate::upstream::pool::Wanted;
@@ -298,7 +299,8 @@ async fn read_beginning(
 ) -> Result<(), hyper::Error> {
     let mut read = 0;
     while read < MOST_OF_BODY && !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { break };
+        let next = poll_fn(|context| next_frame(body, context));
+        let Some(frame) = next.await else { break };
         let frame = frame?;
         read += frame.data_ref().map_or(0, Bytes::len);
         begun.push_back(frame);

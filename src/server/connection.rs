@@ -24,6 +24,7 @@ use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::{Worker, answer};
 use crate::link::{Link, Phase};
+use crate::quiet::ConnectionWaker;
 use crate::rejection::Rejection;
 use crate::stream::Stream;
 use crate::tls;
@@ -145,14 +146,14 @@ where
     S: HttpService<Incoming, ResBody = AnswerBody> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut is_ending = false;
+    let (mut is_ending, mut waker) = (false, ConnectionWaker::default());
     poll_fn(|context| {
         link.alarm.watch(context);
         if link.is_draining() && !is_ending {
             is_ending = true;
             Pin::new(&mut *serving).graceful_shutdown();
         }
-        match Pin::new(&mut *serving).poll(context) {
+        match Pin::new(&mut *serving).poll(&mut waker.context(context)) {
             Poll::Ready(Err(error)) if error.is_parse() => Poll::Ready(End::Garbled),
             Poll::Ready(_) => Poll::Ready(End::Done),
             Poll::Pending if link.must_go() => Poll::Ready(End::Shed),

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
 use crate::clock::Moment;
 use crate::config::{ServerKey, Timeouts, UpstreamServer};
+use crate::quiet::ConnectionWaker;
 use crate::stream::Stream;
 use crate::tls::trust::Offer;
 
@@ -265,7 +267,7 @@ impl Pool {
             (Keep::Closed, Some(told))
         } else {
             // what goes wrong on it is told to whoever waits for its answer
-            tokio::task::spawn_local(async move { drop(connection.await) });
+            tokio::task::spawn_local(until_closed(connection));
             (Keep::Pooled, None)
         };
         let (sender, pool) = (Sender::Http1(sender), Rc::clone(self));
@@ -290,6 +292,13 @@ pub(super) async fn http1(
         .ignore_invalid_headers_in_responses(true)
         .max_headers(200);
     builder.handshake(TokioIo::new(socket)).await
+}
+
+/// Lets a connection live.
+async fn until_closed(mut connection: UpstreamConnection) {
+    let mut waker = ConnectionWaker::default();
+    let closed = poll_fn(|context| Pin::new(&mut connection).poll(&mut waker.context(context)));
+    drop(closed.await);
 }
 
 /// Lets a connection live until HTTP is over on it, and hands its socket on.

@@ -145,13 +145,14 @@ fn a_connection_that_the_upstream_closed_meanwhile_is_not_used() {
     });
     let guard = Guard::start("workers: 1", &upstream);
     let mut client = guard.client();
-    for closed in 1..5 {
+    for closed in (0..8).step_by(2) {
         assert_eq!(client.ask(&Ask::login("bob", "x")).text(), "once");
-        upstream.wait_for_closed(closed);
+        upstream.wait_for_closed(closed + 1);
         // the guard has heard of it when it has done something that came after it
         guard.metrics();
         assert_eq!(guard.ask(&Ask::get("/")).text(), "once");
-        upstream.wait_for_closed(closed + 1);
+        upstream.wait_for_closed(closed + 2);
+        guard.metrics();
     }
 }
 
