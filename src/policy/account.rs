@@ -190,16 +190,25 @@ const MAX_REWRITTEN: usize = 128 * 1024;
 /// cannot be seen dropped, blanks collapsed, the domain of `CORP\user` and the dot of `user@corp.`
 /// cut off. Folding twice changes nothing.
 fn fold(username: &str) -> String {
-    // the last part that is not empty; a name may have a backslash behind it
-    let mut parts = username.rsplit(BACKSLASHES).take(MAX_PARTS).map(fold_letters);
-    let mut name = parts.find(|name| !name.is_empty()).unwrap_or_else(|| {
-        let joined: String = username.split(BACKSLASHES).collect();
-        fold_letters(&joined)
-    });
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+    let mut name = if username.bytes().all(is_plain) {
+        username.to_ascii_lowercase()
+    } else {
+        last_part(username)
+    };
     name.truncate(name.floor_char_boundary(LONGEST));
     let ends: &[char] = if name.contains('@') { &['.', ' '] } else { &[' '] };
     name.truncate(name.trim_end_matches(ends).len());
     name
+}
+
+/// The last part that is not empty, its letters folded; a name may have a backslash behind it.
+fn last_part(username: &str) -> String {
+    let mut parts = username.rsplit(BACKSLASHES).take(MAX_PARTS).map(fold_letters);
+    parts.find(|name| !name.is_empty()).unwrap_or_else(|| {
+        let joined: String = username.split(BACKSLASHES).collect();
+        fold_letters(&joined)
+    })
 }
 
 /// What becomes a backslash when letters are folded.

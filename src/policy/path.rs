@@ -90,11 +90,14 @@ impl PathPattern {
 
     /// Whether `raw` fits as it stands, letter by letter, up to one slash at the end.
     fn fits_as_written(&self, raw: &str) -> bool {
+        fn bare(path: &str) -> &str {
+            path.strip_suffix('/').unwrap_or(path)
+        }
         fn segments(path: &str) -> std::str::Split<'_, char> {
-            path.strip_suffix('/').unwrap_or(path).split('/')
+            bare(path).split('/')
         }
         match &self.kind {
-            PathKind::Exact(_) => segments(raw).eq(segments(&self.written)),
+            PathKind::Exact(_) => bare(raw) == bare(&self.written),
             PathKind::Prefix(_) => {
                 let stem = self.written.strip_suffix('*').unwrap_or(&self.written);
                 raw.starts_with(stem) || stem.strip_suffix('/') == Some(raw)
