@@ -237,7 +237,7 @@ async fn lease_in_time(
     (wanted, tie): (Wanted, Tie),
     alarm: &Alarm,
 ) -> Result<Lease, UpstreamError> {
-    let leased = alarm.in_time(servers.lease(wanted, tie)).await;
+    let leased = alarm.in_time(pin!(servers.lease(wanted, tie))).await;
     leased.unwrap_or(Err(UpstreamError::ConnectTimeout))
 }
 

@@ -162,7 +162,8 @@ impl Pool {
                 keep: Keep::Pooled,
                 tunnel: None,
             }),
-            None => self.open(wanted).await,
+            // seldom, and it takes much room: a handshake is in it
+            None => Box::pin(self.open(wanted)).await,
         }
     }
 
