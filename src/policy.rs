@@ -9,6 +9,7 @@ pub mod client;
 pub mod coding;
 pub mod credentials;
 pub mod glob;
+pub mod hosts;
 pub mod key;
 pub mod lockout;
 pub mod method;

@@ -1,5 +1,7 @@
 //! What may be there only once: names, hosts, paths.
 
+use std::collections::HashMap;
+
 use crate::policy::route::{HostPattern, LoginRule, When};
 
 use super::SiteSettings;
@@ -13,10 +15,10 @@ pub(super) fn names<'a>(
     things: &str,
     reader: &mut Reader<'_>,
 ) {
-    let mut seen: Vec<(&Node, &str)> = Vec::new();
+    let mut seen: HashMap<&str, &Node> = HashMap::new();
     for (node, name) in named.filter(|(_, name)| !name.is_empty()) {
-        let Some((first, _)) = seen.iter().find(|(_, other)| *other == name) else {
-            seen.push((node, name));
+        let Some(first) = seen.get(name) else {
+            seen.insert(name, node);
             continue;
         };
         let (line, name) = (first.at.line, shorten(name));
@@ -27,14 +29,14 @@ pub(super) fn names<'a>(
 
 /// Reports hosts that several sites answer for.
 pub(super) fn hosts(sites: &[(&Node, SiteSettings)], reader: &mut Reader<'_>) {
-    let mut seen: Vec<(&Node, Option<&HostPattern>)> = Vec::new();
+    let mut seen: HashMap<Option<&HostPattern>, &Node> = HashMap::new();
     let all = sites.iter().flat_map(|(node, site)| {
         let every = site.site.hosts.is_empty().then_some(None);
         site.site.hosts.iter().map(Some).chain(every).map(|host| (*node, host))
     });
     for (node, host) in all {
-        let Some((first, _)) = seen.iter().find(|(_, other)| *other == host) else {
-            seen.push((node, host));
+        let Some(first) = seen.get(&host) else {
+            seen.insert(host, node);
             continue;
         };
         let line = first.at.line;

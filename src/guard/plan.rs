@@ -1,5 +1,6 @@
 //! The settings made ready to serve: hosts and paths indexed, limits registered, metrics found.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use super::watch::RuleWatch;
 use crate::config::{HealthCheck, ServerKey, Settings, SiteSettings};
 use crate::metrics::{Metrics, SiteMetrics};
 use crate::policy::credentials::{LateField, Source, reads_body};
+use crate::policy::hosts::HostIndex;
 use crate::policy::key::{CountedLimit, Counting, LimitId, ScopeKind};
 use crate::policy::lockout::{Limit, Parameter};
 use crate::policy::path::PathIndex;
-use crate::policy::route::{Attempts, CounterScope, HostPattern, LoginRule, LogoutRule, Site};
+use crate::policy::route::{Attempts, CounterScope, LoginRule, LogoutRule, Site};
 use crate::store::Store;
 use crate::store::register::LimitName;
 use crate::upstream::servers::Upstream;
@@ -25,10 +27,7 @@ pub struct Plan {
     pub settings: Settings,
     sites: Vec<Arc<SitePlan>>,
     checked: Vec<Arc<ServerState>>,
-    exact: HashMap<Box<str>, usize>,
-    below: HashMap<Box<str>, usize>,
-    /// The site for every host that no other names.
-    any: Option<usize>,
+    hosts: HostIndex,
 }
 
 /// A site, ready to serve.
@@ -115,6 +114,29 @@ pub enum CountsAgent {
 /// The rules that were in force until now, by what tells them apart.
 type RulesByName<'a> = HashMap<&'a str, &'a Arc<RulePlan>>;
 
+/// What need not be made again for each rule.
+struct Known<'a> {
+    rules: RulesByName<'a>,
+    /// Expressions by the names they look for: many sites have the same, which take long to compile.
+    lates: RefCell<HashMap<Vec<String>, Late>>,
+}
+
+impl Known<'_> {
+    fn late(&self, rule: &LoginRule) -> Late {
+        let key = LateField::names(rule);
+        if let Some(late) = self.lates.borrow().get(&key) {
+            return late.clone();
+        }
+        let late = match LateField::new(rule) {
+            Ok(Some(fields)) => Late::Fields(fields),
+            Ok(None) => Late::Nothing,
+            Err(_) => Late::Unscannable,
+        };
+        self.lates.borrow_mut().insert(key, late.clone());
+        late
+    }
+}
+
 /// What is known of the servers of all sites: those of several sites once.
 type States = HashMap<(ServerKey, Option<HealthCheck>), Arc<ServerState>>;
 
@@ -129,28 +151,18 @@ impl Plan {
         before: Option<&Self>,
     ) -> Self {
         let mut states = before.map(Self::states).unwrap_or_default();
-        let before = before.map(Self::rules_by_name).unwrap_or_default();
+        let rules = before.map(Self::rules_by_name).unwrap_or_default();
+        let known = Known { rules, lates: RefCell::default() };
         let sites: Vec<_> = settings
             .sites
             .iter()
             .map(|site| {
                 let upstream = Arc::new(upstream(site, &mut states));
-                Arc::new(SitePlan::new(site, upstream, (store, metrics), &before))
+                Arc::new(SitePlan::new(site, upstream, (store, metrics), &known))
             })
             .collect();
         store.reload();
-        let (mut exact, mut below, mut any) = (HashMap::new(), HashMap::new(), None);
-        for (at, plan) in sites.iter().enumerate() {
-            if plan.site.hosts.is_empty() {
-                any = any.or(Some(at));
-            }
-            for host in &plan.site.hosts {
-                match host {
-                    HostPattern::Below(name) => below.entry(name.clone()).or_insert(at),
-                    HostPattern::Exact(name) => exact.entry(name.clone()).or_insert(at),
-                };
-            }
-        }
+        let hosts = HostIndex::new(sites.iter().map(|site| &*site.site.hosts));
         let mut checked: HashMap<_, _> = HashMap::new();
         for state in sites.iter().flat_map(|site| &site.upstream.states) {
             if state.check.is_some() {
@@ -158,7 +170,7 @@ impl Plan {
             }
         }
         let checked = checked.into_values().collect();
-        Self { settings, sites, checked, exact, below, any }
+        Self { settings, sites, checked, hosts }
     }
 
     fn rules_by_name(&self) -> RulesByName<'_> {
@@ -183,29 +195,10 @@ impl Plan {
         &self.sites
     }
 
-    /// The number of the site that answers for `host`, as a `Host` field names it; the first of the file where a
-    /// request of HTTP/1.0 names none and no site is for every host.
+    /// The number of the site that answers for `host`; see [`HostIndex::find`].
     #[must_use]
     pub fn site(&self, host: Option<&str>) -> Option<usize> {
-        match host {
-            None => self.any.or(Some(0)),
-            Some(_) if self.exact.is_empty() && self.below.is_empty() => self.any,
-            Some(host) => self.named(&bare_host(host)).or(self.any),
-        }
-    }
-
-    fn named(&self, host: &str) -> Option<usize> {
-        if let Some(at) = self.exact.get(host) {
-            return Some(*at);
-        }
-        let mut rest = host;
-        while let Some((_, parent)) = rest.split_once('.') {
-            if let Some(at) = self.below.get(parent) {
-                return Some(*at);
-            }
-            rest = parent;
-        }
-        None
+        self.hosts.find(host)
     }
 }
 
@@ -221,24 +214,15 @@ fn upstream(site: &SiteSettings, states: &mut States) -> Upstream {
     Upstream { states: states.collect(), settings: site.upstream.clone() }
 }
 
-/// A host's name alone: no port, no final dot, in lower case.
-fn bare_host(host: &str) -> String {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
-}
-
 impl SitePlan {
     fn new(
         settings: &SiteSettings,
         upstream: Arc<Upstream>,
         (store, metrics): (&Store, &Metrics),
-        before: &RulesByName<'_>,
+        known: &Known<'_>,
     ) -> Self {
         let site = Arc::clone(&settings.site);
-        let rule = |rule| Arc::new(RulePlan::new((&site, rule), (store, metrics), before));
+        let rule = |rule| Arc::new(RulePlan::new((&site, rule), (store, metrics), known));
         let rules: Vec<_> = site.logins.iter().map(rule).collect();
         let paths = |(at, rule): (usize, &Arc<LoginRule>)| {
             let paths = rule.paths.clone().into_iter();
@@ -273,7 +257,7 @@ impl RulePlan {
     fn new(
         (site, rule): (&Site, &Arc<LoginRule>),
         (store, metrics): (&Store, &Metrics),
-        before: &RulesByName<'_>,
+        known: &Known<'_>,
     ) -> Self {
         let login = match rule.counters {
             CounterScope::Login => Some(Arc::clone(&rule.name)),
@@ -293,17 +277,13 @@ impl RulePlan {
         let agent = |limit: &Arc<Limit>| limit.by.contains(&Parameter::UserAgent);
         let counts_agent = rule.lockout.limits.iter().any(agent);
         let scope_name = format!("{}\0{}", site.name, rule.name);
-        let before = before.get(&*scope_name).filter(|before| before.reads_alike(rule));
+        let before = known.rules.get(&*scope_name).filter(|before| before.reads_alike(rule));
         let new_watch = || Arc::new(RuleWatch::new(store.clock().now()));
         Self {
             reads_body: if reads_body(rule) { ReadsBody::Yes } else { ReadsBody::No },
             scope_name,
             basic: if takes_basic { TakesBasic::Yes } else { TakesBasic::No },
-            late: match LateField::new(rule) {
-                Ok(Some(fields)) => Late::Fields(fields),
-                Ok(None) => Late::Nothing,
-                Err(_) => Late::Unscannable,
-            },
+            late: known.late(rule),
             counts_agent: if counts_agent { CountsAgent::Yes } else { CountsAgent::No },
             watch: before.map_or_else(new_watch, |before| Arc::clone(&before.watch)),
             metrics: metrics.login(&site.name, &rule.name),
@@ -338,19 +318,5 @@ impl RulePlan {
     #[must_use]
     pub fn counting(&self) -> Counting<'_> {
         Counting { limits: &self.limits, fallback: &self.fallback }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_are_compared_without_port_final_dot_and_case() {
-        let check = |host, expected: &str| assert_eq!(bare_host(host), expected);
-        check("Shop.Example.:8080", "shop.example");
-        check("shop.example:", "shop.example");
-        check("[2001:db8::1]:80", "[2001:db8::1]");
-        check("[2001:db8::1]", "[2001:db8::1]");
     }
 }

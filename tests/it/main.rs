@@ -45,6 +45,7 @@ mod rules;
 mod secrets;
 mod sessions;
 mod shutdown;
+mod sites;
 mod smoke;
 mod streaming;
 mod support;

@@ -35,12 +35,7 @@ impl LateField {
     ///
     /// If names are so long that the expression for them is too large.
     pub fn new(rule: &LoginRule) -> Result<Option<Self>, regex::Error> {
-        let sources = if rule.passwords.is_empty() { &rule.usernames } else { &rule.passwords };
-        let fields = sources.iter().filter_map(|source| match source {
-            Source::Form(field) | Source::Json(field) => Some(field),
-            Source::Query(_) | Source::Header(_) | Source::Basic | Source::Path(_) => None,
-        });
-        let fields: Vec<_> = fields.collect();
+        let fields: Vec<_> = fields(rule).collect();
         let longest = fields.iter().map(|field| field.as_str().len()).max();
         let Some(longest) = longest else { return Ok(None) };
         let either = |text: fn(&FieldName) -> &str| {
@@ -69,6 +64,12 @@ impl LateField {
         }))
     }
 
+    /// The names that it looks for; where these are the same, so is all else.
+    #[must_use]
+    pub fn names(rule: &LoginRule) -> Vec<String> {
+        fields(rule).map(|field| field.as_str().to_owned()).collect()
+    }
+
     /// Whether a body that could not be read has a name of these fields in it, in whatever
     /// quotes, escapes or width.
     #[must_use]
@@ -81,6 +82,15 @@ impl LateField {
     pub fn scanner(&self) -> Scanner {
         Scanner { late: self.clone(), held: b"&".to_vec(), context: 1 }
     }
+}
+
+/// The fields of bodies that make a request an attempt.
+fn fields(rule: &LoginRule) -> impl Iterator<Item = &FieldName> {
+    let sources = if rule.passwords.is_empty() { &rule.usernames } else { &rule.passwords };
+    sources.iter().filter_map(|source| match source {
+        Source::Form(field) | Source::Json(field) => Some(field),
+        Source::Query(_) | Source::Header(_) | Source::Basic | Source::Path(_) => None,
+    })
 }
 
 /// At most [`LONGEST_MULTIPART`] bytes.
