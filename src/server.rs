@@ -1,12 +1,13 @@
 //! Listeners and workers: one thread a core, each with its own sockets, connections and upstreams.
 //!
 //! Workers share nothing but the counters. Where the kernel cannot give each of them a listener of
-//! its own (unix sockets), they take turns at one.
+//! its own (unix sockets, and what is inherited), they take turns at one.
 
 pub mod connection;
 mod framing;
 pub mod health;
 mod http2;
+pub mod inherited;
 pub mod listen;
 mod proxied;
 pub mod reload;
@@ -14,6 +15,7 @@ pub mod socket;
 pub mod watched;
 
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64};
@@ -34,6 +36,7 @@ use crate::metrics::Metrics;
 use crate::policy::key::Keyer;
 use crate::store::Store;
 use crate::store::detached::Detached;
+use inherited::Inherited;
 use listen::{Bound, Listener};
 
 /// A running guard.
@@ -43,6 +46,8 @@ pub struct Server {
     stop: watch::Sender<Stage>,
     workers: Vec<JoinHandle<()>>,
     bound: Vec<Bound>,
+    /// The unix sockets to remove in the end.
+    made: Vec<PathBuf>,
     metrics_bound: Option<std::net::SocketAddr>,
     /// Ends the metrics when it is dropped.
     metrics: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
@@ -105,10 +110,11 @@ impl Server {
     ///
     /// When an address cannot be listened on, or the system gives no threads or random numbers.
     pub fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        Self::start_after(settings, clock, |_| Ok(()))
+        Self::start_after(settings, clock, Inherited::default(), |_, _| Ok(()))
     }
 
-    /// [`Self::start`], and between binding and serving, while there are no workers, `prepare`.
+    /// [`Self::start`] with sockets that are bound already, and between binding and serving, while
+    /// there are no workers, `prepare`, which is told of the unix sockets that were made.
     ///
     /// # Errors
     ///
@@ -116,7 +122,8 @@ impl Server {
     pub fn start_after<E: From<StartError>>(
         settings: Settings,
         clock: Clock,
-        prepare: impl FnOnce(&Settings) -> Result<(), E>,
+        mut inherited: Inherited,
+        prepare: impl FnOnce(&Settings, &[PathBuf]) -> Result<(), E>,
     ) -> Result<Self, E> {
         let store = Store::new(settings.store, clock, random_keyer()?);
         let detached = Arc::new(Detached::default());
@@ -124,16 +131,16 @@ impl Server {
         let holdings = (Arc::clone(&store), Arc::clone(&detached), Arc::clone(&places));
         let metrics = Arc::new(Metrics::new(holdings));
         let workers = settings.workers.get();
-        let mut listeners = listen::bind(&settings.listen, workers)?;
+        let mut listeners = listen::bind(&settings.listen, workers, &mut inherited)?;
         let (metrics_listener, metrics_bound) = match settings.metrics {
             Some(address) => {
-                let (listener, bound) = listen::bind_metrics(address)?;
+                let (listener, bound) = listen::bind_metrics(address, &mut inherited)?;
                 (Some(listener), Some(bound))
             }
             None => (None, None),
         };
-        let bound = listeners.bound.clone();
-        prepare(&settings)?;
+        let (bound, made) = (listeners.bound.clone(), listeners.made.clone());
+        prepare(&settings, &made)?;
         let plans = Plans::new(Plan::new(settings, &store, &metrics, None));
         let shared = Arc::new(Shared {
             plans,
@@ -153,11 +160,12 @@ impl Server {
             stop,
             workers: Vec::new(),
             bound,
+            made,
             metrics_bound,
             metrics: None,
         };
         for at in 0..workers {
-            let own = listeners.take()?;
+            let own = listeners.take();
             let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
             let serving = (own, shared, random_keyer()?);
             let worker = spawn(format!("worker-{at}"), || block_on(serve(serving, stopping)))?;
@@ -212,12 +220,12 @@ impl Server {
             drop(end);
             drop(thread.join());
         }
-        listen::remove_sockets(&self.bound);
+        listen::remove_sockets(&self.made);
     }
 
     /// Ends at once, with the process; what is under way is cut.
     pub fn abandon(self) {
-        listen::remove_sockets(&self.bound);
+        listen::remove_sockets(&self.made);
     }
 }
 

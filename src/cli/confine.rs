@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{FAILED, USAGE};
-use crate::config::{ListenAddr, RunAs, Sandboxed, Settings};
+use crate::config::{RunAs, Sandboxed, Settings};
 use crate::privileges::sandbox::{self, Sandbox};
 use crate::privileges::{become_user, give, is_root};
 use crate::server::StartError;
@@ -16,17 +16,17 @@ use crate::server::StartError;
 pub enum Unfit {
     /// The system does not let it.
     Start(StartError),
-    /// A file that it will have to read again cannot be read by whom it has become.
-    Unreadable(String),
+    /// What it is started with does not fit its configuration.
+    Unfitting(String),
 }
 
 impl Unfit {
-    /// The exit status: what cannot be read is the configuration's fault.
+    /// The exit status: what does not fit it is the configuration's fault.
     #[must_use]
     pub const fn status(&self) -> u8 {
         match self {
             Self::Start(_) => FAILED,
-            Self::Unreadable(_) => USAGE,
+            Self::Unfitting(_) => USAGE,
         }
     }
 }
@@ -35,7 +35,7 @@ impl fmt::Display for Unfit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start(error) => error.fmt(out),
-            Self::Unreadable(text) => out.write_str(text),
+            Self::Unfitting(text) => out.write_str(text),
         }
     }
 }
@@ -53,18 +53,19 @@ impl From<io::Error> for Unfit {
 }
 
 /// Becomes the user of the settings, finds out whether he can read `files`, and gives up all other
-/// files. To be done before there are workers.
+/// files. To be done before there are workers. The `made` sockets are the guard's own.
 ///
 /// # Errors
 ///
 /// When one of that cannot be done; landlock is done without where there is none.
-pub fn confine(settings: &Settings, files: &[PathBuf], admin: Option<&Path>) -> Result<(), Unfit> {
-    let mut sockets: Vec<PathBuf> = admin.into_iter().map(Path::to_path_buf).collect();
-    for listen in &settings.listen {
-        if let ListenAddr::Unix(path) = &listen.address {
-            sockets.push(path.clone());
-        }
-    }
+pub fn confine(
+    settings: &Settings,
+    files: &[PathBuf],
+    made: &[PathBuf],
+    admin: Option<&Path>,
+) -> Result<(), Unfit> {
+    let admin = admin.into_iter().map(Path::to_path_buf);
+    let sockets: Vec<PathBuf> = admin.chain(made.iter().cloned()).collect();
     match &settings.run_as {
         Some(whom) => descend(whom, files, &sockets)?,
         None if is_root() => {
@@ -90,7 +91,7 @@ fn descend(whom: &RunAs, files: &[PathBuf], sockets: &[PathBuf]) -> Result<(), U
     become_user(whom).map_err(|error| StartError::new("cannot become another user", error))?;
     let unreadable = files.iter().find_map(|file| Some((file, File::open(file).err()?)));
     if let Some((file, error)) = unreadable {
-        return Err(Unfit::Unreadable(format!(
+        return Err(Unfit::Unfitting(format!(
             "{}: cannot be read by user {} (group {}), who will have to read it at every reload: \
              {error}; give it to that user or group",
             file.display(),

@@ -19,13 +19,15 @@ use crate::files;
 use crate::log::{self, LogGuard};
 use crate::privileges;
 use crate::server::Server;
+use crate::server::inherited::Inherited;
 use crate::server::reload::{Reloader, Source};
 
 /// Run the guard, until SIGTERM or SIGINT ends it
 ///
 /// What it guards is said by a configuration file (--config), or, for one application with one
-/// login, by --upstream and --login. SIGHUP has it read its configuration again; one that cannot
-/// be used changes nothing.
+/// login, by --upstream and --login. Sockets of these addresses that systemd hands over are taken
+/// rather than bound. SIGHUP has it read its configuration again; one that cannot be used changes
+/// nothing.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -146,7 +148,8 @@ struct Begin {
 
 /// Runs a guard until a signal ends it.
 fn serve(begin: Begin, watch: Watch) -> u8 {
-    // before there is any other thread
+    // before there is any other thread, or anything open
+    let inherited = Inherited::from_environment();
     if let Err(error) = privileges::gain_no_more() {
         complain(&format!("error: privileges cannot be given up: {error}"));
         return FAILED;
@@ -166,7 +169,7 @@ fn serve(begin: Begin, watch: Watch) -> u8 {
         complain("error: the system gives no runtime");
         return FAILED;
     };
-    match runtime.block_on(start(begin, watch, &log)) {
+    match runtime.block_on(start(begin, inherited, watch, &log)) {
         Ok(()) => OK,
         Err(unfit) => {
             complain(&format!("error: {unfit}"));
@@ -178,15 +181,19 @@ fn serve(begin: Begin, watch: Watch) -> u8 {
 /// Starts a guard and lives its life.
 async fn start(
     Begin { settings, source, files, .. }: Begin,
+    inherited: Result<Inherited, String>,
     watch: Watch,
     log: &LogGuard,
 ) -> Result<(), Unfit> {
     // before anybody can know that it runs
     let signals = Signals::listen()?;
+    let inherited = inherited.map_err(Unfit::Unfitting)?;
+    inherited.are_named_by(&settings).map_err(Unfit::Unfitting)?;
+    inherited.report();
     let admin = socket::bind(&settings.admin)?;
     let path = admin.as_ref().map(AdminSocket::path);
-    let server =
-        Server::start_after(settings, Clock::system(), |settings| confine(settings, &files, path))?;
+    let prepare = |settings: &Settings, made: &[PathBuf]| confine(settings, &files, made, path);
+    let server = Server::start_after(settings, Clock::system(), inherited, prepare)?;
     for bound in server.bound() {
         tracing::info!(event = "listening", address = %bound);
     }

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+use super::inherited::Inherited;
 use super::{Stage, StartError, connection};
 use crate::config::{Listen, ListenAddr, Proxied};
 use crate::guard::Worker;
@@ -48,8 +49,10 @@ impl std::fmt::Display for Bound {
 pub struct Listeners {
     /// Where they listen.
     pub bound: Vec<Bound>,
-    tcp: Vec<(Vec<std::net::TcpListener>, usize)>,
-    unix: Vec<(std::os::unix::net::UnixListener, usize)>,
+    /// The unix sockets that were made here, which are removed in the end.
+    pub made: Vec<PathBuf>,
+    /// What each worker gets.
+    shares: Vec<Vec<Listener>>,
 }
 
 /// A listening socket of one worker.
@@ -60,66 +63,99 @@ pub struct Listener {
     number: usize,
 }
 
+/// A listening socket. Where the kernel does not spread connections over sockets of each worker's
+/// own, workers share it.
 #[derive(Debug)]
-enum ListenerSocket {
-    /// Its own; the kernel spreads connections over those of all workers.
+pub enum ListenerSocket {
+    /// Over TCP.
     Tcp(std::net::TcpListener),
-    /// One that all workers share.
+    /// At a path.
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// Binds every address, once for each worker where that is possible.
+/// Binds every address that is not among the `inherited`, once for each worker where that is
+/// possible.
 ///
 /// # Errors
 ///
 /// When one of them cannot be listened on.
-pub fn bind(listen: &[Listen], workers: usize) -> Result<Listeners, StartError> {
-    let mut listeners = Listeners { bound: Vec::new(), tcp: Vec::new(), unix: Vec::new() };
-    for (number, Listen { address, tls, .. }) in listen.iter().enumerate() {
-        match address {
-            ListenAddr::Tcp(address) => {
-                let failed = |error| StartError::new(format!("cannot listen on {address}"), error);
-                let mut sockets = Vec::with_capacity(workers);
-                let bound = if address.port() == 0 {
-                    // the system's choice is kept, or somebody else may be given the same
-                    sockets.push(bind_tcp(*address, Port::Shared).map_err(failed)?);
-                    sockets.first().map_or(Ok(*address), std::net::TcpListener::local_addr)
-                } else {
-                    // another program's port is found out without SO_REUSEPORT, which would share it
-                    bind_tcp(*address, Port::Own).and_then(|first| first.local_addr())
-                };
-                let bound = bound.map_err(failed)?;
-                while sockets.len() < workers {
-                    sockets.push(bind_tcp(bound, Port::Shared).map_err(failed)?);
+pub fn bind(
+    listen: &[Listen],
+    workers: usize,
+    inherited: &mut Inherited,
+) -> Result<Listeners, StartError> {
+    let shares = std::iter::repeat_with(Vec::new).take(workers).collect();
+    let mut listeners = Listeners { bound: Vec::new(), made: Vec::new(), shares };
+    for (number, listen) in listen.iter().enumerate() {
+        let failed = |error| {
+            let address = match &listen.address {
+                ListenAddr::Tcp(address) => address.to_string(),
+                ListenAddr::Unix(path) => format!("unix:{}", path.display()),
+            };
+            StartError::new(format!("cannot listen on {address}"), error)
+        };
+        let mut sockets = inherited.take(&listen.address);
+        if sockets.is_empty() {
+            sockets = match &listen.address {
+                ListenAddr::Tcp(address) => bind_each(*address, workers).map_err(failed)?,
+                ListenAddr::Unix(path) => {
+                    let socket = bind_unix(path).map_err(failed)?;
+                    listeners.made.push(path.clone());
+                    vec![ListenerSocket::Unix(socket)]
                 }
-                listeners.bound.push(match tls {
-                    Some(_) => Bound::Tls(bound),
-                    None => Bound::Tcp(bound),
-                });
-                listeners.tcp.push((sockets, number));
-            }
-            ListenAddr::Unix(path) => {
-                let listener = bind_unix(path).map_err(|error| {
-                    StartError::new(format!("cannot listen on unix:{}", path.display()), error)
-                })?;
-                listeners.bound.push(Bound::Unix(path.clone()));
-                listeners.unix.push((listener, number));
-            }
+            };
         }
+        listeners.bound.push(bound(listen, &sockets).map_err(failed)?);
+        listeners.share(&sockets, number).map_err(failed)?;
     }
     Ok(listeners)
 }
 
-/// Binds the address of the metrics.
+/// Where these listen.
+fn bound(listen: &Listen, sockets: &[ListenerSocket]) -> io::Result<Bound> {
+    match (&listen.address, sockets.first()) {
+        (ListenAddr::Tcp(_), Some(ListenerSocket::Tcp(socket))) => {
+            let address = socket.local_addr()?;
+            Ok(if listen.tls.is_some() { Bound::Tls(address) } else { Bound::Tcp(address) })
+        }
+        (ListenAddr::Tcp(address), _) => Ok(Bound::Tcp(*address)),
+        (ListenAddr::Unix(path), _) => Ok(Bound::Unix(path.clone())),
+    }
+}
+
+/// A socket for each worker; the kernel spreads connections over them.
+fn bind_each(address: SocketAddr, workers: usize) -> io::Result<Vec<ListenerSocket>> {
+    let mut sockets = Vec::with_capacity(workers);
+    let bound = if address.port() == 0 {
+        // the system's choice is kept, or somebody else may be given the same
+        let first = bind_tcp(address, Port::Shared)?;
+        let bound = first.local_addr()?;
+        sockets.push(ListenerSocket::Tcp(first));
+        bound
+    } else {
+        // another program's port is found out without SO_REUSEPORT, which would share it
+        bind_tcp(address, Port::Own)?.local_addr()?
+    };
+    while sockets.len() < workers {
+        sockets.push(ListenerSocket::Tcp(bind_tcp(bound, Port::Shared)?));
+    }
+    Ok(sockets)
+}
+
+/// Binds the address of the metrics, unless it is among the `inherited`.
 ///
 /// # Errors
 ///
 /// When it cannot be listened on.
 pub fn bind_metrics(
     address: SocketAddr,
+    inherited: &mut Inherited,
 ) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
     let failed = |error| StartError::new(format!("cannot listen on {address} for metrics"), error);
-    let listener = bind_tcp(address, Port::Own).map_err(failed)?;
+    let listener = match inherited.take(&ListenAddr::Tcp(address)).pop() {
+        Some(ListenerSocket::Tcp(listener)) => listener,
+        Some(ListenerSocket::Unix(_)) | None => bind_tcp(address, Port::Own).map_err(failed)?,
+    };
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
@@ -170,34 +206,41 @@ pub fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the unix sockets of a guard that has ended.
-pub fn remove_sockets(bound: &[Bound]) {
-    for bound in bound {
-        if let Bound::Unix(path) = bound {
-            // gone already is as good
-            drop(std::fs::remove_file(path));
-        }
+/// Removes the unix sockets that a guard made which has ended.
+pub fn remove_sockets(made: &[PathBuf]) {
+    for path in made {
+        // gone already is as good
+        drop(std::fs::remove_file(path));
     }
 }
 
 impl Listeners {
-    /// The listeners of one more worker.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no more file descriptors.
-    pub fn take(&mut self) -> Result<Vec<Listener>, StartError> {
-        let tcp = self.tcp.iter_mut().filter_map(|(sockets, number)| {
-            let socket = ListenerSocket::Tcp(sockets.pop()?);
-            Some(Listener { socket, number: *number })
-        });
-        let mut own: Vec<Listener> = tcp.collect();
-        for (shared, number) in &self.unix {
-            let clone = shared.try_clone();
-            let clone = clone.map_err(|error| StartError::new("cannot share a socket", error))?;
-            own.push(Listener { socket: ListenerSocket::Unix(clone), number: *number });
+    /// Gives `sockets` to the workers: each gets one, and each is somebody's.
+    fn share(&mut self, sockets: &[ListenerSocket], number: usize) -> io::Result<()> {
+        let many = self.shares.len().max(sockets.len());
+        let workers = (0..self.shares.len()).cycle();
+        for (worker, socket) in workers.zip(sockets.iter().cycle()).take(many) {
+            let socket = socket.try_clone()?;
+            if let Some(share) = self.shares.get_mut(worker) {
+                share.push(Listener { socket, number });
+            }
         }
-        Ok(own)
+        Ok(())
+    }
+
+    /// The listeners of one more worker.
+    pub fn take(&mut self) -> Vec<Listener> {
+        self.shares.pop().unwrap_or_default()
+    }
+}
+
+impl ListenerSocket {
+    /// The same socket once more.
+    fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod http2;
 mod http2_floods;
 mod https;
 mod identity;
+mod inherited;
 mod keep_alive;
 mod large_body;
 mod leaving;

@@ -259,3 +259,17 @@ fn files_that_cannot_be_used_are_errors_of_the_configuration() {
     assert_eq!(guard.wait_for_exit().code(), Some(2));
     assert!(guard.log().contains("cert.pem` cannot be read: No such file"), "{}", guard.log());
 }
+
+#[test]
+fn an_inherited_socket_speaks_tls_where_its_entry_says_so() {
+    let (authority, upstream) = (Authority::new(), Upstream::hello());
+    let (certificate, key) = authority.certificate(&["shop.test"]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let setup = Setup::new(&LISTEN.replace("127.0.0.1:0", &address)).upstream(&upstream);
+    let setup = setup.file("cert.pem", &certificate).file("key.pem", &key);
+    let guard = setup.inherit(listener).start();
+    let mut stream = connect(&guard, "shop.test", &authority.client()).unwrap();
+    assert!(ask(&mut stream, Ask::get("/")).starts_with("HTTP/1.1 200 OK\r\n"));
+    assert_eq!(guard.events("socket_inherited").len(), 1);
+}

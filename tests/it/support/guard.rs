@@ -64,7 +64,7 @@ impl Guard {
     }
 
     /// Starts one, whether or not it gets to listen.
-    pub fn spawn(setup: Setup) -> Self {
+    pub fn spawn(mut setup: Setup) -> Self {
         let path = setup.dir.path().join(CONFIG);
         std::fs::write(&path, &setup.text).unwrap();
         let own = [env!("CARGO_BIN_EXE_loginward").to_owned()];
@@ -72,7 +72,10 @@ impl Guard {
         let mut command = Command::new(words.next().unwrap());
         command.args(words).arg("run").arg("--config").arg(path).args(&setup.flags);
         command.envs(setup.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut inherited = setup.inherited.drain(..).map(Stdio::from);
+        command.stdin(inherited.next().unwrap_or_else(Stdio::null));
+        command.stdout(inherited.next().unwrap_or_else(Stdio::null)).stderr(Stdio::piped());
+        drop(inherited);
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Log::default());

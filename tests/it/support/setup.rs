@@ -1,6 +1,7 @@
 //! What a guard is started with.
 
 use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
 
 use tempfile::TempDir;
 
@@ -41,6 +42,8 @@ pub struct Setup {
     pub variables: Vec<(String, String)>,
     /// What runs it, if not we ourselves.
     pub under: Vec<String>,
+    /// At most two sockets that it inherits.
+    pub inherited: Vec<OwnedFd>,
 }
 
 impl Setup {
@@ -56,7 +59,14 @@ impl Setup {
         }
         let dir = tempfile::tempdir().unwrap();
         let text = text.replace("{DIR}", dir.path().to_str().unwrap());
-        Self { text, dir, flags: Vec::new(), variables: Vec::new(), under: Vec::new() }
+        Self {
+            text,
+            dir,
+            flags: Vec::new(),
+            variables: Vec::new(),
+            under: Vec::new(),
+            inherited: Vec::new(),
+        }
     }
 
     /// With the upstream that `{UPSTREAM}` stands for.
@@ -86,6 +96,18 @@ impl Setup {
     pub fn under(mut self, program: &[&str]) -> Self {
         self.under = program.iter().map(|word| (*word).to_owned()).collect();
         self
+    }
+
+    /// With one more socket that it inherits as services of systemd do, named `one` or `two`.
+    pub fn inherit(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.inherited.push(socket.into());
+        // they come as standard input and output, and a shell puts them where they belong
+        let script = format!(
+            "exec 3<&0 4>&1 </dev/null >/dev/null; export LISTEN_PID=$$ LISTEN_FDS={} \
+             LISTEN_FDNAMES=one:two; exec \"$@\"",
+            self.inherited.len()
+        );
+        self.under(&["sh", "-c", &script, "sh"])
     }
 
     /// With a file beside the configuration.
