@@ -127,11 +127,11 @@ impl FoundName {
         match std::str::from_utf8(name) {
             Ok(plain) if name.iter().all(is_plain) => {
                 self.folded.push_str(plain);
-                return;
             }
-            Ok(name) => self.enter(name),
-            Err(_) => self.enter(&String::from_utf8_lossy(name)),
-        };
+            // nothing goes up from a form's field
+            Ok(name) => drop(self.enter(name)),
+            Err(_) => drop(self.enter(&String::from_utf8_lossy(name))),
+        }
     }
 
     /// Goes down to a key of an object, which may itself be written like a form's field.
