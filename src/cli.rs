@@ -6,6 +6,7 @@ pub mod contact;
 pub mod demo;
 pub mod health;
 pub mod life;
+pub mod manager;
 pub mod quick;
 pub mod reload;
 pub mod run;

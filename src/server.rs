@@ -10,6 +10,7 @@ mod http2;
 pub mod inherited;
 pub mod listen;
 mod proxied;
+pub mod pulse;
 pub mod reload;
 pub mod socket;
 pub mod watched;
@@ -38,6 +39,7 @@ use crate::store::Store;
 use crate::store::detached::Detached;
 use inherited::Inherited;
 use listen::{Bound, Listener};
+use pulse::Pulses;
 
 /// A running guard.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub struct Server {
     shared: Arc<Shared>,
     stop: watch::Sender<Stage>,
     workers: Vec<JoinHandle<()>>,
+    pulses: Arc<Pulses>,
     bound: Vec<Bound>,
     /// The unix sockets to remove in the end.
     made: Vec<PathBuf>,
@@ -159,6 +162,7 @@ impl Server {
             shared: Arc::clone(&shared),
             stop,
             workers: Vec::new(),
+            pulses: Arc::new(Pulses::new(workers)),
             bound,
             made,
             metrics_bound,
@@ -167,8 +171,13 @@ impl Server {
         for at in 0..workers {
             let own = listeners.take();
             let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
+            let pulses = Arc::clone(&server.pulses);
             let serving = (own, shared, random_keyer()?);
-            let worker = spawn(format!("worker-{at}"), || block_on(serve(serving, stopping)))?;
+            let life = move || {
+                block_on(serve(serving, stopping, || pulses.beat(at)));
+                pulses.end(at);
+            };
+            let worker = spawn(format!("worker-{at}"), life)?;
             server.workers.push(worker);
         }
         if let Some(listener) = metrics_listener {
@@ -196,6 +205,12 @@ impl Server {
     #[must_use]
     pub const fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Whether its workers go on.
+    #[must_use]
+    pub const fn pulses(&self) -> &Arc<Pulses> {
+        &self.pulses
     }
 
     /// Accepts no more, and finishes what is here within the configured time.
@@ -250,10 +265,11 @@ fn block_on(future: impl Future<Output = ()>) {
     }
 }
 
-/// One worker's life: accept, sweep, and in the end drain.
+/// One worker's life: accept, sweep, and in the end drain. It calls `beat` as long as it goes on.
 async fn serve(
     (listeners, shared, keyer): (Vec<Listener>, Arc<Shared>, Keyer),
     mut stopping: watch::Receiver<Stage>,
+    beat: impl Fn(),
 ) {
     let clock = Clock::system();
     let mut plans = shared.plans.follow();
@@ -268,7 +284,10 @@ async fn serve(
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = sweep.tick() => worker.sweep(clock.now()),
+            _ = sweep.tick() => {
+                worker.sweep(clock.now());
+                beat();
+            }
             rollout = plans.next() => worker.adopt(&rollout),
             changed = stopping.wait_for(|stage| *stage == Stage::Drain) => {
                 drop(changed);
@@ -281,6 +300,7 @@ async fn serve(
     while (worker.links.count() > 0 || worker.exchanges.get() > 0) && clock.now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
         worker.sweep(clock.now());
+        beat();
     }
     worker.end();
 }

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::manager;
 use super::signals::{Asked, Signals};
 use crate::admin::socket::AdminSocket;
 use crate::admin::{self, Admin};
@@ -60,13 +62,18 @@ pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
         let address = format!("unix:{}", socket.path().display());
         tracing::info!(event = "admin_listening", address);
     }
+    tokio::task::spawn_local(manager::keep_telling(Arc::clone(server.pulses())));
+    manager::is_ready("serving");
     let reason = loop {
         match signals.next().await {
             Asked::End(signal) => break signal,
             Asked::Reload => {
                 let reloader = Rc::clone(&reloader);
-                // a signal to end does not wait for it; what came of it is reported
-                tokio::task::spawn_local(async move { drop(reloader.reload("SIGHUP").await) });
+                // a signal to end does not wait for it
+                tokio::task::spawn_local(async move {
+                    manager::reloads();
+                    manager::has_reloaded(&reloader.reload("SIGHUP").await);
+                });
             }
         }
     };
@@ -83,6 +90,7 @@ pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
 async fn end(server: &Server, reason: &str, signals: &mut Signals) -> End {
     let shutdown = server.shared().plans.latest().settings.shutdown;
     server.shared().leave();
+    manager::ends_within(shutdown.delay.saturating_add(shutdown.deadline));
     if !shutdown.delay.is_zero() {
         tracing::info!(event = "leaving", reason);
         tokio::select! {

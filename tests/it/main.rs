@@ -50,6 +50,7 @@ mod sites;
 mod smoke;
 mod streaming;
 mod support;
+mod systemd;
 mod tls;
 mod upgrade;
 mod upstreams;
