@@ -51,6 +51,7 @@ mod smoke;
 mod streaming;
 mod support;
 mod systemd;
+mod timeouts;
 mod tls;
 mod upgrade;
 mod upstreams;
