@@ -189,9 +189,11 @@ impl Guard {
         self.dir().join(CONFIG)
     }
 
-    /// Writes another configuration for it; it is not told.
+    /// Writes another configuration for it, all at once; it is not told.
     pub fn reconfigure(&self, change: impl FnOnce(&str) -> String) {
-        std::fs::write(self.config(), change(&self.setup.text)).unwrap();
+        let next = self.dir().join("next.yaml");
+        std::fs::write(&next, change(&self.setup.text)).unwrap();
+        std::fs::rename(next, self.config()).unwrap();
     }
 
     /// Waits for so many events of this name in all.
