@@ -11,13 +11,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 
-use crate::support::{Ask, Authority, Client, Guard, Setup, Upstream, wait};
+use crate::support::{Ask, Authority, Client, Guard, Setup, Upstream, program, wait};
 use crate::tls::{LISTEN, ask, connect, der, shown, start};
 
 /// Runs openssl in `dir`; `None` where it is not there.
 fn openssl(dir: &Path, words: &str) -> Option<()> {
-    let output = Command::new("openssl").args(words.split_whitespace()).current_dir(dir).output();
-    let output = output.ok()?;
+    let output = program("openssl")?.args(words.split_whitespace()).current_dir(dir).output();
+    let output = output.unwrap();
     assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
     Some(())
 }

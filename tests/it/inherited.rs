@@ -2,10 +2,9 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::Command;
 
 use crate::support::upstream::ok;
-use crate::support::{Ask, Client, Guard, Setup, Upstream, wait};
+use crate::support::{Ask, Client, Guard, Setup, Upstream, program, wait};
 
 /// A listening socket that is not the guard's.
 fn tcp() -> (TcpListener, std::net::SocketAddr) {
@@ -138,10 +137,8 @@ fn sockets_that_are_meant_for_another_process_are_left_alone() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "whoever runs it is told what was not tested")]
 fn systemds_own_program_starts_it_with_its_first_client() {
-    if Command::new("systemd-socket-activate").arg("--version").output().is_err() {
-        eprintln!("not run: there is no systemd-socket-activate");
+    if program("systemd-socket-activate").is_none() {
         return;
     }
     let upstream = hello();

@@ -1,10 +1,10 @@
 //! What clients may take of the guard all together, who gives way when there is no more, and that all
 //! others are served meanwhile.
 
-use std::process::Command;
-
 use crate::support::upstream::ok;
-use crate::support::{Ask, Authority, Client, Ends, Gate, Guard, Http2, Setup, Upstream, wait};
+use crate::support::{
+    Ask, Authority, Client, Ends, Gate, Guard, Http2, Setup, Upstream, program, wait,
+};
 
 /// Connections of `address`, each of which has begun with `bytes`.
 fn crowd(guard: &Guard, address: &str, size: usize, bytes: &[u8]) -> Vec<Client> {
@@ -195,7 +195,7 @@ fn a_connection_all_of_whose_streams_wait_for_the_client_gives_way_with_all_of_t
 #[test]
 fn the_guard_takes_as_many_files_as_it_may_and_knows_when_they_are_too_few() {
     let upstream = Upstream::hello();
-    if Command::new("prlimit").arg("--version").output().is_err() {
+    if program("prlimit").is_none() {
         return;
     }
     let setup = Setup::new("workers: 1").upstream(&upstream);

@@ -7,14 +7,13 @@ use std::path::Path;
 
 use crate::commands::program::run;
 use crate::support::guard::ADMIN;
-use crate::support::{Guard, Setup, Upstream};
+use crate::support::{Guard, Setup, Upstream, not_run};
 
 /// Whether this is root, without whom nobody becomes another user.
-#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
 fn is_root() -> bool {
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     if !is_root {
-        eprintln!("not run: it takes root to become another user");
+        not_run("it takes root to become another user");
     }
     is_root
 }

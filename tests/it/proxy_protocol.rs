@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::socket::Socket;
 use crate::support::wire::Wire;
-use crate::support::{Ask, Authority, Client, Guard, Setup, Upstream, wait};
+use crate::support::{Ask, Authority, Client, Guard, Setup, Upstream, program, wait};
 
 const LISTEN: &str = "listen: { address: \"127.0.0.1:0\", proxy_protocol: true }\n";
 const TRUSTED: &str = "trusted_proxies: [127.0.0.1]\n";
@@ -280,10 +280,9 @@ fn programs_that_others_wrote_are_understood() {
     let upstream = Upstream::shop();
     let guard = start(TRUSTED, &upstream);
     let url = format!("http://{}/", guard.addr());
-    let curl = Command::new("curl").args(["-sS", "--haproxy-protocol", &url]).output();
-    match curl {
-        Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), "hello", "{output:?}"),
-        Err(error) => say(&format!("curl was not tried: {error}")),
+    if let Some(mut curl) = program("curl") {
+        let output = curl.args(["-sS", "--haproxy-protocol", &url]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "hello", "{output:?}");
     }
     for version in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"] {
         let Some(haproxy) = Haproxy::start(guard.addr(), version) else { return };
@@ -315,15 +314,10 @@ impl Haproxy {
         // it gets the socket in place of its standard input
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut command = Command::new("haproxy");
+        let mut command = program("haproxy")?;
         command.args(["-db", "-f"]).arg(&path).stdin(OwnedFd::from(listener));
-        match command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
-            Ok(child) => Some(Self { child, address, _dir: dir }),
-            Err(error) => {
-                say(&format!("haproxy was not tried: {error}"));
-                None
-            }
-        }
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Some(Self { child, address, _dir: dir })
     }
 }
 
@@ -332,9 +326,4 @@ impl Drop for Haproxy {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-#[expect(clippy::print_stderr, reason = "what was left out is to be known")]
-fn say(what: &str) {
-    eprintln!("{what}");
 }

@@ -1,13 +1,12 @@
 //! What systemd is told, over a socket as it gives one to its services.
 
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::support::wait::PATIENCE;
-use crate::support::{Guard, Setup, Upstream};
+use crate::support::{Guard, Setup, Upstream, program};
 
 /// Where a service manager listens.
 struct Manager {
@@ -122,14 +121,9 @@ fn the_units_commands_are_those_of_the_program() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
 fn systemd_finds_nothing_wrong_with_the_units() {
-    if !Path::new("/usr/bin/systemd-analyze").exists() {
-        eprintln!("not run: systemd-analyze is not here");
-        return;
-    }
+    let Some(mut program) = program("systemd-analyze") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let mut program = Command::new("/usr/bin/systemd-analyze");
     program.arg("verify");
     for name in ["loginward.service", "loginward.socket"] {
         let unit = std::fs::read_to_string(format!("examples/systemd/{name}")).unwrap();

@@ -1,6 +1,7 @@
 //! `loginward check`.
 
 use super::program::{Said, run};
+use crate::support::program;
 
 const FLAWLESS: &str = "\
 listen: \"127.0.0.1:8080\"
@@ -60,9 +61,9 @@ fn more_connections_than_the_system_allows_files_for_are_doubtful() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.yaml");
     std::fs::write(&path, text).unwrap();
-    let mut command = std::process::Command::new("prlimit");
+    let Some(mut command) = program("prlimit") else { return };
     command.args(["--nofile=64:120", env!("CARGO_BIN_EXE_loginward"), "check", "--config"]);
-    let Ok(output) = command.arg(&path).output() else { return };
+    let output = command.arg(&path).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     let expected = "config.yaml: warning: bounds.connections: 1000000 connections may need 2000000 \
                     open files, and 120 are allowed: there will be 60 connections; raise the limit";
