@@ -5,12 +5,14 @@
 
 pub mod api;
 pub mod ask;
+pub mod handover;
+pub mod passing;
 pub mod socket;
 pub mod status;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use hyper::server::conn::http1::Builder;
@@ -18,6 +20,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixListener;
 
+use self::handover::Handover;
+use self::socket::AdminSocket;
 use crate::server::reload::Reloader;
 use crate::server::{Server, listen::Bound};
 
@@ -30,13 +34,23 @@ pub struct Admin {
     pub listening: Vec<Bound>,
     /// Since when it runs, since 1970.
     pub started: Duration,
+    /// How all is handed over to a successor.
+    pub handover: Handover,
+    /// Where operators ask.
+    pub socket: Weak<AdminSocket>,
 }
 
 impl Admin {
     /// The interface of `server`, whose configuration `reloader` replaces.
     #[must_use]
-    pub fn new(server: &Server, reloader: Rc<Reloader>, started: Duration) -> Self {
-        Self { reloader, listening: server.bound().to_vec(), started }
+    pub fn new(
+        server: &Server,
+        reloader: Rc<Reloader>,
+        started: Duration,
+        socket: &Rc<AdminSocket>,
+    ) -> Self {
+        let (listening, handover) = (server.bound().to_vec(), Handover::of(server));
+        Self { reloader, listening, started, handover, socket: Rc::downgrade(socket) }
     }
 
     /// The file that the configuration is in.
@@ -48,19 +62,30 @@ impl Admin {
 
 /// Answers whoever connects to `listener`, until it is dropped.
 pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
+    let mut paused = admin.handover.paused.subscribe();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        // whoever takes over answers them
+        drop(paused.wait_for(|is_paused| !is_paused).await);
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            changed = paused.wait_for(|is_paused| *is_paused) => {
+                drop(changed);
+                continue;
+            }
+        };
+        let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         let admin = Rc::clone(&admin);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request| {
             let admin = Rc::clone(&admin);
-            async move { Ok::<_, Infallible>(api::answer(&request, &admin).await) }
+            async move { Ok::<_, Infallible>(api::answer(&mut request, &admin).await) }
         });
         let mut builder = Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
         let serving = builder.keep_alive(false).serve_connection(TokioIo::new(stream), service);
+        let serving = serving.with_upgrades();
         tokio::task::spawn_local(async move {
             // whoever asked has gone; there is nothing to do about it
             drop(serving.await);

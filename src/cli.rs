@@ -13,6 +13,7 @@ pub mod run;
 pub mod signals;
 pub mod status;
 pub mod success;
+pub mod upgrade;
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -54,7 +54,10 @@ struct Driven {
     moved: Notify,
 }
 
-/// The instant that [`Moment`] zero stands for.
+/// The moment at which a process begins, so that what another one remembers has room before it.
+const BEGINNING: u64 = 1 << 40;
+
+/// The instant that [`BEGINNING`] stands for.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
@@ -89,7 +92,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
     pub fn now(&self) -> Moment {
         match &self.0 {
-            Source::System => Moment(millis(Instant::now().duration_since(origin()))),
+            Source::System => Moment(BEGINNING + millis(Instant::now().duration_since(origin()))),
             Source::Driven(driven) => Moment(driven.millis.load(Ordering::SeqCst)),
         }
     }

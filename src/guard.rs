@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod forward;
 mod https;
 pub mod local;
+mod pass;
 pub mod plan;
 mod reading;
 pub mod recognise;
@@ -84,7 +85,7 @@ pub async fn answer(
         let headers = response.headers_mut();
         headers.entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
     }
-    if site.is_none() {
+    if site.is_none() || !visit.may_keep(&response) {
         // where it is not even clear what was asked for, so is what follows
         headers::close_after(response.headers_mut());
     }

@@ -105,3 +105,4 @@ pub mod stream;
 pub mod threat_model;
 pub mod tls;
 pub mod upstream;
+pub mod wire;

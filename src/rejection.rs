@@ -44,6 +44,8 @@ pub enum Rejection {
     HeadTooLarge,
     /// A trusted proxy did not tell the client.
     Identity,
+    /// This process hands its counters over to another one.
+    Leaving,
     /// Too many failures; until when, and by which counter.
     Locked(Lockout),
     /// No site answers for that host.
@@ -137,7 +139,7 @@ impl Rejection {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Identity | Self::Overfull(_) | Self::Unclear(_) => StatusCode::BAD_REQUEST,
             Self::NoSuchSite => StatusCode::MISDIRECTED_REQUEST,
-            Self::Overload => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Leaving | Self::Overload => StatusCode::SERVICE_UNAVAILABLE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Upstream(error) => match error {
@@ -159,7 +161,7 @@ impl Rejection {
     #[must_use]
     pub const fn kind(&self) -> AnswerKind {
         match self {
-            Self::Busy => AnswerKind::Busy,
+            Self::Busy | Self::Leaving => AnswerKind::Busy,
             Self::Closed | Self::Denied => AnswerKind::Denied,
             Self::Locked(_) => AnswerKind::Locked,
             Self::Overload | Self::Upstream(_) => AnswerKind::Error,
@@ -186,7 +188,7 @@ impl Rejection {
     #[must_use]
     pub const fn title(&self) -> &'static str {
         match self {
-            Self::Busy => "Please try again in a moment",
+            Self::Busy | Self::Leaving => "Please try again in a moment",
             Self::Closed | Self::Denied => "Access denied",
             Self::Connect => "Method not allowed",
             Self::Locked(_) => "Too many failed sign-in attempts",
@@ -218,6 +220,7 @@ impl fmt::Display for Rejection {
             Self::Denied => out.write_str("the client's network is denied"),
             Self::HeadTooLarge => out.write_str("the head is too large"),
             Self::Identity => out.write_str("a trusted proxy named no usable client address"),
+            Self::Leaving => out.write_str("the counters are handed over to another process"),
             Self::Locked(Lockout { reason: Some(reason), .. }) => {
                 write!(out, "locked by hand: {reason}")
             }

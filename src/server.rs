@@ -15,6 +15,7 @@ pub mod reload;
 pub mod socket;
 pub mod watched;
 
+use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -27,7 +28,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{oneshot, watch};
 
 use crate::alarm::SWEEP;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::config::Settings;
 use crate::guard::plan::Plan;
 use crate::guard::rollout::Plans;
@@ -37,9 +38,13 @@ use crate::metrics::Metrics;
 use crate::policy::key::Keyer;
 use crate::store::Store;
 use crate::store::detached::Detached;
+use crate::store::gate::{Gate, Standing};
 use inherited::Inherited;
-use listen::{Bound, Listener};
+use listen::{Bound, Listener, Offered};
 use pulse::Pulses;
+
+/// For how long a guard that retires waits for the next request of each connection.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// A running guard.
 #[derive(Debug)]
@@ -51,6 +56,8 @@ pub struct Server {
     bound: Vec<Bound>,
     /// The unix sockets to remove in the end.
     made: Vec<PathBuf>,
+    /// What a successor may have; nothing once this guard drains.
+    offered: Rc<RefCell<Vec<Offered>>>,
     metrics_bound: Option<std::net::SocketAddr>,
     /// Ends the metrics when it is dropped.
     metrics: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
@@ -61,6 +68,10 @@ pub struct Server {
 pub enum Stage {
     /// Accept no more connections, finish what is here.
     Drain,
+    /// Accept no more connections for now.
+    Pause,
+    /// Accept no more connections; those that are here end with their next request.
+    Retire,
     /// Serve.
     Run,
 }
@@ -128,20 +139,22 @@ impl Server {
         mut inherited: Inherited,
         prepare: impl FnOnce(&Settings, &[PathBuf]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let store = Store::new(settings.store, clock, random_keyer()?);
+        let (keyer, standing) = match inherited.keyer {
+            Some(keyer) => (keyer, Standing::Awaiting),
+            None => (random_keyer()?, Standing::Open),
+        };
+        let store = Store::new(settings.store, clock, keyer);
         let detached = Arc::new(Detached::default());
         let places = Arc::new(AtomicIsize::new(0));
         let holdings = (Arc::clone(&store), Arc::clone(&detached), Arc::clone(&places));
         let metrics = Arc::new(Metrics::new(holdings));
         let workers = settings.workers.get();
         let mut listeners = listen::bind(&settings.listen, workers, &mut inherited)?;
-        let (metrics_listener, metrics_bound) = match settings.metrics {
-            Some(address) => {
-                let (listener, bound) = listen::bind_metrics(address, &mut inherited)?;
-                (Some(listener), Some(bound))
-            }
-            None => (None, None),
+        let metrics_listener = match settings.metrics {
+            Some(address) => Some(listeners.bind_metrics(address, &mut inherited)?),
+            None => None,
         };
+        let (metrics_listener, metrics_bound) = metrics_listener.unzip();
         let (bound, made) = (listeners.bound.clone(), listeners.made.clone());
         prepare(&settings, &made)?;
         let plans = Plans::new(Plan::new(settings, &store, &metrics, None));
@@ -150,6 +163,7 @@ impl Server {
             store,
             detached,
             metrics,
+            gate: Gate::new(standing),
             seen: Seen::default(),
             places,
             certificates_due: AtomicU64::new(0),
@@ -165,20 +179,12 @@ impl Server {
             pulses: Arc::new(Pulses::new(workers)),
             bound,
             made,
+            offered: Rc::new(RefCell::new(std::mem::take(&mut listeners.offered))),
             metrics_bound,
             metrics: None,
         };
         for at in 0..workers {
-            let own = listeners.take();
-            let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
-            let pulses = Arc::clone(&server.pulses);
-            let serving = (own, shared, random_keyer()?);
-            let life = move || {
-                block_on(serve(serving, stopping, || pulses.beat(at)));
-                pulses.end(at);
-            };
-            let worker = spawn(format!("worker-{at}"), life)?;
-            server.workers.push(worker);
+            server.begin_worker(at, listeners.take(), stopping.clone())?;
         }
         if let Some(listener) = metrics_listener {
             let (end, over) = oneshot::channel();
@@ -187,6 +193,22 @@ impl Server {
         }
         server.shared.metrics.reload_succeeded(Clock::system().wall_now());
         Ok(server)
+    }
+
+    fn begin_worker(
+        &mut self,
+        at: usize,
+        own: Vec<Listener>,
+        stopping: watch::Receiver<Stage>,
+    ) -> Result<(), StartError> {
+        let (shared, pulses) = (Arc::clone(&self.shared), Arc::clone(&self.pulses));
+        let serving = (own, shared, random_keyer()?);
+        let life = move || {
+            block_on(serve(serving, stopping, || pulses.beat(at)));
+            pulses.end(at);
+        };
+        self.workers.push(spawn(format!("worker-{at}"), life)?);
+        Ok(())
     }
 
     /// Where it listens; ports that were left to the system are known here.
@@ -213,9 +235,47 @@ impl Server {
         &self.pulses
     }
 
+    /// What a successor may have, how this guard is told to make room for it, and the unix sockets
+    /// that would be the successor's to remove.
+    #[must_use]
+    pub fn offer(&self) -> (Rc<RefCell<Vec<Offered>>>, watch::Sender<Stage>, Vec<PathBuf>) {
+        (Rc::clone(&self.offered), self.stop.clone(), self.made.clone())
+    }
+
+    /// What it is asked to do.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        *self.stop.borrow()
+    }
+
+    /// Leaves everything to a successor: accepts no more, ends each connection with its next
+    /// request, and all of them within the configured time.
+    pub fn retire(&mut self) {
+        self.made.clear();
+        self.end_metrics();
+        self.shared.leave();
+        self.offered.borrow_mut().clear();
+        self.stop.send_replace(Stage::Retire);
+    }
+
+    /// Ends at once, and leaves the unix sockets to another guard.
+    pub fn step_back(mut self) {
+        self.made.clear();
+        self.abandon();
+    }
+
+    fn end_metrics(&mut self) {
+        if let Some((thread, end)) = self.metrics.take() {
+            drop(end);
+            // a thread that panicked has ended, which is what is wanted
+            drop(thread.join());
+        }
+    }
+
     /// Accepts no more, and finishes what is here within the configured time.
     pub fn drain(&self) {
         self.shared.leave();
+        self.offered.borrow_mut().clear();
         self.stop.send_replace(Stage::Drain);
     }
 
@@ -225,16 +285,13 @@ impl Server {
     }
 
     /// Accepts no more, finishes what is here within the configured time, and ends.
-    pub fn stop(self) {
+    pub fn stop(mut self) {
         self.drain();
-        for worker in self.workers {
+        for worker in std::mem::take(&mut self.workers) {
             // a worker that panicked has ended, which is what is wanted
             drop(worker.join());
         }
-        if let Some((thread, end)) = self.metrics {
-            drop(end);
-            drop(thread.join());
-        }
+        self.end_metrics();
         listen::remove_sockets(&self.made);
     }
 
@@ -289,18 +346,33 @@ async fn serve(
                 beat();
             }
             rollout = plans.next() => worker.adopt(&rollout),
-            changed = stopping.wait_for(|stage| *stage == Stage::Drain) => {
+            changed = stopping.wait_for(|stage| !matches!(stage, Stage::Pause | Stage::Run)) => {
                 drop(changed);
                 break;
             }
         }
     }
+    let most = worker.serving().settings.shutdown.deadline;
+    let deadline = clock.now().after(most);
+    if *stopping.borrow() == Stage::Retire {
+        worker.retire();
+        retire(&worker, clock.now().after(LAST_REQUESTS.min(most / 4)), &stopping).await;
+    }
     worker.drain();
-    let deadline = clock.now().after(worker.serving().settings.shutdown.deadline);
     while (worker.links.count() > 0 || worker.exchanges.get() > 0) && clock.now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
         worker.sweep(clock.now());
         beat();
     }
     worker.end();
+}
+
+/// Waits until no connection is left, until `over`, or until the guard is told to drain.
+async fn retire(worker: &Worker, over: Moment, stopping: &watch::Receiver<Stage>) {
+    let clock = Clock::system();
+    let is_busy = || worker.links.count() > 0 || worker.exchanges.get() > 0;
+    while is_busy() && clock.now() < over && *stopping.borrow() == Stage::Retire {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        worker.sweep(clock.now());
+    }
 }

@@ -5,7 +5,9 @@
 
 pub mod counters;
 pub mod detached;
+pub mod gate;
 pub mod hand;
+pub mod handover;
 pub mod ledger;
 pub mod memory;
 pub mod operate;
@@ -16,7 +18,7 @@ pub mod select;
 pub mod slot;
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub struct Store {
     keyer: Keyer,
     /// How many locks by hand there are, to be looked at without the lock.
     hand_locks: AtomicUsize,
+    /// Nothing is admitted any more. Changed under the lock.
+    closed: AtomicBool,
 }
 
 /// Leave to forward an attempt. Dropped unsettled it charges a failure without a verdict, since
@@ -63,6 +67,7 @@ impl Store {
             clock,
             keyer,
             hand_locks: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -123,7 +128,13 @@ impl Store {
         wait: Duration,
     ) -> Result<Permit, Refusal> {
         let now = self.clock.now();
-        let admission = lock(&self.ledger).admit(&claim, terms, now);
+        let admission = {
+            let mut ledger = lock(&self.ledger);
+            if self.closed.load(Ordering::Acquire) {
+                return Err(Refusal::Busy);
+            }
+            ledger.admit(&claim, terms, now)
+        };
         match admission {
             Admission::Admitted(held) => Ok(self.permit(held)),
             Admission::Refused(refusal) => Err(refusal),

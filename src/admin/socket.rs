@@ -4,8 +4,10 @@
 //! it ends. Whoever has it is the only guard of that address; a socket that is there nevertheless
 //! was left behind.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,15 @@ const BACKLOG: i32 = 16;
 pub struct AdminSocket {
     listener: UnixListener,
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    owner: Cell<Owner>,
+}
+
+/// Who removes a socket in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Other,
+    This,
 }
 
 /// Binds the socket that the settings ask for. The usual one is done without where it is not
@@ -69,7 +79,39 @@ impl AdminSocket {
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::unix(path)?)?;
         socket.listen(BACKLOG)?;
-        Ok(Self { listener: socket.into(), path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            listener: socket.into(),
+            path: path.to_owned(),
+            lock,
+            owner: Cell::new(Owner::This),
+        })
+    }
+
+    /// The one at `path` that another process has, with its lock; it stays that one's until this
+    /// one owns it.
+    #[must_use]
+    pub fn of_predecessor(path: &Path, listener: OwnedFd, lock: OwnedFd) -> Self {
+        let (listener, lock) = (UnixListener::from(listener), File::from(lock));
+        Self { listener, path: path.to_owned(), lock, owner: Cell::new(Owner::Other) }
+    }
+
+    /// It and its lock, to be passed on.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more file descriptors.
+    pub fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
+        Ok(vec![self.listener.try_clone()?.into(), self.lock.try_clone()?.into()])
+    }
+
+    /// This process removes it in the end.
+    pub fn own(&self) {
+        self.owner.set(Owner::This);
+    }
+
+    /// Another process has it and will remove it.
+    pub fn leave(&self) {
+        self.owner.set(Owner::Other);
     }
 
     /// Where it is.
@@ -90,8 +132,10 @@ impl AdminSocket {
 
 impl Drop for AdminSocket {
     fn drop(&mut self) {
-        // gone already is as good; the lock goes afterwards
-        drop(std::fs::remove_file(&self.path));
+        if self.owner.get() == Owner::This {
+            // gone already is as good; the lock goes afterwards
+            drop(std::fs::remove_file(&self.path));
+        }
     }
 }
 

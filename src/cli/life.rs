@@ -1,16 +1,18 @@
 //! A running guard's life: it does what it is told until it is told to end.
 
+use std::future::pending;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::manager;
 use super::signals::{Asked, Signals};
+use super::upgrade::Taking;
 use crate::admin::socket::AdminSocket;
 use crate::admin::{self, Admin};
 use crate::clock::Clock;
-use crate::server::Server;
 use crate::server::reload::Reloader;
+use crate::server::{Server, Stage};
 
 /// Whether a guard reloads by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct Life {
     pub watch: Watch,
     /// Where operators ask.
     pub admin: Option<AdminSocket>,
+    /// What comes of taking over from a predecessor.
+    pub taking: Option<Taking>,
 }
 
 /// Lives until it has ended.
@@ -49,23 +53,42 @@ pub struct Life {
 ///
 /// When operators cannot be listened to; then it ends at once.
 pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
-    let Life { server, reloader, watch, admin } = life;
+    let Life { mut server, reloader, watch, admin, mut taking } = life;
+    let admin = admin.map(Rc::new);
     let reloader = Rc::new(reloader);
     if watch == Watch::Files {
         let following = Rc::clone(&reloader);
         tokio::task::spawn_local(async move { following.follow_files().await });
     }
-    if let Some(socket) = &admin {
-        let started = Clock::system().wall_now();
-        let admin = Rc::new(Admin::new(&server, Rc::clone(&reloader), started));
-        tokio::task::spawn_local(admin::serve(socket.listener()?, admin));
-        let address = format!("unix:{}", socket.path().display());
-        tracing::info!(event = "admin_listening", address);
-    }
+    let asked = match &admin {
+        Some(socket) => Some(listen_to_operators(&server, &reloader, socket)?),
+        None => None,
+    };
     tokio::task::spawn_local(manager::keep_telling(Arc::clone(server.pulses())));
     manager::is_ready("serving");
     let reason = loop {
-        match signals.next().await {
+        let next = tokio::select! {
+            next = signals.next() => next,
+            taken = outcome(&mut taking) => match taken {
+                Ok(()) => {
+                    if let Some(admin) = &admin {
+                        admin.own();
+                    }
+                    manager::is_main();
+                    continue;
+                }
+                Err(error) => {
+                    step_back(server, admin.as_deref());
+                    return Err(error);
+                }
+            },
+            () = handed_over(asked.as_deref()) => {
+                server.retire();
+                leave(admin.as_deref());
+                break "handed over";
+            }
+        };
+        match next {
             Asked::End(signal) => break signal,
             Asked::Reload => {
                 let reloader = Rc::clone(&reloader);
@@ -77,6 +100,11 @@ pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
             }
         }
     };
+    if taking.is_some() {
+        // the predecessor goes on, with everything that is its own
+        step_back(server, admin.as_deref());
+        return Ok(());
+    }
     match end(&server, reason, &mut signals).await {
         End::Drained => server.stop(),
         End::Hurried => server.abandon(),
@@ -86,10 +114,59 @@ pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
     Ok(())
 }
 
+fn listen_to_operators(
+    server: &Server,
+    reloader: &Rc<Reloader>,
+    socket: &Rc<AdminSocket>,
+) -> io::Result<Rc<Admin>> {
+    let started = Clock::system().wall_now();
+    let admin = Rc::new(Admin::new(server, Rc::clone(reloader), started, socket));
+    tokio::task::spawn_local(admin::serve(socket.listener()?, Rc::clone(&admin)));
+    let address = format!("unix:{}", socket.path().display());
+    tracing::info!(event = "admin_listening", address);
+    Ok(admin)
+}
+
+/// Waits until a predecessor has handed everything over, or goes on after all.
+async fn outcome(taking: &mut Option<Taking>) -> io::Result<()> {
+    let Some(under_way) = taking else { return pending().await };
+    let outcome = under_way.await.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+    *taking = None;
+    outcome
+}
+
+/// Waits until a successor has everything.
+async fn handed_over(admin: Option<&Admin>) {
+    match admin {
+        Some(admin) => admin.handover.done.notified().await,
+        None => pending().await,
+    }
+}
+
+/// Another guard goes on with what this one has.
+fn step_back(server: Server, admin: Option<&AdminSocket>) {
+    leave(admin);
+    server.step_back();
+}
+
+fn leave(admin: Option<&AdminSocket>) {
+    if let Some(admin) = admin {
+        admin.leave();
+    }
+}
+
 /// Says that it is not ready, goes on for a while, and finishes what is here.
 async fn end(server: &Server, reason: &str, signals: &mut Signals) -> End {
     let shutdown = server.shared().plans.latest().settings.shutdown;
     server.shared().leave();
+    if server.stage() == Stage::Retire {
+        // it is the successor by which the service manager goes
+        tracing::info!(event = "stopping", reason);
+        return tokio::select! {
+            () = server.drained() => End::Drained,
+            _ = signals.end() => End::Hurried,
+        };
+    }
     manager::ends_within(shutdown.delay.saturating_add(shutdown.deadline));
     if !shutdown.delay.is_zero() {
         tracing::info!(event = "leaving", reason);

@@ -17,6 +17,11 @@ pub fn is_ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// This process is the guard from now on.
+pub fn is_main() {
+    tell(&[NotifyState::MainPid(std::process::id())]);
+}
+
 /// It begins to reload, because the service manager said so: it waits for that and for what
 /// follows.
 pub fn reloads() {

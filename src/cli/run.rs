@@ -10,6 +10,7 @@ use super::confine::{Unfit, confine};
 use super::life::{Life, Watch, live};
 use super::quick::Quick;
 use super::signals::Signals;
+use super::upgrade::{self, Legacy, Predecessor};
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::socket::{self, AdminSocket};
 use crate::clock::Clock;
@@ -27,17 +28,19 @@ use crate::server::reload::{Reloader, Source};
 /// What it guards is said by a configuration file (--config), or, for one application with one
 /// login, by --upstream and --login. Sockets of these addresses that systemd hands over are taken
 /// rather than bound. SIGHUP has it read its configuration again; one that cannot be used changes
-/// nothing.
+/// nothing. With --upgrade it takes over from the guard that runs at the same `admin` address: its
+/// sockets, its counters; attempts wait meanwhile, and no request is lost.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
     override_usage = "\
-loginward run --config <FILE> [--watch]
+loginward run --config <FILE> [--watch] [--upgrade]
        loginward run --upstream <URL> --login <PATH> [OPTIONS]"
 )]
 #[command(after_help = "\
 Examples:
   loginward run --config config.yaml
+  loginward run --config config.yaml --upgrade
   loginward run --upstream http://127.0.0.1:3000 --login /login
   loginward run --upstream http://127.0.0.1:8000 --login /admin/login/ \\
       --success 'status=302 set_cookie=sessionid' --print-config > config.yaml
@@ -53,6 +56,9 @@ pub struct Run {
     /// Reload when the file, or one that it names, has other content
     #[arg(long, requires = "config")]
     watch: bool,
+    /// Take over from the guard that runs: its sockets, its counters; no request is lost
+    #[arg(long, requires = "config")]
+    upgrade: bool,
     #[command(flatten)]
     quick: Quick,
 }
@@ -79,11 +85,18 @@ impl Run {
             Task::Quick(quick) => from_flags(quick),
         };
         match loaded {
-            Ok(begin) => serve(begin, if self.watch { Watch::Files } else { Watch::Nothing }),
+            Ok(begin) => serve(begin, self.manner()),
             Err(problems) => {
                 complain(&problems);
                 USAGE
             }
+        }
+    }
+
+    const fn manner(&self) -> Manner {
+        Manner {
+            watch: if self.watch { Watch::Files } else { Watch::Nothing },
+            first: if self.upgrade { First::TakeOver } else { First::Bind },
         }
     }
 
@@ -146,8 +159,22 @@ struct Begin {
     files: Vec<PathBuf>,
 }
 
+/// How a guard is started.
+#[derive(Clone, Copy)]
+struct Manner {
+    watch: Watch,
+    first: First,
+}
+
+/// What a guard does first.
+#[derive(Clone, Copy)]
+enum First {
+    Bind,
+    TakeOver,
+}
+
 /// Runs a guard until a signal ends it.
-fn serve(begin: Begin, watch: Watch) -> u8 {
+fn serve(begin: Begin, manner: Manner) -> u8 {
     // before there is any other thread, or anything open
     let inherited = Inherited::from_environment();
     if let Err(error) = privileges::gain_no_more() {
@@ -169,7 +196,7 @@ fn serve(begin: Begin, watch: Watch) -> u8 {
         complain("error: the system gives no runtime");
         return FAILED;
     };
-    match runtime.block_on(start(begin, inherited, watch, &log)) {
+    match runtime.block_on(start(begin, inherited, manner, &log)) {
         Ok(()) => OK,
         Err(unfit) => {
             complain(&format!("error: {unfit}"));
@@ -182,7 +209,7 @@ fn serve(begin: Begin, watch: Watch) -> u8 {
 async fn start(
     Begin { settings, source, files, .. }: Begin,
     inherited: Result<Inherited, String>,
-    watch: Watch,
+    manner: Manner,
     log: &LogGuard,
 ) -> Result<(), Unfit> {
     // before anybody can know that it runs
@@ -190,7 +217,10 @@ async fn start(
     let inherited = inherited.map_err(Unfit::Unfitting)?;
     inherited.are_named_by(&settings).map_err(Unfit::Unfitting)?;
     inherited.report();
-    let admin = socket::bind(&settings.admin)?;
+    let (predecessor, inherited, admin) = match manner.first {
+        First::Bind => (None, inherited, socket::bind(&settings.admin)?),
+        First::TakeOver => take_over(&settings, inherited)?,
+    };
     let path = admin.as_ref().map(AdminSocket::path);
     let prepare = |settings: &Settings, made: &[PathBuf]| confine(settings, &files, made, path);
     let server = Server::start_after(settings, Clock::system(), inherited, prepare)?;
@@ -201,7 +231,24 @@ async fn start(
         tracing::info!(event = "metrics_listening", address = %address);
     }
     let shared = Arc::clone(server.shared());
+    let taking = match predecessor {
+        Some(predecessor) => Some(predecessor.take_over(Arc::clone(&shared))?),
+        None => None,
+    };
     let reloader = Reloader::new((shared, log.level()), source, files);
-    live(Life { server, reloader, watch, admin }, signals).await?;
+    live(Life { server, reloader, watch: manner.watch, admin, taking }, signals).await?;
     Ok(())
+}
+
+type Origin = (Option<Predecessor>, Inherited, Option<AdminSocket>);
+
+/// Takes over from the guard that runs; where there is none, begins as usual.
+fn take_over(settings: &Settings, inherited: Inherited) -> Result<Origin, Unfit> {
+    let Some(Legacy { predecessor, inherited, admin }) = upgrade::ask(settings)? else {
+        let message = "no guard runs that could be taken over; this one begins as usual";
+        tracing::info!(event = "nothing_to_take_over", message);
+        return Ok((None, inherited, socket::bind(&settings.admin)?));
+    };
+    inherited.report();
+    Ok((Some(predecessor), inherited, Some(admin)))
 }

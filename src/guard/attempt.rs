@@ -54,11 +54,13 @@ impl Visit<'_> {
         if let Err(rejection) = self.vouch(&attempt, parts) {
             return self.refuse_attempt(site, parts, attempt, rejection).await;
         }
+        let pass = self.pass(&attempt).await?;
         let carried = match self.sessions(site, parts, &attempt) {
             Ok(carried) => carried,
             Err(rejection) => return self.refuse_attempt(site, parts, attempt, rejection).await,
         };
-        let (case, body) = self.case(site, client, parts, (*attempt, carried));
+        let (mut case, body) = self.case(site, client, parts, (*attempt, carried));
+        case.pass = pass;
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = case.admit(bytes).await?;
@@ -196,6 +198,7 @@ impl Visit<'_> {
             sessions,
             basic,
             writing: attempt.writing,
+            pass: None,
             settled: Cell::new(false),
         };
         (case, attempt.body)

@@ -18,6 +18,7 @@ use crate::policy::outcome::location::Location;
 use crate::policy::outcome::{Asked, Challenged, Format};
 use crate::policy::path::routes;
 use crate::policy::route::Mode;
+use crate::store::gate::Pass;
 
 /// Everything about an attempt that is needed after its request has gone upstream.
 pub(super) struct Case {
@@ -36,6 +37,8 @@ pub(super) struct Case {
     pub sessions: Vec<Carried>,
     pub basic: Option<BasicCase>,
     pub writing: Writing,
+    /// Whoever takes the counters over waits until it is dropped.
+    pub pass: Option<Pass>,
     /// Whether its outcome is settled, and reported with that.
     pub settled: Cell<bool>,
 }

@@ -193,7 +193,7 @@ fn answer(
     };
     let retry_after = match locked {
         Some(lockout) => seconds_left(store, lockout.until),
-        None => matches!(rejection, Rejection::Busy).then_some(1),
+        None => matches!(rejection, Rejection::Busy | Rejection::Leaving).then_some(1),
     };
     let status = locked
         .and_then(|_| StatusCode::from_u16(settings.status).ok())

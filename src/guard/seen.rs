@@ -1,5 +1,7 @@
 //! What was seen lately of sessions and of Basic credentials: hashes, bounded, forgotten in time.
 
+mod carried;
+
 use std::sync::Arc;
 use std::time::Duration;
 

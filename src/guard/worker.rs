@@ -22,6 +22,7 @@ use crate::policy::key::Keyer;
 use crate::rejection::{AnswerFormat, Rejection, Wanted};
 use crate::store::Store;
 use crate::store::detached::Detached;
+use crate::store::gate::Gate;
 use crate::tls::expiry;
 use crate::upstream::health::look_after;
 use crate::upstream::pool::Upstreams;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub detached: Arc<Detached>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Where attempts pass on their way to the counters.
+    pub gate: Arc<Gate>,
     /// Sessions and Basic credentials seen lately.
     pub seen: Seen,
     /// Connections, and streams beyond the first of each.
@@ -246,6 +249,12 @@ impl Worker {
         for site in self.serving().sites() {
             site.rules().iter().for_each(|rule| super::report::rule(site, rule, now));
         }
+    }
+
+    /// Each connection ends with its next answer, so that its client comes to another process.
+    pub fn retire(&self) {
+        self.links.retire();
+        self.alarms.wake_all();
     }
 
     /// Takes no more requests than those that are here.

@@ -82,6 +82,7 @@ pub struct Crowd {
 pub(super) struct AllLinks {
     count: Cell<usize>,
     draining: Cell<bool>,
+    retiring: Cell<bool>,
     /// Places, of all workers.
     most: Cell<usize>,
     taken: Places,
@@ -182,6 +183,14 @@ impl AllLinks {
     }
 }
 
+impl Link {
+    /// The worker wants its clients to go to another process.
+    #[must_use]
+    pub fn is_retiring(&self) -> bool {
+        self.all.retiring.get()
+    }
+}
+
 impl Links {
     /// No connections yet; `taken` counts the places that all workers have given away.
     #[must_use]
@@ -189,6 +198,7 @@ impl Links {
         let all = AllLinks {
             count: Cell::new(0),
             draining: Cell::new(false),
+            retiring: Cell::new(false),
             most: Cell::new(limits.places),
             taken: Places { all: taken, untold: Cell::new(0) },
             leaving: Cell::new(0),
@@ -297,6 +307,17 @@ impl Links {
     #[must_use]
     pub fn count(&self) -> usize {
         self.all.count.get()
+    }
+
+    /// Each connection takes one more request. Wake those of HTTP/2 afterwards.
+    pub fn retire(&self) {
+        self.all.retiring.set(true);
+    }
+
+    /// Whether each connection takes one more request only.
+    #[must_use]
+    pub fn are_retiring(&self) -> bool {
+        self.all.retiring.get()
     }
 
     /// No more requests than those that are here. Wake the connections afterwards.

@@ -41,7 +41,7 @@ impl fmt::Debug for Key {
 
 /// An account without its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountId(u128);
+pub struct AccountId(pub u128);
 
 /// A value that must be recognised and never read: a cookie, credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +77,12 @@ impl Keyer {
     #[must_use]
     pub const fn new(secret: [u8; 16]) -> Self {
         Self(secret)
+    }
+
+    /// What it hashes under: for a successor, and for nobody else.
+    #[must_use]
+    pub const fn secret(&self) -> [u8; 16] {
+        self.0
     }
 
     /// What stands for an account wherever its name need not be read.

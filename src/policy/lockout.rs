@@ -4,6 +4,7 @@
 //! one; with `leaky`, one by one. A lockout is kept with the failures that made it, so that a new
 //! configuration can be held against them.
 
+mod carried;
 mod limit;
 
 use crate::clock::{Moment, millis};

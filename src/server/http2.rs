@@ -152,7 +152,7 @@ async fn until_end<S>(
         if is_over && serving.as_mut().poll(context).is_pending() {
             return Poll::Ready(());
         }
-        if !is_ending && (is_late || link.is_draining()) {
+        if !is_ending && (is_late || link.is_draining() || link.is_retiring()) {
             is_ending = true;
             serving.as_mut().graceful_shutdown();
             if is_late {

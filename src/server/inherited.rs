@@ -5,17 +5,22 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
 
 use super::listen::ListenerSocket;
 use crate::config::{ListenAddr, Settings};
+use crate::policy::key::Keyer;
 
 /// Sockets that are still to be given to those who listen on their addresses.
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<Given>,
+    /// The unix sockets among them that this guard has to remove in the end.
+    made: Vec<PathBuf>,
+    /// What the counters are hashed under that are still to come from another process.
+    pub keyer: Option<Keyer>,
 }
 
 /// A socket, and what is known of it.
@@ -58,7 +63,28 @@ impl Inherited {
             let address = address(&socket).ok_or_else(|| wrong("does not listen anywhere"))?;
             sockets.push(Given { name, address, socket });
         }
-        Ok(Self { sockets })
+        Ok(Self { sockets, ..Self::default() })
+    }
+
+    /// Those that a predecessor lets go.
+    #[must_use]
+    pub fn from_predecessor(
+        sockets: Vec<(ListenAddr, ListenerSocket)>,
+        made: Vec<PathBuf>,
+        keyer: Keyer,
+    ) -> Self {
+        let given = |(address, socket)| Given { name: None, address, socket };
+        let sockets = sockets.into_iter().map(given).collect();
+        Self { sockets, made, keyer: Some(keyer) }
+    }
+
+    /// Keeps those of which `settings` name the address; which of them that is, in their order.
+    pub fn keep_named(&mut self, settings: &Settings) -> Vec<bool> {
+        let named: Vec<bool> =
+            self.sockets.iter().map(|given| is_named(&given.address, settings)).collect();
+        let mut kept = named.iter();
+        self.sockets.retain(|_| kept.next().is_some_and(|kept| *kept));
+        named
     }
 
     /// Whether `settings` name the address of each.
@@ -67,10 +93,7 @@ impl Inherited {
     ///
     /// When they do not: nobody would answer those who connect there. The text says what to do.
     pub fn are_named_by(&self, settings: &Settings) -> Result<(), String> {
-        let metrics = settings.metrics.map(ListenAddr::Tcp);
-        let listen = settings.listen.iter().map(|listen| &listen.address);
-        let named: Vec<&ListenAddr> = listen.chain(&metrics).collect();
-        let unnamed = |given: &&Given| !named.iter().any(|address| same(address, &given.address));
+        let unnamed = |given: &&Given| !is_named(&given.address, settings);
         let Some(given) = self.sockets.iter().find(unnamed) else { return Ok(()) };
         Err(format!(
             "the inherited socket {} ({}) is listened on by nobody: let `listen` or \
@@ -92,6 +115,13 @@ impl Inherited {
     pub fn take(&mut self, address: &ListenAddr) -> Vec<ListenerSocket> {
         let taken = self.sockets.extract_if(.., |given| same(address, &given.address));
         taken.map(|given| given.socket).collect()
+    }
+
+    /// The path of `address`, if it is one of a socket that this guard has to remove.
+    #[must_use]
+    pub fn made_at(&self, address: &ListenAddr) -> Option<PathBuf> {
+        let ListenAddr::Unix(path) = address else { return None };
+        self.made.contains(path).then(|| path.clone())
     }
 }
 
@@ -131,6 +161,12 @@ fn address(socket: &ListenerSocket) -> Option<ListenAddr> {
             address.as_pathname().map(Path::to_path_buf).map(ListenAddr::Unix)
         }
     }
+}
+
+fn is_named(address: &ListenAddr, settings: &Settings) -> bool {
+    let metrics = settings.metrics.map(ListenAddr::Tcp);
+    let mut listen = settings.listen.iter().map(|listen| &listen.address).chain(&metrics);
+    listen.any(|named| same(named, address))
 }
 
 /// Whether who connects to one reaches the other.

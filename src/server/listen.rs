@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -51,6 +53,8 @@ pub struct Listeners {
     pub bound: Vec<Bound>,
     /// The unix sockets that were made here, which are removed in the end.
     pub made: Vec<PathBuf>,
+    /// What a successor may have.
+    pub offered: Vec<Offered>,
     /// What each worker gets.
     shares: Vec<Vec<Listener>>,
 }
@@ -61,6 +65,19 @@ pub struct Listener {
     socket: ListenerSocket,
     /// Which of the settings' listeners it is.
     number: usize,
+    /// Whether another process accepts from it from now on.
+    elsewhere: Arc<AtomicBool>,
+}
+
+/// A listening socket that a successor may have.
+#[derive(Debug)]
+pub struct Offered {
+    /// Its address as the settings have it.
+    pub address: ListenAddr,
+    /// The socket.
+    pub socket: ListenerSocket,
+    /// Whether a successor has it.
+    pub elsewhere: Arc<AtomicBool>,
 }
 
 /// A listening socket. Where the kernel does not spread connections over sockets of each worker's
@@ -85,7 +102,8 @@ pub fn bind(
     inherited: &mut Inherited,
 ) -> Result<Listeners, StartError> {
     let shares = std::iter::repeat_with(Vec::new).take(workers).collect();
-    let mut listeners = Listeners { bound: Vec::new(), made: Vec::new(), shares };
+    let (bound, made, offered) = (Vec::new(), Vec::new(), Vec::new());
+    let mut listeners = Listeners { bound, made, offered, shares };
     for (number, listen) in listen.iter().enumerate() {
         let failed = |error| {
             let address = match &listen.address {
@@ -105,8 +123,9 @@ pub fn bind(
                 }
             };
         }
-        listeners.bound.push(bound(listen, &sockets).map_err(failed)?);
-        listeners.share(&sockets, number).map_err(failed)?;
+        listeners.made.extend(inherited.made_at(&listen.address));
+        listeners.bound.push(self::bound(listen, &sockets).map_err(failed)?);
+        listeners.share((&sockets, number), &listen.address).map_err(failed)?;
     }
     Ok(listeners)
 }
@@ -140,24 +159,6 @@ fn bind_each(address: SocketAddr, workers: usize) -> io::Result<Vec<ListenerSock
         sockets.push(ListenerSocket::Tcp(bind_tcp(bound, Port::Shared)?));
     }
     Ok(sockets)
-}
-
-/// Binds the address of the metrics, unless it is among the `inherited`.
-///
-/// # Errors
-///
-/// When it cannot be listened on.
-pub fn bind_metrics(
-    address: SocketAddr,
-    inherited: &mut Inherited,
-) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
-    let failed = |error| StartError::new(format!("cannot listen on {address} for metrics"), error);
-    let listener = match inherited.take(&ListenAddr::Tcp(address)).pop() {
-        Some(ListenerSocket::Tcp(listener)) => listener,
-        Some(ListenerSocket::Unix(_)) | None => bind_tcp(address, Port::Own).map_err(failed)?,
-    };
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
 }
 
 /// Whether other sockets may listen on the same port.
@@ -216,16 +217,49 @@ pub fn remove_sockets(made: &[PathBuf]) {
 
 impl Listeners {
     /// Gives `sockets` to the workers: each gets one, and each is somebody's.
-    fn share(&mut self, sockets: &[ListenerSocket], number: usize) -> io::Result<()> {
+    fn share(
+        &mut self,
+        (sockets, number): (&[ListenerSocket], usize),
+        address: &ListenAddr,
+    ) -> io::Result<()> {
+        let mut offered = Vec::with_capacity(sockets.len());
+        for socket in sockets {
+            let (socket, elsewhere) = (socket.try_clone()?, Arc::default());
+            offered.push(Offered { address: address.clone(), socket, elsewhere });
+        }
         let many = self.shares.len().max(sockets.len());
         let workers = (0..self.shares.len()).cycle();
-        for (worker, socket) in workers.zip(sockets.iter().cycle()).take(many) {
-            let socket = socket.try_clone()?;
+        for (worker, offered) in workers.zip(offered.iter().cycle()).take(many) {
+            let (socket, elsewhere) = (offered.socket.try_clone()?, &offered.elsewhere);
             if let Some(share) = self.shares.get_mut(worker) {
-                share.push(Listener { socket, number });
+                share.push(Listener { socket, number, elsewhere: Arc::clone(elsewhere) });
             }
         }
+        self.offered.append(&mut offered);
         Ok(())
+    }
+
+    /// Binds the address of the metrics, unless it is among the `inherited`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be listened on.
+    pub fn bind_metrics(
+        &mut self,
+        address: SocketAddr,
+        inherited: &mut Inherited,
+    ) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+        let failed =
+            |error| StartError::new(format!("cannot listen on {address} for metrics"), error);
+        let listener = match inherited.take(&ListenAddr::Tcp(address)).pop() {
+            Some(ListenerSocket::Tcp(listener)) => listener,
+            Some(ListenerSocket::Unix(_)) | None => bind_tcp(address, Port::Own).map_err(failed)?,
+        };
+        let bound = listener.local_addr().map_err(failed)?;
+        let socket = ListenerSocket::Tcp(listener.try_clone().map_err(failed)?);
+        let address = ListenAddr::Tcp(address);
+        self.offered.push(Offered { address, socket, elsewhere: Arc::default() });
+        Ok((listener, bound))
     }
 
     /// The listeners of one more worker.
@@ -235,6 +269,18 @@ impl Listeners {
 }
 
 impl ListenerSocket {
+    /// The same socket once more, to be passed on.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more file descriptors.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        match self.try_clone()? {
+            Self::Tcp(listener) => Ok(listener.into()),
+            Self::Unix(listener) => Ok(listener.into()),
+        }
+    }
+
     /// The same socket once more.
     fn try_clone(&self) -> io::Result<Self> {
         match self {
@@ -246,14 +292,18 @@ impl ListenerSocket {
 
 /// Accepts connections and serves each in a task of its own, until the guard drains.
 pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch::Receiver<Stage>) {
-    let Listener { socket, number } = listener;
+    let Listener { socket, number, elsewhere } = listener;
     let Ok(acceptor) = Acceptor::new(socket) else { return };
     loop {
         let accepted = tokio::select! {
             accepted = acceptor.accept() => accepted,
-            changed = stopping.wait_for(|stage| *stage == Stage::Drain) => {
-                drop(changed);
-                return;
+            stage = changed(&mut stopping, Stage::Run) => match stage {
+                Stage::Pause => {
+                    changed(&mut stopping, Stage::Pause).await;
+                    continue;
+                }
+                Stage::Retire if !elsewhere.load(Ordering::Acquire) => break,
+                Stage::Drain | Stage::Retire | Stage::Run => return,
             }
         };
         match accepted {
@@ -266,6 +316,20 @@ pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch:
             }
         }
     }
+    // nobody else will answer those who have connected already
+    let patience = Duration::from_millis(20);
+    for _ in 0..BACKLOG {
+        match tokio::time::timeout(patience, acceptor.accept()).await {
+            Ok(Ok((stream, peer))) => begin(stream, peer, number, &worker).await,
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// Waits for another stage than `from`.
+async fn changed(stopping: &mut watch::Receiver<Stage>, from: Stage) -> Stage {
+    // without the guard that tells, it is over
+    stopping.wait_for(|stage| *stage != from).await.map_or(Stage::Drain, |stage| *stage)
 }
 
 async fn begin(stream: Stream, peer: PeerAddr, number: usize, worker: &Rc<Worker>) {

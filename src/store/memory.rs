@@ -73,6 +73,13 @@ impl<V: Clone + Send + Sync + 'static> Recent<V> {
         self.seen.insert(what, (until, value));
     }
 
+    /// Everything that is remembered at `now`, until when, in no order.
+    #[must_use]
+    pub fn all(&self, now: Moment) -> Vec<(Fingerprint, Moment, V)> {
+        let all = self.seen.iter().map(|(what, (until, value))| (*what, until, value));
+        all.filter(|(_, until, _)| now < *until).collect()
+    }
+
     /// Forgets `what`.
     pub fn forget(&self, what: Fingerprint) {
         self.seen.invalidate(&what);

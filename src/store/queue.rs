@@ -10,9 +10,9 @@ use crate::store::ledger::{Held, Refusal, Terms};
 /// How many may wait on one counter.
 const MOST_ON_ONE: usize = 256;
 /// How many may wait in all.
-const MOST: usize = 4096;
+pub const MOST: usize = 4096;
 /// How many bytes may be kept for them in all.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+pub const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// An attempt that waits.
 #[derive(Debug)]

@@ -55,4 +55,15 @@ impl Register {
     pub fn get(&self, id: LimitId) -> Option<&Registered> {
         self.entries.get(id.0 as usize)
     }
+
+    /// What they are called, each at the place of its number.
+    pub fn names(&self) -> impl Iterator<Item = &LimitName> {
+        self.entries.iter().map(|entry| &entry.name)
+    }
+
+    /// The number of the limit of that name.
+    #[must_use]
+    pub fn find(&self, name: &LimitName) -> Option<LimitId> {
+        self.by_name.get(name).copied()
+    }
 }

@@ -2,6 +2,7 @@
 
 mod eviction;
 mod hand;
+mod handover;
 mod interleavings;
 mod permit;
 mod stress;

@@ -54,6 +54,7 @@ mod systemd;
 mod timeouts;
 mod tls;
 mod upgrade;
+mod upgrade_guard;
 mod upstreams;
 mod vectors;
 mod verdict;

@@ -79,6 +79,19 @@ impl Ledger {
         }
     }
 
+    /// Whoever waits is told to come again.
+    pub(in crate::store) fn turn_away(&mut self, now: Moment) {
+        let arrivals = self.waiting.all();
+        let on: Vec<_> = arrivals.iter().map(|arrival| self.waiting.on(*arrival)).collect();
+        // first all of them, so that none goes on in another's stead
+        for arrival in arrivals {
+            self.waiting.answer(arrival, Answer::Refused(Refusal::Busy));
+        }
+        for key in on {
+            self.serve_key(key, now);
+        }
+    }
+
     /// The waiter goes away: it leaves its queue, or gives back what it was granted unseen.
     pub fn leave(&mut self, arrival: u64, now: Moment) {
         let Some(waiter) = self.waiting.remove(arrival) else { return };

@@ -1,0 +1,332 @@
+//! A guard that takes over from the one that runs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::support::guard::ADMIN;
+use crate::support::upstream::shop;
+use crate::support::{Answer, Ask, Client, Gate, Guard, Setup, Upstream, wait};
+
+const LIMIT: &str = "lockout: { limits: { by: username, failures: 5, cool_off: 10m } }\n";
+/// Its port is another one than that of `listen`, by its address.
+const METRICS: &str = "metrics: { address: \"127.0.0.2:0\" }\n";
+
+fn first(text: &str, upstream: &Upstream) -> Guard {
+    Guard::start(&format!("{ADMIN}{METRICS}{text}"), upstream)
+}
+
+/// A guard that is to take over from `guard`.
+fn next(guard: &Guard, text: &str, upstream: &Upstream) -> Setup {
+    let admin = format!("admin: {{ address: \"{}\" }}\n", guard.admin());
+    Setup::new(&format!("{admin}{METRICS}{text}")).upstream(upstream).flag("--upgrade")
+}
+
+/// A shop that holds the logins of `held` at the gate.
+fn holding(gate: &Gate, held: &'static str) -> Upstream {
+    let gate = gate.clone();
+    Upstream::answering(move |request| {
+        if request.text().contains(held) {
+            gate.pass();
+        }
+        shop(request)
+    })
+}
+
+/// The connection, or another one where its answer says that it ends.
+fn keep(client: Client, answer: &Answer, address: SocketAddr) -> Client {
+    if answer.get("connection") == Some("close") { Client::to_addr(address) } else { client }
+}
+
+/// How a client goes on after an answer.
+type GoOn = Box<dyn Fn(Client, &Answer) -> Client + Send>;
+
+#[test]
+fn under_load_no_request_is_lost() {
+    let upstream = Upstream::shop();
+    let mut old = first("workers: 3\n", &upstream);
+    let address = old.addr();
+    let (over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let fresh = move |_: Client, _: &Answer| Client::to_addr(address);
+    let kept = move |client: Client, answer: &Answer| keep(client, answer, address);
+    let load = |go_on: GoOn| {
+        let (over, served) = (Arc::clone(&over), Arc::clone(&served));
+        std::thread::spawn(move || {
+            let mut client = Client::to_addr(address);
+            while !over.load(Ordering::Relaxed) {
+                let answer = client.get("/");
+                assert_eq!((answer.status, &*answer.text()), (200, "hello"));
+                served.fetch_add(1, Ordering::Relaxed);
+                client = go_on(client, &answer);
+            }
+        })
+    };
+    let clients: Vec<_> =
+        (0..4).flat_map(|_| [load(Box::new(fresh)), load(Box::new(kept))]).collect();
+    let more = |from: usize| {
+        wait::until("many more are served", || served.load(Ordering::Relaxed) > from + 1500);
+    };
+    more(0);
+    // fewer workers: the sockets of the third are somebody's too
+    let new = next(&old, "workers: 2\n", &upstream).start();
+    assert_eq!(new.addr(), address);
+    new.wait_for_event("taken_over");
+    more(served.load(Ordering::Relaxed));
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+    more(served.load(Ordering::Relaxed));
+    over.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.join().unwrap();
+    }
+    assert!(std::fs::exists(old.dir().join("admin.sock")).unwrap(), "it is the new one's now");
+    let mut new = new;
+    new.terminate();
+    assert_eq!(new.wait_for_exit().code(), Some(0));
+    assert!(!std::fs::exists(old.dir().join("admin.sock")).unwrap());
+}
+
+#[test]
+fn counts_are_exact_and_lockouts_stay_in_force() {
+    let upstream = Upstream::shop();
+    let mut old = first(LIMIT, &upstream);
+    for _ in 0..5 {
+        old.client().log_in("eve", "wrong");
+    }
+    assert_eq!(old.client().log_in("eve", "right").status, 403);
+    for _ in 0..3 {
+        assert_eq!(old.client().log_in("bob", "wrong").status, 200);
+    }
+    let before = upstream.hits();
+    let new = next(&old, LIMIT, &upstream).start();
+    let taken = new.wait_for_event("taken_over");
+    assert_eq!(taken.get("counters"), "2");
+    assert_eq!(new.client().log_in("eve", "right").verdict(), (403, "locked"));
+    assert_eq!(new.client().log_in("bob", "wrong").status, 200);
+    assert_eq!(new.client().log_in("bob", "wrong").verdict(), (403, "locked"));
+    assert_eq!(new.client().log_in("bob", "right").verdict(), (403, "locked"));
+    assert_eq!(upstream.hits() - before, 2);
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn guesses_that_come_to_both_at_once_reach_the_upstream_as_often_as_to_one() {
+    let upstream = Upstream::shop();
+    let mut old = first(LIMIT, &upstream);
+    let address = old.addr();
+    let over = Arc::new(AtomicBool::new(false));
+    let guess = |_| {
+        let over = Arc::clone(&over);
+        std::thread::spawn(move || {
+            let mut client = Client::to_addr(address);
+            let mut at = 0;
+            while !over.load(Ordering::Relaxed) {
+                // one account after another, so that there are counters in every state
+                let answer = client.log_in(&format!("user{}", at / 4), "wrong");
+                assert!([200, 403, 429, 503].contains(&answer.status), "{answer:?}");
+                at += 1;
+                client = keep(client, &answer, address);
+            }
+            at
+        })
+    };
+    let clients: Vec<_> = (0..6).map(guess).collect();
+    upstream.wait_for_hits(100);
+    let new = next(&old, LIMIT, &upstream).start();
+    new.wait_for_event("taken_over");
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+    let hits = upstream.hits();
+    upstream.wait_for_hits(hits + 100);
+    over.store(true, Ordering::Relaxed);
+    let most = clients.into_iter().map(|client| client.join().unwrap() / 4).max().unwrap();
+    let mut counts = std::collections::HashMap::new();
+    for request in upstream.requests() {
+        *counts.entry(request.text()).or_insert(0) += 1;
+    }
+    assert!(counts.values().all(|count| *count <= 5), "{counts:?}");
+    // whoever was tried by all of them before the end is locked by as many as there may be
+    let full = counts.values().filter(|count| **count == 5).count();
+    assert!(full > most / 4, "{full} of {most}");
+}
+
+#[test]
+fn attempts_wait_while_the_old_one_settles_a_slow_one() {
+    let gate = Gate::closed();
+    let upstream = holding(&gate, "slow");
+    let one = "lockout: { limits: { by: username, failures: 1, cool_off: 10m } }\n";
+    let mut old = first(one, &upstream);
+    let (mut slow, mut kept) = (old.client(), old.client());
+    assert_eq!(kept.get("/").status, 200);
+    slow.send(Ask::login("slow", "wrong").bytes());
+    gate.wait_for_arrivals(1);
+    let before = upstream.hits();
+    let new = next(&old, one, &upstream).start();
+    wait::until("the old one has stopped accepting", || {
+        // an ordinary request is served at once, by the new one
+        new.metrics_page("/readyz").status == 200
+            && new.client().get("/").status == 200
+            && kept_refuses(&old)
+    });
+    let ordinary = upstream.hits() - before;
+    let mut waiting: Vec<_> = (0..4).map(|_| new.client()).collect();
+    for (at, client) in waiting.iter_mut().enumerate() {
+        let user = if at < 2 { "slow" } else { "other" };
+        client.send(Ask::login(user, "right").bytes());
+    }
+    // on a connection that the old one has kept
+    let refused = kept.log_in("third", "right");
+    assert_eq!(refused.verdict(), (503, "busy"));
+    assert_eq!(refused.get("retry-after"), Some("1"));
+    assert!(new.events("taken_over").is_empty());
+    assert!(upstream.hits() >= before + ordinary);
+    gate.open();
+    // the failure that reaches the limit is answered as the lockout that it begins
+    assert_eq!(slow.answer().verdict(), (403, "locked"));
+    new.wait_for_event("taken_over");
+    let verdicts: Vec<_> = waiting.iter_mut().map(|client| client.answer().status).collect();
+    assert_eq!(verdicts, [403, 403, 302, 302]);
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+}
+
+/// Whether the guard has closed its gate.
+fn kept_refuses(guard: &Guard) -> bool {
+    !guard.events("handing_over").is_empty()
+}
+
+#[test]
+fn a_successor_that_ends_too_early_changes_nothing() {
+    let gate = Gate::closed();
+    let upstream = holding(&gate, "slow");
+    let old = first(LIMIT, &upstream);
+    for _ in 0..5 {
+        old.client().log_in("eve", "wrong");
+    }
+    // one that cannot listen
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let more = format!("listen: [\"127.0.0.1:0\", \"{}\"]\n{LIMIT}", taken.local_addr().unwrap());
+    let mut failing = Guard::spawn(next(&old, &more, &upstream));
+    assert_eq!(failing.wait_for_exit().code(), Some(1));
+    old.wait_for_event("upgrade_failed");
+    assert_eq!(old.client().log_in("eve", "right").status, 403);
+    // one that is killed while it waits for the counters
+    let mut slow = old.client();
+    slow.send(Ask::login("slow", "wrong").bytes());
+    gate.wait_for_arrivals(1);
+    let killed = next(&old, LIMIT, &upstream).start();
+    old.wait_for_event("handing_over");
+    drop(killed);
+    old.wait_for("the second failure", |event| event.is("upgrade_failed"));
+    let failed = old.wait_for_events("upgrade_failed", 2);
+    assert_eq!(failed.len(), 2);
+    gate.open();
+    assert_eq!(slow.answer().status, 200);
+    assert_eq!(old.client().log_in("eve", "right").verdict(), (403, "locked"));
+    assert_eq!(old.client().log_in("bob", "right").status, 302);
+    // and one that comes to it
+    let new = next(&old, LIMIT, &upstream).start();
+    new.wait_for_event("taken_over");
+    assert_eq!(new.client().log_in("eve", "right").verdict(), (403, "locked"));
+}
+
+#[test]
+fn a_guard_that_is_killed_while_it_hands_over_is_reported_loudly() {
+    let gate = Gate::closed();
+    let upstream = holding(&gate, "slow");
+    let old = first(LIMIT, &upstream);
+    let mut slow = old.client();
+    slow.send(Ask::login("slow", "wrong").bytes());
+    gate.wait_for_arrivals(1);
+    let new = next(&old, LIMIT, &upstream).start();
+    old.wait_for_event("handing_over");
+    let mut waiting = new.client();
+    waiting.send(Ask::login("bob", "right").bytes());
+    drop(old);
+    new.wait_for_event("handover_incomplete");
+    assert_eq!(waiting.answer().status, 302);
+    gate.open();
+}
+
+#[test]
+fn a_unix_socket_goes_to_the_new_one_which_removes_it() {
+    let upstream = Upstream::hello();
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("http.sock"), dir.path().join("other.sock"));
+    let unix = |path: &std::path::Path| format!("\"unix:{}\"", path.display());
+    let text = |second: &std::path::Path| {
+        format!(
+            "listen: [\"127.0.0.1:0\", {}, {}]\ntrusted_proxies: unix\n",
+            unix(&path),
+            unix(second)
+        )
+    };
+    let mut old = first(&text(&other), &upstream);
+    let third = dir.path().join("third.sock");
+    let mut new = next(&old, &text(&third), &upstream).start();
+    new.wait_for_event("taken_over");
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+    for path in [&path, &third] {
+        assert_eq!(Client::to_unix(path).get("/").text(), "hello");
+    }
+    new.terminate();
+    assert_eq!(new.wait_for_exit().code(), Some(0));
+    assert!(!path.exists() && !third.exists());
+}
+
+#[test]
+fn without_it_a_second_start_is_an_error_and_with_it_a_first_one_is_none() {
+    let upstream = Upstream::hello();
+    let setup = Setup::new(&format!("{ADMIN}{METRICS}")).upstream(&upstream).flag("--upgrade");
+    let guard = setup.start();
+    assert_eq!(guard.events("nothing_to_take_over").len(), 1);
+    let mut second = next(&guard, "", &upstream);
+    second.flags.clear();
+    let mut second = Guard::spawn(second);
+    assert_eq!(second.wait_for_exit().code(), Some(1));
+    assert!(second.log().contains("another guard runs there"), "{}", second.log());
+}
+
+#[test]
+fn the_key_of_the_hashes_is_in_no_log_and_no_answer() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+    let upstream = Upstream::hello();
+    let old = first("", &upstream);
+    let path = old.dir().join("admin.sock");
+    let mut stream = UnixStream::connect(&path).unwrap();
+    let request = "POST /v1/upgrade HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n\
+                   upgrade: loginward-upgrade\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.extend_from_slice(&byte);
+    }
+    // the kind of the frame, its length and the version come first
+    let mut begin = [0; 1 + 4 + 8 + 16];
+    stream.read_exact(&mut begin).unwrap();
+    let secret = &begin[13..];
+    assert_ne!(secret, [0; 16]);
+    drop(stream);
+    old.wait_for_event("upgrade_failed");
+    let mut new = next(&old, "log: { level: debug }\n", &upstream).start();
+    new.wait_for_event("taken_over");
+    new.client().log_in("bob", "wrong");
+    new.terminate();
+    new.wait_for_exit();
+    let hex = |bytes: &mut dyn Iterator<Item = &u8>| {
+        bytes.map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let number: [u8; 16] = secret.try_into().unwrap();
+    let forms = [
+        hex(&mut secret.iter()),
+        hex(&mut secret.iter().rev()),
+        format!("{secret:?}"),
+        u128::from_le_bytes(number).to_string(),
+        u128::from_be_bytes(number).to_string(),
+    ];
+    for form in &forms {
+        assert!(!old.log().contains(form) && !new.log().contains(form));
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+}
