@@ -29,7 +29,7 @@ use std::rc::Rc;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
@@ -72,6 +72,7 @@ pub async fn answer(
     request: Request<ClientBody>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
+    let version = parts.version;
     let plan = worker.serving();
     let visit = Visit::new((&worker, &plan), &downstream, &parts);
     let asked = visit.asked(&parts);
@@ -88,6 +89,10 @@ pub async fn answer(
     if site.is_none() || !visit.may_keep(&response) {
         // where it is not even clear what was asked for, so is what follows
         headers::close_after(response.headers_mut());
+        if version == Version::HTTP_10 {
+            // or else hyper adds that the connection stays
+            *response.version_mut() = version;
+        }
     }
     if let Some(asked) = asked {
         visit.log(site, &asked, response.status());

@@ -21,7 +21,9 @@
 //!    whatever order they fail, wait and give up:
 //!    `it::cap::of_a_thousand_guesses_from_one_address_five_reach_the_upstream`,
 //!    `it::cap::of_a_thousand_guesses_from_two_hundred_addresses_five_reach_the_upstream`,
-//!    `store::ledger::tests::no_interleaving_exceeds_a_limit_loses_a_place_or_forgets_a_waiter`.
+//!    `store::ledger::tests::no_interleaving_exceeds_a_limit_loses_a_place_or_forgets_a_waiter`;
+//!    nor do more while one guard takes over from another:
+//!    `it::upgrade_guard::guesses_that_come_to_both_at_once_reach_the_upstream_as_often_as_to_one`.
 //! 2. **No guess is free**: not by closing, resetting or half-closing at any moment, nor where the
 //!    application hangs, trickles, cuts off, or answers what is no answer:
 //!    `it::no_free_guess::a_client_that_leaves_once_the_upstream_has_its_guess_is_counted`,

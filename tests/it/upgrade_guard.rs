@@ -1,8 +1,10 @@
 //! A guard that takes over from the one that runs.
 
+mod clients;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::guard::ADMIN;
 use crate::support::upstream::shop;
@@ -36,53 +38,6 @@ fn holding(gate: &Gate, held: &'static str) -> Upstream {
 /// The connection, or another one where its answer says that it ends.
 fn keep(client: Client, answer: &Answer, address: SocketAddr) -> Client {
     if answer.get("connection") == Some("close") { Client::to_addr(address) } else { client }
-}
-
-/// How a client goes on after an answer.
-type GoOn = Box<dyn Fn(Client, &Answer) -> Client + Send>;
-
-#[test]
-fn under_load_no_request_is_lost() {
-    let upstream = Upstream::shop();
-    let mut old = first("workers: 3\n", &upstream);
-    let address = old.addr();
-    let (over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let fresh = move |_: Client, _: &Answer| Client::to_addr(address);
-    let kept = move |client: Client, answer: &Answer| keep(client, answer, address);
-    let load = |go_on: GoOn| {
-        let (over, served) = (Arc::clone(&over), Arc::clone(&served));
-        std::thread::spawn(move || {
-            let mut client = Client::to_addr(address);
-            while !over.load(Ordering::Relaxed) {
-                let answer = client.get("/");
-                assert_eq!((answer.status, &*answer.text()), (200, "hello"));
-                served.fetch_add(1, Ordering::Relaxed);
-                client = go_on(client, &answer);
-            }
-        })
-    };
-    let clients: Vec<_> =
-        (0..4).flat_map(|_| [load(Box::new(fresh)), load(Box::new(kept))]).collect();
-    let more = |from: usize| {
-        wait::until("many more are served", || served.load(Ordering::Relaxed) > from + 1500);
-    };
-    more(0);
-    // fewer workers: the sockets of the third are somebody's too
-    let new = next(&old, "workers: 2\n", &upstream).start();
-    assert_eq!(new.addr(), address);
-    new.wait_for_event("taken_over");
-    more(served.load(Ordering::Relaxed));
-    assert_eq!(old.wait_for_exit().code(), Some(0));
-    more(served.load(Ordering::Relaxed));
-    over.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.join().unwrap();
-    }
-    assert!(std::fs::exists(old.dir().join("admin.sock")).unwrap(), "it is the new one's now");
-    let mut new = new;
-    new.terminate();
-    assert_eq!(new.wait_for_exit().code(), Some(0));
-    assert!(!std::fs::exists(old.dir().join("admin.sock")).unwrap());
 }
 
 #[test]
@@ -246,32 +201,6 @@ fn a_guard_that_is_killed_while_it_hands_over_is_reported_loudly() {
 }
 
 #[test]
-fn a_unix_socket_goes_to_the_new_one_which_removes_it() {
-    let upstream = Upstream::hello();
-    let dir = tempfile::tempdir().unwrap();
-    let (path, other) = (dir.path().join("http.sock"), dir.path().join("other.sock"));
-    let unix = |path: &std::path::Path| format!("\"unix:{}\"", path.display());
-    let text = |second: &std::path::Path| {
-        format!(
-            "listen: [\"127.0.0.1:0\", {}, {}]\ntrusted_proxies: unix\n",
-            unix(&path),
-            unix(second)
-        )
-    };
-    let mut old = first(&text(&other), &upstream);
-    let third = dir.path().join("third.sock");
-    let mut new = next(&old, &text(&third), &upstream).start();
-    new.wait_for_event("taken_over");
-    assert_eq!(old.wait_for_exit().code(), Some(0));
-    for path in [&path, &third] {
-        assert_eq!(Client::to_unix(path).get("/").text(), "hello");
-    }
-    new.terminate();
-    assert_eq!(new.wait_for_exit().code(), Some(0));
-    assert!(!path.exists() && !third.exists());
-}
-
-#[test]
 fn without_it_a_second_start_is_an_error_and_with_it_a_first_one_is_none() {
     let upstream = Upstream::hello();
     let setup = Setup::new(&format!("{ADMIN}{METRICS}")).upstream(&upstream).flag("--upgrade");
@@ -329,4 +258,68 @@ fn the_key_of_the_hashes_is_in_no_log_and_no_answer() {
     }
     let head = String::from_utf8(head).unwrap();
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+}
+
+#[test]
+fn one_after_the_other_takes_over_and_what_still_streams_holds_none_up() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let upstream = Upstream::scripted(move |talk| {
+        while let Some(request) = talk.request() {
+            if !request.text().contains("user=long") {
+                talk.send(shop(&request));
+                continue;
+            }
+            // the head decides it, and the body goes on
+            talk.send("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 8\r\n\r\nlong");
+            held.pass();
+            talk.send("long");
+        }
+    });
+    let mut guards = vec![first(LIMIT, &upstream)];
+    let mut long = guards[0].client();
+    long.send(Ask::login("long", "right").bytes());
+    assert_eq!(long.answer_head().expect("a head").status, 302);
+    for failures in 1..=4 {
+        let last = guards.last().unwrap();
+        assert_eq!(last.client().log_in("eve", "wrong").status, 200, "{failures}");
+        let new = next(&guards[0], &format!("workers: {failures}\n{LIMIT}"), &upstream).start();
+        new.wait_for_event("taken_over");
+        guards.push(new);
+    }
+    gate.open();
+    let last = guards.last().unwrap();
+    assert_eq!(last.client().log_in("eve", "wrong").verdict(), (403, "locked"));
+    for old in guards.iter_mut().take(4) {
+        assert_eq!(old.wait_for_exit().code(), Some(0));
+    }
+}
+
+#[test]
+fn whose_a_session_is_stays_known() {
+    const SITES: &str = r#"
+lockout: { limits: { by: username, failures: 2, cool_off: 10m } }
+sites:
+  - upstream: "{UPSTREAM}"
+    logins:
+      - path: /login
+        username: { form: user }
+        password: { form: password }
+        session_cookie: session
+        outcome: { success: { status: 302 } }
+      - path: /code
+        password: { form: code }
+        session_cookie: session
+        outcome: { success: { status: 302 } }
+"#;
+    let upstream = Upstream::shop();
+    let mut old = first(SITES, &upstream);
+    assert_eq!(old.client().log_in("bob", "right").status, 302);
+    let new = next(&old, SITES, &upstream).start();
+    new.wait_for_event("taken_over");
+    let code = Ask::form("/code", "code=000000").with("Cookie", "session=1");
+    let from = |address| Client::from(address, &new).ask(&code).status;
+    assert_eq!((from("127.0.0.2"), from("127.0.0.3")), (200, 403));
+    assert_eq!(new.client().log_in("bob", "right").verdict(), (403, "locked"));
+    assert_eq!(old.wait_for_exit().code(), Some(0));
 }
