@@ -46,6 +46,42 @@ fn two() -> (Upstream, Upstream) {
 }
 
 #[test]
+fn a_host_that_may_be_read_in_several_ways_reaches_no_site() {
+    let (a, b) = two();
+    let rest = format!("{SITES}  - upstream: \"{{B}}\"\n");
+    let guard = Setup::new(&rest).replace("{A}", a.url()).replace("{B}", b.url()).start();
+    assert_eq!(get(&guard, "other.test", "/").text(), "b", "there is a site for the rest");
+    for odd in [
+        "a.test..",
+        ".a.test",
+        "x..a.test",
+        "a.test:x",
+        "a.test:80.",
+        "a.test:80:80",
+        "a%2etest",
+        "a.test%00",
+        "[::1",
+        "[a.test]",
+        "a.test,b.test",
+        "a.test;",
+        "(a.test)",
+        "a.test:-1",
+    ] {
+        assert_eq!(get(&guard, odd, "/login").verdict(), (400, "refused"), "{odd}");
+    }
+    let whole = "GET http://a.test:80:80/login HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    assert_eq!(guard.client().send(whole).answer().status, 400);
+    for plain in ["a.test.", "A.TEST:80", "a.test:", "a.test.:443"] {
+        assert_eq!(get(&guard, plain, "/").text(), "a", "{plain}");
+    }
+    for plain in
+        ["[::1]", "[2001:db8::1]:80", "192.0.2.1:80", "under_score.test", "xn--bcher-kva.test"]
+    {
+        assert_eq!(get(&guard, plain, "/").text(), "b", "{plain}");
+    }
+}
+
+#[test]
 fn each_site_has_its_own_upstream_rules_and_limits() {
     let (a, b) = two();
     let guard = Setup::new(SITES).replace("{A}", a.url()).replace("{B}", b.url()).start();
