@@ -255,13 +255,15 @@ impl Links {
         let value = |text: String| HeaderValue::try_from(text).ok();
         let (peer_text, proto) = (peer.to_string(), scheme.name());
         let (peer_value, peer_forwarded) = match peer {
-            PeerAddr::Ip(address) if address.is_ipv4() => {
+            PeerAddr::Ip(address) | PeerAddr::Nameless(Some(address)) if address.is_ipv4() => {
                 (value(peer_text.clone()), value(format!("for={address};proto={proto}")))
             }
-            PeerAddr::Ip(address) => {
+            PeerAddr::Ip(address) | PeerAddr::Nameless(Some(address)) => {
                 (value(peer_text.clone()), value(format!("for=\"[{address}]\";proto={proto}")))
             }
-            PeerAddr::Unix => (None, value(format!("for=unknown;proto={proto}"))),
+            PeerAddr::Nameless(None) | PeerAddr::Unix => {
+                (None, value(format!("for=unknown;proto={proto}")))
+            }
         };
         let link = Link {
             peer,

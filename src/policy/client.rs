@@ -15,6 +15,9 @@ use ipnet::IpNet;
 pub enum PeerAddr {
     /// A TCP peer; IPv4-mapped addresses are IPv4 already.
     Ip(IpAddr),
+    /// A proxy whose PROXY header named nobody; its address, if it has one. It speaks for itself,
+    /// and whatever comes on its connection may be a stranger's.
+    Nameless(Option<IpAddr>),
     /// Somebody on a unix socket.
     Unix,
 }
@@ -25,13 +28,22 @@ impl PeerAddr {
     pub const fn ip(address: IpAddr) -> Self {
         Self::Ip(address.to_canonical())
     }
+
+    /// The same, if it is a proxy that named nobody.
+    #[must_use]
+    pub const fn nameless(self) -> Self {
+        match self {
+            Self::Ip(address) => Self::Nameless(Some(address)),
+            Self::Nameless(_) | Self::Unix => Self::Nameless(None),
+        }
+    }
 }
 
 impl fmt::Display for PeerAddr {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ip(address) => address.fmt(out),
-            Self::Unix => out.write_str("unix"),
+            Self::Ip(address) | Self::Nameless(Some(address)) => address.fmt(out),
+            Self::Nameless(None) | Self::Unix => out.write_str("unix"),
         }
     }
 }
@@ -118,6 +130,7 @@ impl TrustedProxies {
     pub fn trusts(&self, peer: PeerAddr) -> bool {
         match peer {
             PeerAddr::Ip(address) => self.networks.contains(address),
+            PeerAddr::Nameless(_) => false,
             PeerAddr::Unix => self.unix,
         }
     }
@@ -142,8 +155,10 @@ pub enum Identity {
 /// Who sent a request that came from `peer` with `headers`.
 pub fn identify(rules: &ClientRules, peer: PeerAddr, headers: &HeaderMap) -> Identity {
     let own = match peer {
-        PeerAddr::Ip(address) => Identity::Known(ClientAddr::new(address)),
-        PeerAddr::Unix => Identity::Unusable,
+        PeerAddr::Ip(address) | PeerAddr::Nameless(Some(address)) => {
+            Identity::Known(ClientAddr::new(address))
+        }
+        PeerAddr::Nameless(None) | PeerAddr::Unix => Identity::Unusable,
     };
     if !rules.trusted.trusts(peer) || !headers.contains_key(&rules.header) {
         return own;

@@ -27,7 +27,7 @@ pub(super) async fn admit(stream: &Stream, link: &Link, worker: &Worker) -> Opti
     link.alarm.set(plan.settings.timeouts.proxy_header);
     match link.alarm.in_time(header(stream)).await {
         Some(Ok(Some(Speaker::Client(address)))) => Some(PeerAddr::ip(address)),
-        Some(Ok(Some(Speaker::Proxy))) => Some(proxy),
+        Some(Ok(Some(Speaker::Proxy))) => Some(proxy.nameless()),
         Some(Ok(None) | Err(Failure::Socket)) => None,
         Some(Err(Failure::Unusable(Unusable(why)))) => {
             suspect(proxy, &format!("a trusted proxy sends no usable PROXY header: {why}"));

@@ -11,6 +11,7 @@ use rustls::{ClientConnection, StreamOwned};
 use tempfile::TempDir;
 
 use crate::support::socket::Socket;
+use crate::support::upstream::ok;
 use crate::support::wire::Wire;
 use crate::support::{Ask, Authority, Client, Guard, Setup, Upstream, program, wait};
 
@@ -175,6 +176,26 @@ fn a_health_check_speaks_for_the_proxy_itself() {
     look.half_close();
     assert_eq!(look.wire.rest(), b"");
     assert_eq!(guard.events("identity_suspect").len(), 0);
+}
+
+#[test]
+fn where_a_header_names_nobody_nobody_else_does() {
+    for header in [b"PROXY UNKNOWN\r\n".to_vec(), v2(0x20, 0, &[]), v2(0x21, 0, &[])] {
+        let upstream = Upstream::answering(|_| ok("wrong"));
+        let limit = "lockout: { limits: { by: ip_address, failures: 3, cool_off: 10m }, \
+                     at_limit: upstream }\n";
+        let guard = Guard::start(&format!("{LISTEN}{TRUSTED}{limit}"), &upstream);
+        let statuses: Vec<u16> = (1..=5)
+            .map(|at| {
+                // a balancer that cannot name its client passes on what that says of itself
+                let login =
+                    Ask::login("bob", "wrong").with("X-Forwarded-For", &format!("192.0.2.{at}"));
+                guard.client().send([&*header, &login.bytes()].concat()).answer().status
+            })
+            .collect();
+        assert_eq!(statuses, [200, 200, 200, 403, 403]);
+        assert_eq!(upstream.requests()[0].get("x-forwarded-for"), Some("127.0.0.1"));
+    }
 }
 
 #[test]
