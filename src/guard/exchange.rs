@@ -246,19 +246,14 @@ async fn send_on(
     request: Request<RequestBody>,
     alarm: &Alarm,
 ) -> Result<Response<Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
-    let traffic = lease.traffic();
-    let before = traffic.written.get();
     match alarm.in_time(pin!(lease.send(request))).await {
         Some(Ok(response)) => Ok(response),
         Some(Err(failure)) => {
             let unanswered = Unanswered { error: failure.error, sent: failure.sent };
             Err((unanswered, failure.request))
         }
-        None => {
-            let sent =
-                if traffic.written.get() == before { Sent::Nothing } else { Sent::Something };
-            Err((Unanswered { error: UpstreamError::Timeout, sent }, None))
-        }
+        // what waits for the upstream to read may still be written when nobody waits any more
+        None => Err((Unanswered { error: UpstreamError::Timeout, sent: Sent::Something }, None)),
     }
 }
 

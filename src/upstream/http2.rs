@@ -241,8 +241,10 @@ impl Place {
         let mut sender = shared.sender.clone();
         sender.try_send_request(request).await.map_err(|mut failure| {
             let request = failure.take_message().map(from_stream);
-            // whatever was written since may have been this request
-            let is_unsent = request.is_some() || shared.traffic.written.get() == written;
+            // whatever was written since may have been this request; and as long as the connection
+            // lives, what it was handed may still be written, even if the stream is reset
+            let is_unsent =
+                request.is_some() || (shared.is_over() && shared.traffic.written.get() == written);
             if shared.sender.is_closed() && !shared.broken.replace(true) {
                 self.sharing.generation.set(self.sharing.generation.get() + 1);
             }
