@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 /// whether they failed, counts the failures, and answers 403 to locked-out clients before they
 /// reach the application.
 #[derive(Debug, Parser)]
-#[command(name = "loginward", version, verbatim_doc_comment, after_help = EXAMPLES)]
+#[command(name = "loginward", bin_name = "loginward", version, verbatim_doc_comment, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -133,7 +133,7 @@ impl<'a> Visit<'a> {
         target::vouch(parts, &self.plan.settings.bounds)?;
         let host = parts.headers.get(http::header::HOST);
         let host = host.map(|host| host.to_str().unwrap_or_default());
-        self.plan.site(host).ok_or(Rejection::NoSuchSite)
+        self.plan.site(host).ok_or_else(|| Rejection::NoSuchSite(host.unwrap_or_default().into()))
     }
 
     async fn way(

@@ -6,6 +6,7 @@ use http::header::{
 };
 
 use crate::policy::client::ClientAddr;
+use crate::policy::scheme::spoken;
 
 /// The chain of addresses that most proxies write.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -206,7 +207,7 @@ fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
             {
                 if name != *forwarding.header {
                     let client = forwarding.client.filter(|client| !forwarding.is_peer(*client));
-                    let client = client.map(|client| element(&name, client));
+                    let client = client.map(|client| element(&name, client, headers));
                     let client = client.and_then(|client| client.try_into().ok());
                     headers.remove(&name);
                     client.map(|client: HeaderValue| headers.insert(name.clone(), client));
@@ -230,12 +231,18 @@ fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     }
 }
 
-/// A client as an element of a forwarding header.
-fn element(name: &HeaderName, client: ClientAddr) -> String {
-    match client.ip() {
-        ip if *name != FORWARDED => ip.to_string(),
+/// A client as an element of a forwarding header, who speaks as a proxy says in `headers`.
+fn element(name: &HeaderName, client: ClientAddr, headers: &HeaderMap) -> String {
+    if *name != FORWARDED {
+        return client.ip().to_string();
+    }
+    let node = match client.ip() {
         std::net::IpAddr::V4(ip) => format!("for={ip}"),
         std::net::IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
+    };
+    match spoken(&X_FORWARDED_FOR, headers) {
+        Some(scheme) => format!("{node};proto={}", scheme.name()),
+        None => node,
     }
 }
 

@@ -49,7 +49,7 @@ pub enum Rejection {
     /// Too many failures; until when, and by which counter.
     Locked(Lockout),
     /// No site answers for that host.
-    NoSuchSite,
+    NoSuchSite(Box<str>),
     /// More than four usernames, or more guesses than are left.
     Overfull(&'static str),
     /// Too many exchanges of this client or site go on without a client.
@@ -138,7 +138,7 @@ impl Rejection {
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Identity | Self::Overfull(_) | Self::Unclear(_) => StatusCode::BAD_REQUEST,
-            Self::NoSuchSite => StatusCode::MISDIRECTED_REQUEST,
+            Self::NoSuchSite(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Leaving | Self::Overload => StatusCode::SERVICE_UNAVAILABLE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -170,7 +170,7 @@ impl Rejection {
             | Self::Connect
             | Self::HeadTooLarge
             | Self::Identity
-            | Self::NoSuchSite
+            | Self::NoSuchSite(_)
             | Self::Overfull(_)
             | Self::Slow
             | Self::TargetTooLong
@@ -192,7 +192,7 @@ impl Rejection {
             Self::Closed | Self::Denied => "Access denied",
             Self::Connect => "Method not allowed",
             Self::Locked(_) => "Too many failed sign-in attempts",
-            Self::NoSuchSite => "No such site here",
+            Self::NoSuchSite(_) => "No such site here",
             Self::Overload => "The site is busy",
             Self::Slow => "The request took too long",
             Self::BodyTooLarge | Self::HeadTooLarge | Self::TargetTooLong => {
@@ -228,7 +228,7 @@ impl fmt::Display for Rejection {
                 out.write_str("locked by hand")
             }
             Self::Locked(_) => out.write_str("locked out"),
-            Self::NoSuchSite => out.write_str("no site answers for the host"),
+            Self::NoSuchSite(host) => write!(out, "no site answers for the host `{host}`"),
             Self::Overload => out.write_str("too many exchanges go on without their clients"),
             Self::Slow => out.write_str("the client took too long"),
             Self::TargetTooLong => out.write_str("the target is too long"),

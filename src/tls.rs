@@ -192,11 +192,15 @@ fn load_one(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, TlsError> {
     let chain = certificates(&files.certificate)?;
     let own = chain.first().map(EndEntityCert::try_from);
     if let Some(Err(error)) = own {
-        return Err(TlsError {
-            file: files.certificate.clone(),
-            wrong: format!("begins with no certificate of a server: {error:?}"),
-            right: "the server's own certificate comes first",
-        });
+        let is_old = matches!(error, webpki::Error::UnsupportedCertVersion);
+        let (wrong, right) = if is_old {
+            let right = "have one made of version 3, with subjectAltName for its names";
+            ("is of version 1".to_owned(), right)
+        } else {
+            let wrong = format!("begins with no certificate of a server: {error:?}");
+            (wrong, "the server's own certificate comes first")
+        };
+        return Err(TlsError { file: files.certificate.clone(), wrong, right });
     }
     let blame = |wrong: String, right| TlsError { file: files.key.clone(), wrong, right };
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {

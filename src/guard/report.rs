@@ -173,7 +173,8 @@ pub(super) fn tell(
     };
     events::report(Name::Refused, about, details);
     if rejection.kind() == AnswerKind::Error {
-        tracing::warn!(message = "the upstream did not answer", site = about.site, reason);
+        let reference = &*reference;
+        tracing::warn!(event = "upstream_failed", site = about.site, r#ref = reference, reason);
     }
     response
 }

@@ -68,6 +68,9 @@ pub(super) fn hint(error: &io::Error) -> &'static str {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "; if that is the right one, name it under `tls.server_name`"
             }
+            CertificateError::Other(wrong) if wrong.to_string().contains("CaUsedAsEndEntity") => {
+                "; it is an authority's own certificate: have that sign one for the server"
+            }
             _ => "",
         },
         Some(rustls::Error::InvalidMessage(_)) => "; it may speak no TLS: then write http://",

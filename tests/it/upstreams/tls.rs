@@ -30,7 +30,7 @@ fn fails(guard: &Guard, why: &[&str]) {
     for answer in [client.get("/"), client.log_in("bob", "right")] {
         assert_eq!(answer.verdict(), (502, "error"));
     }
-    let said = guard.wait_for("warning", |event| event.get("msg") == "the upstream did not answer");
+    let said = guard.wait_for_event("upstream_failed");
     for why in why {
         assert!(said.get("reason").contains(why), "{why}: {said:?}");
     }
