@@ -76,8 +76,8 @@ impl Handover {
             Err(error) => Err(error),
         };
         match outcome {
-            Ok((counters, without_verdict)) => {
-                tracing::info!(event = "handed_over", counters, without_verdict);
+            Ok((counters, unsettled)) => {
+                tracing::info!(event = "handed_over", counters, unsettled);
                 self.done.notify_one();
             }
             Err(error) => {
@@ -118,9 +118,9 @@ impl Handover {
         Ok(())
     }
 
-    /// Lets everything that is under way settle, then tells all that counts. How many frames, and
+    /// Lets everything that is under way settle, then tells all that counts. How many counters, and
     /// how many attempts came to no end in time.
-    async fn transfer(&self, stream: &mut UnixStream) -> io::Result<(u64, usize)> {
+    async fn transfer(&self, stream: &mut UnixStream) -> io::Result<(usize, usize)> {
         self.stop.send_replace(Stage::Pause);
         self.paused.send_replace(true);
         self.shared.gate.set(Standing::Closed);
@@ -141,7 +141,7 @@ impl Handover {
         told
     }
 
-    async fn settle_and_tell(&self, stream: &mut UnixStream) -> io::Result<(u64, usize)> {
+    async fn settle_and_tell(&self, stream: &mut UnixStream) -> io::Result<(usize, usize)> {
         let longest = self.shared.plans.latest().settings.timeouts.exchange;
         let unsettled = tokio::select! {
             unsettled = self.settled(longest) => unsettled,
@@ -164,7 +164,8 @@ impl Handover {
             return Err(io::ErrorKind::InvalidData.into());
         }
         stream.write_all(&[YOURS]).await?;
-        Ok((self.shared.store.sizes().counters as u64, unsettled))
+        let sizes = self.shared.store.sizes();
+        Ok((sizes.counters + sizes.locked, unsettled))
     }
 
     /// Waits until no attempt is under way, `longest` at most; how many are.
