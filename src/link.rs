@@ -160,7 +160,18 @@ impl Link {
             }
             Phase::Head => self.alarm.set(self.limits.head),
             Phase::Answering | Phase::Body => self.alarm.set(self.limits.answer),
-            Phase::Answered | Phase::Streams | Phase::Tunnel => self.alarm.clear(),
+            Phase::Answered | Phase::Streams => self.alarm.clear(),
+            Phase::Tunnel => {
+                self.alarm.clear();
+                self.alarm.stamp();
+            }
+        }
+    }
+
+    /// Something has come or gone; in a tunnel, nothing else tells whether it is used.
+    pub fn is_used(&self) {
+        if self.phase.get() == Phase::Tunnel {
+            self.alarm.stamp();
         }
     }
 
@@ -198,7 +209,7 @@ impl Link {
         match (&written, self.stall()) {
             (Poll::Pending, _) => self.stalls(Stall::Send),
             (Poll::Ready(_), Some(Stall::Send)) => self.goes_on(),
-            (Poll::Ready(_), _) => {}
+            (Poll::Ready(_), _) => self.is_used(),
         }
         written
     }
@@ -357,7 +368,7 @@ impl Link {
             Phase::Answered | Phase::Answering | Phase::Body => {
                 self.stall.get().is_some() && is_slow()
             }
-            Phase::Tunnel => false,
+            Phase::Tunnel => is_slow(),
         };
         let places = self.streams.get().max(1);
         let is_here = is_waiting && self.left.get().is_none();
@@ -376,10 +387,9 @@ impl Link {
     #[must_use]
     pub const fn must_go(&self) -> bool {
         let waits = match self.phase.get() {
-            Phase::Head | Phase::Idle => true,
+            Phase::Head | Phase::Idle | Phase::Tunnel => true,
             Phase::Streams => self.all_wait() || self.stall.get().is_some(),
             Phase::Answered | Phase::Answering | Phase::Body => self.stall.get().is_some(),
-            Phase::Tunnel => false,
         };
         self.left.get().is_some() && waits
     }

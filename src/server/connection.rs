@@ -193,6 +193,8 @@ async fn tunnel(mut client: ClientSocket, read: &[u8], downstream: &Downstream) 
     };
     // either end may break it off, whenever it likes
     if begun.await.is_ok() {
-        drop(copy_bidirectional(&mut client, &mut upstream).await);
+        // it rings only where others need the room
+        let talking = copy_bidirectional(&mut client, &mut upstream);
+        drop(downstream.link.alarm.in_time(talking).await);
     }
 }

@@ -1,6 +1,7 @@
 //! What clients may take of the guard all together, who gives way when there is no more, and that all
 //! others are served meanwhile.
 
+use crate::support::event::Event;
 use crate::support::upstream::ok;
 use crate::support::{
     Ask, Authority, Client, Ends, Gate, Guard, Http2, Setup, Upstream, program, wait,
@@ -78,6 +79,33 @@ fn slow_heads_slow_bodies_and_slow_readers_give_way() {
         wait::until("it is counted", || shed() >= 1.0);
         drop(crowd);
     }
+}
+
+#[test]
+fn idle_tunnels_give_way_too() {
+    let upstream = Upstream::scripted(|talk| {
+        while let Some(request) = talk.request() {
+            if request.get("upgrade").is_none() {
+                talk.send(ok("hello"));
+                continue;
+            }
+            talk.send(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            );
+            return talk.wait_for_end();
+        }
+    });
+    let guard = Guard::start("workers: 1\nbounds: { connections: 4 }", &upstream);
+    let ask = Ask::get("/chat").with("Connection", "Upgrade").with("Upgrade", "websocket");
+    let mut tunnels = crowd(&guard, "127.0.0.66", 4, &ask.bytes());
+    for tunnel in &mut tunnels {
+        assert_eq!(tunnel.answer_head().unwrap().status, 101);
+    }
+    wait::until("one of them gives way", || is_served(&guard, "127.0.0.7"));
+    // who came before they had been idle for a while was refused
+    let is_told =
+        |event: &Event| event.is("connections_shed") && event.get("client") == "127.0.0.66";
+    guard.wait_for("it is told", is_told);
 }
 
 #[test]
