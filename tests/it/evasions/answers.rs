@@ -103,7 +103,7 @@ fn no_answer_but_a_proven_success_is_one() {
     });
     check("text in UTF-16", |_| {
         let body: Vec<u8> = "Welcome".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        [b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-16\r\nContent-Length: 14\r\n\r\n".to_vec(), body].concat()
+        [b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-16\r\nConnection: close\r\nContent-Length: 14\r\n\r\n".to_vec(), body].concat()
     });
     check("a coding nobody knows", |_| {
         whole("200 OK", "Content-Encoding: x-unknown\r\n", "Welcome")
