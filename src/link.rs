@@ -1,6 +1,7 @@
 //! What is known of one client's connection while it lasts.
 
 pub mod all;
+pub mod phase;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,33 +16,7 @@ use crate::policy::client::PeerAddr;
 use crate::policy::shedding::Waiting;
 use all::AllLinks;
 pub use all::{Crowd, LinkLimits, Links};
-
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It waits for the next request.
-    Idle,
-    /// A head has begun to arrive.
-    Head,
-    /// A request is here, its body may still be arriving.
-    Body,
-    /// The whole request is here, the answer is not out yet.
-    Answering,
-    /// The answer is made, its last bytes may still be here.
-    Answered,
-    /// Requests are under way on it, each on a stream of its own.
-    Streams,
-    /// It speaks another protocol now, until its end.
-    Tunnel,
-}
-
-impl Phase {
-    /// Whether it is the client's turn.
-    #[must_use]
-    pub const fn awaits_client(self) -> bool {
-        matches!(self, Self::Head | Self::Idle)
-    }
-}
+pub use phase::Phase;
 
 /// How a client speaks to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
