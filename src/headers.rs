@@ -1,58 +1,18 @@
-//! Hop-by-hop removal and the forwarding headers.
+//! Turning a head that came on one connection into the one that goes out on another.
+
+mod forwarding;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
 
-use crate::policy::client::ClientAddr;
-use crate::policy::scheme::spoken;
-
-/// The chain of addresses that most proxies write.
-pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub use forwarding::{Forwarding, Trust, X_FORWARDED_FOR};
 
 /// The header that says an answer is the guard's own, and what kind.
 pub const X_LOGINWARD: HeaderName = HeaderName::from_static("x-loginward");
 /// The header with the reference of such an answer.
 pub const X_LOGINWARD_REF: HeaderName = HeaderName::from_static("x-loginward-ref");
-
-/// Whether what a peer says of others is believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// It is a stranger.
-    Untrusted,
-    /// It is a trusted proxy.
-    Trusted,
-}
-
-/// What the guard says of a request to the upstream.
-#[derive(Clone, Copy, Debug)]
-pub struct Forwarding<'a> {
-    /// Whether the peer is believed.
-    pub trust: Trust,
-    /// The client, where it could be told.
-    pub client: Option<ClientAddr>,
-    /// The header in which trusted proxies name the client.
-    pub header: &'a HeaderName,
-    /// The peer as a header value; `None` on a unix socket.
-    pub peer: Option<&'a HeaderValue>,
-    /// The same as an element of `Forwarded`.
-    pub forwarded: Option<&'a HeaderValue>,
-    /// How the peer speaks to us: `http` or `https`.
-    pub proto: &'static str,
-    /// The request's identifier, where a trusted peer gave none.
-    pub request_id: &'a HeaderValue,
-}
-
-impl Forwarding<'_> {
-    fn is_peer(&self, client: ClientAddr) -> bool {
-        self.peer.is_some_and(|peer| peer.as_bytes() == client.to_string().as_bytes())
-    }
-}
 
 /// What kind of field a name is, as far as it is not simply passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +134,7 @@ pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te")); // RFC 9110, section 10.1.4
     }
-    introduce(headers, forwarding);
+    forwarding::introduce(headers, forwarding);
 }
 
 fn names_trailers(te: &HeaderValue) -> bool {
@@ -183,86 +143,6 @@ fn names_trailers(te: &HeaderValue) -> bool {
         let coding = member.split(|byte| *byte == b';').next().unwrap_or_default();
         coding.trim_ascii().eq_ignore_ascii_case(b"trailers")
     })
-}
-
-/// Says who the client is.
-fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
-    match forwarding.trust {
-        Trust::Untrusted => {
-            if let Some(peer) = forwarding.peer {
-                headers.insert(X_FORWARDED_FOR, peer.clone());
-                headers.insert(X_REAL_IP, peer.clone());
-            }
-            if let Some(forwarded) = forwarding.forwarded {
-                headers.insert(FORWARDED, forwarded.clone());
-            }
-            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(forwarding.proto));
-            headers.insert(X_REQUEST_ID, forwarding.request_id.clone());
-        }
-        Trust::Trusted => {
-            // the proxy vouches for the header that it is known to write, and may have let the client
-            // write the other
-            for (name, hop) in
-                [(X_FORWARDED_FOR, forwarding.peer), (FORWARDED, forwarding.forwarded)]
-            {
-                if name != *forwarding.header {
-                    let client = forwarding.client.filter(|client| !forwarding.is_peer(*client));
-                    let client = client.map(|client| element(&name, client, headers));
-                    let client = client.and_then(|client| client.try_into().ok());
-                    headers.remove(&name);
-                    client.map(|client: HeaderValue| headers.insert(name.clone(), client));
-                }
-                append_hop(headers, &name, hop);
-            }
-            let client = forwarding.client.and_then(|client| client.to_string().try_into().ok());
-            if let Some(client) = client.or_else(|| forwarding.peer.cloned()) {
-                headers.insert(X_REAL_IP, client);
-            }
-            let proto = HeaderValue::from_static(forwarding.proto);
-            insert_missing(headers, X_FORWARDED_PROTO, &proto);
-            insert_missing(headers, X_REQUEST_ID, forwarding.request_id);
-        }
-    }
-    if let Some(host) = headers.get(HOST).cloned() {
-        match forwarding.trust {
-            Trust::Untrusted => _ = headers.insert(X_FORWARDED_HOST, host),
-            Trust::Trusted => insert_missing(headers, X_FORWARDED_HOST, &host),
-        }
-    }
-}
-
-/// A client as an element of a forwarding header, who speaks as a proxy says in `headers`.
-fn element(name: &HeaderName, client: ClientAddr, headers: &HeaderMap) -> String {
-    if *name != FORWARDED {
-        return client.ip().to_string();
-    }
-    let node = match client.ip() {
-        std::net::IpAddr::V4(ip) => format!("for={ip}"),
-        std::net::IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
-    };
-    match spoken(&X_FORWARDED_FOR, headers) {
-        Some(scheme) => format!("{node};proto={}", scheme.name()),
-        None => node,
-    }
-}
-
-fn insert_missing(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
-    headers.entry(name).or_insert_with(|| value.clone());
-}
-
-/// The chain that the trusted peer sent, with the peer itself at its end, in one line.
-fn append_hop(headers: &mut HeaderMap, name: &HeaderName, hop: Option<&HeaderValue>) {
-    let Some(hop) = hop else { return };
-    let mut chain: Vec<u8> = Vec::new();
-    for line in headers.get_all(name).iter().chain([hop]) {
-        if !chain.is_empty() {
-            chain.extend_from_slice(b", ");
-        }
-        chain.extend_from_slice(line.as_bytes());
-    }
-    if let Ok(chain) = HeaderValue::from_bytes(&chain) {
-        headers.insert(name, chain);
-    }
 }
 
 /// Whether a request asks to become a WebSocket, the one upgrade that is forwarded.
@@ -286,7 +166,8 @@ pub fn close_after(headers: &mut HeaderMap) {
 
 /// Takes away what could change the shape of the answer, so that the outcome can be read from it:
 /// ranges (RFC 9110, section 14), conditions (section 13), codings (section 12.5.3) and deltas
-/// (RFC 3229), and the misspelt `Referrer` by which Express finds the way back; also under names that become theirs when `_` is read as `-`.
+/// (RFC 3229), and the misspelt `Referrer` by which Express finds the way back; also under names
+/// that become theirs when `_` is read as `-`.
 pub fn ask_for_plain_answer(headers: &mut HeaderMap) {
     const SHAPING: [&str; 10] = [
         "a-im",
@@ -369,6 +250,7 @@ fn starts_with(value: &[u8], word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::client::ClientAddr;
 
     fn headers(lines: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
