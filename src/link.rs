@@ -306,6 +306,16 @@ impl Link {
             self.enter(Phase::Idle);
         } else {
             self.all.remove_stream();
+            self.leave_with_fewer();
+        }
+    }
+
+    /// Where it has to go, no more places become free with it than it has.
+    fn leave_with_fewer(&self) {
+        let places = self.streams.get().max(1);
+        if let Some(left) = self.left.get().filter(|left| *left > places) {
+            self.left.set(Some(places));
+            self.all.leave_with_fewer(left - places);
         }
     }
 

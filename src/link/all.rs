@@ -140,6 +140,11 @@ impl AllLinks {
         }
     }
 
+    /// So many of the places that were about to become free have done so already.
+    pub(super) fn leave_with_fewer(&self, places: usize) {
+        self.leaving.set(self.leaving.get().saturating_sub(places));
+    }
+
     /// A connection that had to go, or not, has ended.
     pub(super) fn remove(&self, left: usize) {
         self.count.set(self.count.get().saturating_sub(1));

@@ -247,6 +247,10 @@ fn of_two_chains_the_one_that_the_proxy_does_not_write_is_made_anew() {
     let request = received("trusted_proxies: 127.0.0.1", &with(Ask::get("/"), &claims));
     assert_eq!(request.get("x-forwarded-for"), Some("6.6.6.6, 203.0.113.5, 127.0.0.1"));
     assert_eq!(request.get("forwarded"), Some("for=203.0.113.5, for=127.0.0.1;proto=http"));
+    let with_proto = [("X-Forwarded-For", "203.0.113.5"), ("X-Forwarded-Proto", "https")];
+    let request = received("trusted_proxies: 127.0.0.1", &with(Ask::get("/"), &with_proto));
+    let expected = "for=203.0.113.5;proto=https, for=127.0.0.1;proto=http";
+    assert_eq!(request.get("forwarded"), Some(expected), "the client's scheme is the client's");
     let by_forwarded = "trusted_proxies: 127.0.0.1\nclient_address: { header: forwarded }";
     let request = received(by_forwarded, &with(Ask::get("/"), &claims));
     assert_eq!(request.get("x-forwarded-for"), Some("1.2.3.4, 127.0.0.1"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, Response};
@@ -53,6 +54,43 @@ fn a_login_is_guarded_before_an_application_that_speaks_http_2() {
         assert_eq!((stream.get("host"), stream.get("connection")), (None, None));
         assert_eq!(stream.get("x-forwarded-for"), Some("127.0.0.1"));
     }
+}
+
+#[test]
+fn guesses_that_a_server_does_not_read_in_time_count_all_the_same() {
+    let (authority, gate) = (Authority::new(), Gate::closed());
+    let held = gate.clone();
+    let mut builder = h2::server::Builder::new();
+    builder.initial_window_size(1 << 30).initial_connection_window_size(1 << 30);
+    let act = move |request: &crate::support::http2_upstream::Stream| {
+        if request.uri.path() == "/stall" {
+            held.pass(); // and meanwhile it reads nothing, of no stream
+        }
+        Act::answer(Response::builder().status(401).body(Bytes::new()).unwrap(), None)
+    };
+    let upstream = Http2Upstream::with(authority.server(&["localhost"]), &builder, act);
+    let timeouts =
+        "timeouts: { response_head: 500ms, upstream_idle: 60s, upstream_idle_unsafe: 60s }";
+    let site = "sites: [{ upstream: \"{UPSTREAM}\", \
+                logins: [{ path: /api/*, username: { basic: true } }] }]";
+    let guard = guard(upstream.url(), &authority, &format!("{timeouts}\n{LIMIT}\n{site}"));
+    let mut stalling = guard.client();
+    stalling.send(Ask::get("/stall").bytes());
+    gate.wait_for_arrivals(1);
+    // until all that there is between here and there is full
+    let mut filling = guard.client();
+    filling.wire.socket.set_patience(Duration::from_millis(300));
+    filling.send("PUT /big HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+    while filling.wire.send([b'x'; 64 * 1024]) {}
+    let statuses: Vec<u16> = (1..=6)
+        .map(|at| {
+            let guess = BASE64_STANDARD.encode(format!("bob:wrong{at}"));
+            let ask = Ask::get("/api/x").with("Authorization", &format!("Basic {guess}"));
+            guard.client().ask(&ask).status
+        })
+        .collect();
+    gate.open();
+    assert_eq!(statuses, [504, 504, 403, 403, 403, 403], "the third one locks");
 }
 
 #[test]
