@@ -7,6 +7,7 @@ use http::{Method, Response, StatusCode};
 
 use super::Visit;
 use crate::link::Scheme;
+use crate::policy::hosts::without_port;
 use crate::rejection::Rejection;
 
 /// Where an authority for certificates looks whether a host is somebody's, in the clear (RFC 8555,
@@ -43,10 +44,7 @@ fn is_challenge(parts: &Parts) -> bool {
 /// The same at the same host, with TLS. Methods other than GET and HEAD keep what they are.
 fn redirect(parts: &Parts, port: u16) -> Result<Response<Bytes>, Rejection> {
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
+    let name = without_port(host);
     if name.is_empty() {
         return Err(Rejection::Unclear("no host to send the request to"));
     }

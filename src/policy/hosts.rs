@@ -63,12 +63,18 @@ impl HostIndex {
     }
 }
 
-/// A host's name alone: no port, no final dot, in lower case.
-fn bare(host: &str) -> String {
-    let name = match host.rsplit_once(':') {
+/// A host without its port, if it has one.
+#[must_use]
+pub fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
-    };
+    }
+}
+
+/// A host's name alone: no port, no final dot, in lower case.
+fn bare(host: &str) -> String {
+    let name = without_port(host);
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 

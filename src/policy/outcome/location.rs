@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::policy::glob::Glob;
+use crate::policy::hosts::without_port;
 
 /// A redirect's target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,13 +120,7 @@ fn relative(reference: &str, path: &str) -> String {
 
 fn same_host(authority: &str, host: &str) -> bool {
     let without_user = authority.rsplit('@').next().unwrap_or_default();
-    let bare = |authority: &str| {
-        let name = match authority.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => authority,
-        };
-        name.trim_end_matches('.').to_ascii_lowercase()
-    };
+    let bare = |authority| without_port(authority).trim_end_matches('.').to_ascii_lowercase();
     bare(without_user) == bare(host)
 }
 
