@@ -356,7 +356,8 @@ async fn serve(
     let deadline = clock.now().after(most);
     if *stopping.borrow() == Stage::Retire {
         worker.retire();
-        retire(&worker, clock.now().after(LAST_REQUESTS.min(most / 4)), &stopping).await;
+        let over = clock.now().after(LAST_REQUESTS.min(most / 4));
+        retire(&worker, over, &stopping, &beat).await;
     }
     worker.drain();
     while (worker.links.count() > 0 || worker.exchanges.get() > 0) && clock.now() < deadline {
@@ -368,11 +369,12 @@ async fn serve(
 }
 
 /// Waits until no connection is left, until `over`, or until the guard is told to drain.
-async fn retire(worker: &Worker, over: Moment, stopping: &watch::Receiver<Stage>) {
+async fn retire(worker: &Worker, over: Moment, stopping: &watch::Receiver<Stage>, beat: impl Fn()) {
     let clock = Clock::system();
     let is_busy = || worker.links.count() > 0 || worker.exchanges.get() > 0;
     while is_busy() && clock.now() < over && *stopping.borrow() == Stage::Retire {
         tokio::time::sleep(Duration::from_millis(20)).await;
         worker.sweep(clock.now());
+        beat();
     }
 }

@@ -296,6 +296,25 @@ fn one_after_the_other_takes_over_and_what_still_streams_holds_none_up() {
 }
 
 #[test]
+fn the_workers_of_a_guard_that_retires_do_not_seem_to_hang() {
+    let gate = Gate::closed();
+    let upstream = holding(&gate, "long");
+    let setup = Setup::new(&format!("{ADMIN}{METRICS}")).upstream(&upstream);
+    let mut old = setup.variable("WATCHDOG_USEC", "1000000").start();
+    let mut long = old.client();
+    long.send(Ask::form("/upload", "long").bytes());
+    gate.wait_for_arrivals(1);
+    let new = next(&old, "", &upstream).start();
+    new.wait_for_event("taken_over");
+    let begun = wait::now();
+    wait::until("it was asked more than once", || begun.elapsed().as_millis() > 2200);
+    gate.open();
+    assert_eq!(long.answer().text(), "hello");
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+    assert!(old.events("worker_hangs").is_empty(), "{}", old.log());
+}
+
+#[test]
 fn whose_a_session_is_stays_known() {
     const SITES: &str = r#"
 lockout: { limits: { by: username, failures: 2, cool_off: 10m } }
