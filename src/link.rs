@@ -144,7 +144,7 @@ impl Link {
     }
 
     /// Something has come or gone; in a tunnel, nothing else tells whether it is used.
-    pub fn is_used(&self) {
+    pub fn note_use(&self) {
         if self.phase.get() == Phase::Tunnel {
             self.alarm.stamp();
         }
@@ -184,7 +184,7 @@ impl Link {
         match (&written, self.stall()) {
             (Poll::Pending, _) => self.stalls(Stall::Send),
             (Poll::Ready(_), Some(Stall::Send)) => self.goes_on(),
-            (Poll::Ready(_), _) => self.is_used(),
+            (Poll::Ready(_), _) => self.note_use(),
         }
         written
     }

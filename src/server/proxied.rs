@@ -14,9 +14,9 @@ use crate::stream::Stream;
 /// How much is looked at first; nearly every header is shorter.
 const USUAL: usize = 256;
 
-/// Who is at the other end of the connection that the peer of `link` passes on; `None` where it has no right to
-/// say so, or does not say so in time. That is reported; but a proxy may look whether somebody
-/// listens, and leave.
+/// Who is at the other end of the connection that the peer of `link` passes on; `None` where it has
+/// no right to say so, or does not say so in time. That is reported; but a proxy may look whether
+/// somebody listens, and leave.
 pub(super) async fn admit(stream: &Stream, link: &Link, worker: &Worker) -> Option<PeerAddr> {
     let proxy = link.peer;
     let plan = worker.serving();

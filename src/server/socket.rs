@@ -126,7 +126,7 @@ impl AsyncRead for ClientSocket {
         if self.link.phase() == Phase::Idle {
             self.link.enter(Phase::Head);
         }
-        self.link.is_used();
+        self.link.note_use();
         Poll::Ready(Ok(()))
     }
 }
