@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod forward;
 mod https;
 pub mod local;
+mod named;
 mod pass;
 pub mod plan;
 mod reading;

@@ -35,7 +35,7 @@ use crate::guard::rollout::Plans;
 use crate::guard::seen::Seen;
 use crate::guard::{Shared, Worker};
 use crate::metrics::Metrics;
-use crate::policy::key::Keyer;
+use crate::policy::key::{Fingerprinter, Keyer};
 use crate::store::Store;
 use crate::store::detached::Detached;
 use crate::store::gate::{Gate, Standing};
@@ -139,9 +139,9 @@ impl Server {
         mut inherited: Inherited,
         prepare: impl FnOnce(&Settings, &[PathBuf]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let (keyer, standing) = match inherited.keyer {
-            Some(keyer) => (keyer, Standing::Awaiting),
-            None => (random_keyer()?, Standing::Open),
+        let (keyer, fingerprinter, standing) = match inherited.secrets {
+            Some((keyer, fingerprinter)) => (keyer, fingerprinter, Standing::Awaiting),
+            None => (Keyer::new(random()?), Fingerprinter::new(random()?), Standing::Open),
         };
         let store = Store::new(settings.store, clock, keyer);
         let detached = Arc::new(Detached::default());
@@ -164,7 +164,7 @@ impl Server {
             detached,
             metrics,
             gate: Gate::new(standing),
-            seen: Seen::default(),
+            seen: Seen::new(fingerprinter),
             places,
             certificates_due: AtomicU64::new(0),
             expiry_due: AtomicU64::new(0),
@@ -202,7 +202,7 @@ impl Server {
         stopping: watch::Receiver<Stage>,
     ) -> Result<(), StartError> {
         let (shared, pulses) = (Arc::clone(&self.shared), Arc::clone(&self.pulses));
-        let serving = (own, shared, random_keyer()?);
+        let serving = (own, shared, Keyer::new(random()?));
         let life = move || {
             block_on(serve(serving, stopping, || pulses.beat(at)));
             pulses.end(at);
@@ -306,11 +306,12 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle
     thread.map_err(|error| StartError::new(name, error))
 }
 
-fn random_keyer() -> Result<Keyer, StartError> {
+/// A secret.
+fn random() -> Result<[u8; 16], StartError> {
     let mut secret = [0; 16];
     let filled = getrandom::fill(&mut secret).map_err(io::Error::other);
     filled.map_err(|error| StartError::new("no random numbers", error))?;
-    Ok(Keyer::new(secret))
+    Ok(secret)
 }
 
 /// A runtime belongs to the thread that builds it.

@@ -8,6 +8,7 @@ pub mod detached;
 pub mod gate;
 pub mod hand;
 pub mod handover;
+pub mod index;
 pub mod ledger;
 pub mod memory;
 pub mod operate;

@@ -100,8 +100,8 @@ impl Handover {
             sockets.push(offered.socket.duplicate()?);
             addresses.push(offered.address.clone());
         }
-        let (secret, made) = (self.shared.store.keyer().secret(), self.made.clone());
-        let header = Header { secret, addresses, made };
+        let secrets = (*self.shared.store.keyer(), *self.shared.seen.fingerprinter());
+        let header = Header { secrets, addresses, made: self.made.clone() };
         within(stream.write_all(&passing::framed(Part::Header, &header.write()))).await?;
         for socket in sockets {
             within(passing::give(stream, &socket)).await?;

@@ -1,7 +1,7 @@
 //! What one guard tells its successor over the operators' socket, and how sockets are passed.
 //!
 //! Frames with their length, then, after the first, one byte with each socket (`SCM_RIGHTS`). The
-//! first one holds the key of the counters' hashes: the socket is its owner's alone.
+//! first one holds the keys of the hashes: the socket is its owner's alone.
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _};
 use std::mem::MaybeUninit;
@@ -18,6 +18,7 @@ use tokio::net::UnixStream;
 
 use crate::clock::Moment;
 use crate::config::ListenAddr;
+use crate::policy::key::{Fingerprinter, Keyer};
 use crate::wire::{Reader, Writer};
 
 /// The successor: I listen; then, for each socket, whether it has it.
@@ -30,7 +31,7 @@ pub const YOURS: u8 = 3;
 pub const RESUMES: u8 = 4;
 
 /// How both are sure to mean the same.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// No frame is longer.
 const LONGEST: usize = 16 * 1024 * 1024;
 /// No guard listens on more sockets.
@@ -50,10 +51,10 @@ pub enum Part {
 }
 
 /// What comes first.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Header {
-    /// What counters are hashed under.
-    pub secret: [u8; 16],
+    /// What counters are hashed under, and what secrets are.
+    pub secrets: (Keyer, Fingerprinter),
     /// Where the sockets listen that follow, after the operators' own and its lock.
     pub addresses: Vec<ListenAddr>,
     /// The unix sockets among them that are to be removed in the end.
@@ -72,7 +73,8 @@ impl Header {
     pub fn write(&self) -> Vec<u8> {
         let mut to = Writer::new(Moment(0));
         to.number(VERSION);
-        to.hash(u128::from_le_bytes(self.secret));
+        to.hash(u128::from_le_bytes(self.secrets.0.secret()));
+        to.hash(u128::from_le_bytes(self.secrets.1.secret()));
         to.number(self.addresses.len() as u64);
         for address in &self.addresses {
             match address {
@@ -97,7 +99,10 @@ impl Header {
         let mut from = Reader::new(bytes, Moment(0));
         from.number().filter(|version| *version == VERSION)?;
         let header = Self {
-            secret: from.hash()?.to_le_bytes(),
+            secrets: (
+                Keyer::new(from.hash()?.to_le_bytes()),
+                Fingerprinter::new(from.hash()?.to_le_bytes()),
+            ),
             addresses: from.several(|from| match from.byte()? {
                 0 => from.text()?.parse().ok().map(ListenAddr::Tcp),
                 1 => from.text().map(PathBuf::from).map(ListenAddr::Unix),

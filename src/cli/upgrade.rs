@@ -18,7 +18,6 @@ use crate::admin::passing::{Header, LISTENS, Part, RESUMES, TAKEN, YOURS, read_f
 use crate::admin::socket::AdminSocket;
 use crate::config::{Admin, ListenAddr, Settings, USUAL_ADMIN};
 use crate::guard::Shared;
-use crate::policy::key::Keyer;
 use crate::server::StartError;
 use crate::server::inherited::Inherited;
 use crate::server::listen::ListenerSocket;
@@ -100,14 +99,14 @@ fn take_sockets(mut stream: UnixStream, path: &Path, settings: &Settings) -> io:
     }
     let strange = || io::Error::other("it is of a version that hands over in another way");
     let Ok((Part::Header, header)) = read_frame(&mut stream)? else { return Err(strange()) };
-    let Header { secret, addresses, made } = Header::read(&header).ok_or_else(strange)?;
+    let Header { secrets, addresses, made } = Header::read(&header).ok_or_else(strange)?;
     let admin = (take(&stream)?, take(&stream)?);
     let mut sockets = Vec::with_capacity(addresses.len());
     for address in addresses {
         let socket = listener(&address, take(&stream)?);
         sockets.push((address, socket));
     }
-    let mut inherited = Inherited::from_predecessor(sockets, made, Keyer::new(secret));
+    let mut inherited = Inherited::from_predecessor(sockets, made, secrets);
     let wanted = inherited.keep_named(settings);
     Ok(Legacy {
         predecessor: Predecessor { stream, process, wanted },

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Response;
-use http::header::{FORWARDED, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{FORWARDED, HOST, HeaderMap, USER_AGENT};
 use http::request::Parts;
 
 use super::answer::AnswerBody;
@@ -14,6 +14,7 @@ use super::case::{BasicCase, Case, OwnedAsked, Shown};
 use super::exchange::{self, Answered, Going, Holding};
 use super::forward::After;
 use super::local::{LocalRule, LocalSite};
+use super::named::{agent, candidate, fingerprint};
 use super::plan::CountsAgent;
 use super::recognise::{Attempt, Writing};
 use super::seen::{Hold, MOST_OWNERS};
@@ -24,18 +25,12 @@ use crate::body::RequestBody;
 use crate::events::{self, About, Details, Name};
 use crate::headers::{self, Trust, ask_for_plain_answer};
 use crate::policy::client::ClientAddr;
-use crate::policy::credentials::{Basic, Username};
-use crate::policy::key::{Candidate, Counted, Fingerprint, Keyer, claim, subject};
+use crate::policy::key::{Candidate, Counted, claim, subject};
 use crate::policy::outcome::Format;
 use crate::policy::route::{Mode, NeverLock};
 use crate::rejection::{Lockout, Rejection};
 use crate::store::hand::HandLock;
 use crate::store::ledger::{Refusal, Terms};
-
-/// A user agent is counted by its beginning.
-const AGENT_CHARS: usize = 255;
-/// A username is shown by its beginning.
-const SHOWN_CHARS: usize = 128;
 
 impl Visit<'_> {
     /// Lets an attempt go on, once its places are its own, and answers with what came of it.
@@ -144,7 +139,8 @@ impl Visit<'_> {
         let Some(name) = &attempt.rule.rule.session_cookie else {
             return Ok((Vec::new(), candidates));
         };
-        let sessions = sessions_of(keyer, &site.site.name, parts, name);
+        let by = self.worker.shared.seen.fingerprinter();
+        let sessions = sessions_of(by, &site.site.name, parts, name);
         let sessions = sessions.map_err(|_| Rejection::Overfull("too many session cookies"))?;
         self.add_sessions_accounts(&mut candidates, &sessions)?;
         Ok((sessions, candidates))
@@ -167,7 +163,12 @@ impl Visit<'_> {
         }
         let claim = claim(keyer, attempt.rule.counting(), (Arc::new(subject), client), guesses);
         let basic = (!attempt.basic.is_empty()).then(|| BasicCase {
-            credentials: fingerprint(keyer, &attempt.rule, client, &attempt.basic),
+            credentials: fingerprint(
+                shared.seen.fingerprinter(),
+                &attempt.rule,
+                client,
+                &attempt.basic,
+            ),
             target: self.target(site, parts),
         });
         let (shown_client, peer) = self.shown();
@@ -360,38 +361,4 @@ fn refused(refusal: Refusal) -> Rejection {
         Refusal::Locked { until, keys } => Rejection::Locked(Lockout::by_counters(until, keys)),
         Refusal::TooManyGuesses => Rejection::Overfull("more guesses than are left"),
     }
-}
-
-fn candidate(keyer: &Keyer, username: &Username) -> Candidate {
-    let shown = String::from_utf8_lossy(&username.raw);
-    Candidate {
-        account: keyer.account(&username.account),
-        shown: Some(cut(&shown, SHOWN_CHARS).into()),
-        spelling: keyer.spelling(&username.raw),
-    }
-}
-
-/// What stands for Basic credentials of a client under a rule.
-fn fingerprint(
-    keyer: &Keyer,
-    rule: &LocalRule,
-    client: ClientAddr,
-    basic: &[Basic],
-) -> Fingerprint {
-    let client = client.to_string();
-    let mut fields = vec![rule.scope_name.as_bytes(), client.as_bytes()];
-    fields.extend(basic.iter().map(Basic::secret));
-    keyer.fingerprint("basic", &fields)
-}
-
-fn agent(value: &HeaderValue) -> Box<str> {
-    cut(&String::from_utf8_lossy(value.as_bytes()), AGENT_CHARS).into()
-}
-
-/// The first `chars` characters of `text`.
-fn cut(text: &str, chars: usize) -> &str {
-    if text.len() <= chars {
-        return text;
-    }
-    text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }

@@ -181,7 +181,7 @@ impl Visit<'_> {
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         let fields =
             [site.site.name.as_bytes(), parts.method.as_str().as_bytes(), target.as_bytes()];
-        self.worker.shared.store.keyer().fingerprint("target", &fields)
+        self.worker.shared.seen.fingerprinter().fingerprint("target", &fields)
     }
 }
 

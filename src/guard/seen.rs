@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::policy::key::{AccountId, Fingerprint};
+use crate::policy::key::{AccountId, Fingerprint, Fingerprinter};
 use crate::store::memory::Recent;
 
 const MOST_SESSIONS: u64 = 100_000;
@@ -20,6 +20,7 @@ pub const MOST_OWNERS: usize = 8;
 /// What was seen lately, by all workers.
 #[derive(Debug)]
 pub struct Seen {
+    fingerprinter: Fingerprinter,
     /// Those that are only claimed, so that claims evict claims.
     claimed: Recent<Arc<[AccountId]>>,
     proven: Recent<Arc<[AccountId]>>,
@@ -46,9 +47,12 @@ pub enum Hold {
     Proven,
 }
 
-impl Default for Seen {
-    fn default() -> Self {
+impl Seen {
+    /// Nothing was seen yet; secrets are hashed by `fingerprinter`.
+    #[must_use]
+    pub fn new(fingerprinter: Fingerprinter) -> Self {
         Self {
+            fingerprinter,
             claimed: Recent::new(MOST_SESSIONS),
             proven: Recent::new(MOST_SESSIONS),
             accepted: Recent::new(MOST_CREDENTIALS),
@@ -56,9 +60,13 @@ impl Default for Seen {
             challenged: Recent::new(MOST_CREDENTIALS),
         }
     }
-}
 
-impl Seen {
+    /// What hashes the secrets that it knows.
+    #[must_use]
+    pub const fn fingerprinter(&self) -> &Fingerprinter {
+        &self.fingerprinter
+    }
+
     /// Whom a session is known to belong to.
     #[must_use]
     pub fn owners(&self, session: Fingerprint, now: Moment) -> Option<Owners> {

@@ -10,7 +10,7 @@ use super::Visit;
 use super::local::LocalSite;
 use super::seen::{Hold, Owners};
 use crate::events::{self, About, Details, Name};
-use crate::policy::key::{Fingerprint, Keyer};
+use crate::policy::key::{Fingerprint, Fingerprinter};
 use crate::policy::outcome::cookies::set_cookies;
 use crate::policy::path::{Match, MatchKind};
 use crate::policy::route::When;
@@ -42,14 +42,14 @@ pub(super) enum Standing {
 
 /// The sessions that a request carries.
 pub(super) fn sessions_of(
-    keyer: &Keyer,
+    by: &Fingerprinter,
     site: &str,
     parts: &Parts,
     name: &SessionName,
 ) -> Result<Vec<Carried>, TooMany> {
     let sessions = name.carried(&parts.headers, &parts.uri)?;
     let carried = |session: &Session| Carried {
-        session: fingerprint(keyer, site, session),
+        session: fingerprint(by, site, session),
         standing: match is_ambiguous(session, &sessions) {
             true => Standing::Ambiguous,
             false => Standing::Clear,
@@ -59,8 +59,8 @@ pub(super) fn sessions_of(
 }
 
 /// What stands for a session.
-pub(super) fn fingerprint(keyer: &Keyer, site: &str, session: &Session) -> Fingerprint {
-    keyer.fingerprint("session", &[site.as_bytes(), &session.name, &session.value])
+pub(super) fn fingerprint(by: &Fingerprinter, site: &str, session: &Session) -> Fingerprint {
+    by.fingerprint("session", &[site.as_bytes(), &session.name, &session.value])
 }
 
 impl Visit<'_> {
@@ -83,9 +83,9 @@ impl Visit<'_> {
         };
         let mut found = found.iter().filter(as_written);
         let (at, rule) = found.find_map(|m| Some((m.value, fits(&m.value)?)))?;
-        let keyer = self.worker.shared.store.keyer();
+        let by = self.worker.shared.seen.fingerprinter();
         let cookie = rule.session_cookie.as_ref();
-        let carried = cookie.map(|name| sessions_of(keyer, &site.site.name, parts, name));
+        let carried = cookie.map(|name| sessions_of(by, &site.site.name, parts, name));
         // of several the upstream ends one, and nobody knows which
         let carried = carried.and_then(Result::ok).unwrap_or_default();
         let clear = carried.iter().filter(|carried| carried.standing == Standing::Clear);
@@ -111,15 +111,15 @@ impl Visit<'_> {
             return;
         }
         let shared = &self.worker.shared;
-        let (keyer, now) = (shared.store.keyer(), shared.store.clock().now());
+        let (by, now) = (shared.seen.fingerprinter(), shared.store.clock().now());
         let cookies = set_cookies(answer, shared.store.clock().wall_now());
         for name in site.rules().iter().filter_map(|rule| rule.rule.session_cookie.as_ref()) {
-            let Ok(carried) = sessions_of(keyer, &site.site.name, request, name) else { continue };
+            let Ok(carried) = sessions_of(by, &site.site.name, request, name) else { continue };
             let owners = carried.iter().filter_map(|one| shared.seen.owners(one.session, now));
             let Some(owners) = owners.reduce(join) else { continue };
             let set = cookies.iter().filter_map(|cookie| name.session(cookie.name, cookie.value?));
             for session in set {
-                let renewed = fingerprint(keyer, &site.site.name, &session);
+                let renewed = fingerprint(by, &site.site.name, &session);
                 match owners.hold {
                     Hold::Proven => shared.seen.belongs_also(renewed, &owners.accounts, now),
                     Hold::Claimed => shared.seen.claim(renewed, &owners.accounts, now),

@@ -158,8 +158,8 @@ impl Case {
         let name = self.rule.rule.session_cookie.as_ref();
         let set = cookies.iter().filter_map(|cookie| Some((cookie.name, cookie.value?)));
         let sessions = set.filter_map(move |(named, value)| name?.session(named, value));
-        let keyer = self.worker.shared.store.keyer();
-        sessions.map(move |session| fingerprint(keyer, &self.site.site.name, &session))
+        let by = self.worker.shared.seen.fingerprinter();
+        sessions.map(move |session| fingerprint(by, &self.site.site.name, &session))
     }
 
     fn watch(&self, judgement: Judgement, answer: Option<&Parts>, cookies: &[SetCookie<'_>]) {

@@ -1,6 +1,9 @@
 //! What an attempt is charged to: tagged, length-prefixed, keyed hashes.
 //!
-//! The key dies with the process, so nothing that is kept can be turned back into what was typed.
+//! Their key is kept with the counters, where these are kept. Secrets are hashed under
+//! [another](fingerprint), which is kept nowhere.
+
+pub mod fingerprint;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +13,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+pub use self::fingerprint::{Fingerprint, Fingerprinter};
 use crate::policy::account::Account;
 use crate::policy::client::{ClientAddr, ClientRules};
 use crate::policy::lockout::{Limit, Parameter, Spelling};
@@ -43,10 +47,6 @@ impl fmt::Debug for Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub u128);
 
-/// A value that must be recognised and never read: a cookie, credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub u128);
-
 /// Where a limit stands in the store's register; the same across reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LimitId(pub u32);
@@ -56,8 +56,7 @@ pub struct LimitId(pub u32);
 enum Tag {
     Account = 1,
     Counter,
-    Fingerprint,
-    Number,
+    Number = 4,
     Scope,
     Spelling,
 }
@@ -97,13 +96,6 @@ impl Keyer {
         self.hash(Tag::Spelling, &[raw]) as u64
     }
 
-    /// What stands for `fields`, for one `purpose`.
-    #[must_use]
-    pub fn fingerprint(&self, purpose: &str, fields: &[&[u8]]) -> Fingerprint {
-        let all: Vec<&[u8]> = std::iter::once(purpose.as_bytes()).chain(fields.to_vec()).collect();
-        Fingerprint(self.hash(Tag::Fingerprint, &all))
-    }
-
     /// What stands for a number: another one, that nobody can foretell.
     #[must_use]
     pub fn number(&self, number: u64) -> u128 {
@@ -121,14 +113,19 @@ impl Keyer {
     }
 
     fn hash(&self, tag: Tag, fields: &[&[u8]]) -> u128 {
-        let mut hasher = SipHasher13::new_with_key(&self.0);
-        hasher.write_u8(tag as u8);
-        for field in fields {
-            hasher.write_u64(field.len() as u64);
-            hasher.write(field);
-        }
-        hasher.finish128().as_u128()
+        hash(&self.0, tag as u8, fields)
     }
+}
+
+/// Each field with its length, so that no two lists of them look alike.
+fn hash(secret: &[u8; 16], tag: u8, fields: &[&[u8]]) -> u128 {
+    let mut hasher = SipHasher13::new_with_key(secret);
+    hasher.write_u8(tag);
+    for field in fields {
+        hasher.write_u64(field.len() as u64);
+        hasher.write(field);
+    }
+    hasher.finish128().as_u128()
 }
 
 /// What names the counters of one limit across reloads.

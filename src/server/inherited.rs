@@ -11,7 +11,7 @@ use listenfd::ListenFd;
 
 use super::listen::ListenerSocket;
 use crate::config::{ListenAddr, Settings};
-use crate::policy::key::Keyer;
+use crate::policy::key::{Fingerprinter, Keyer};
 
 /// Sockets that are still to be given to those who listen on their addresses.
 #[derive(Debug, Default)]
@@ -19,8 +19,9 @@ pub struct Inherited {
     sockets: Vec<Given>,
     /// The unix sockets among them that this guard has to remove in the end.
     made: Vec<PathBuf>,
-    /// What the counters are hashed under that are still to come from another process.
-    pub keyer: Option<Keyer>,
+    /// What the counters, and the secrets that were seen, are hashed under that are still to come
+    /// from another process.
+    pub secrets: Option<(Keyer, Fingerprinter)>,
 }
 
 /// A socket, and what is known of it.
@@ -71,11 +72,11 @@ impl Inherited {
     pub fn from_predecessor(
         sockets: Vec<(ListenAddr, ListenerSocket)>,
         made: Vec<PathBuf>,
-        keyer: Keyer,
+        secrets: (Keyer, Fingerprinter),
     ) -> Self {
         let given = |(address, socket)| Given { name: None, address, socket };
         let sockets = sockets.into_iter().map(given).collect();
-        Self { sockets, made, keyer: Some(keyer) }
+        Self { sockets, made, secrets: Some(secrets) }
     }
 
     /// Keeps those of which `settings` name the address; which of them that is, in their order.

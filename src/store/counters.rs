@@ -5,14 +5,14 @@
 //! one-off keys do not evict them. Lockouts in force have a budget of their own. Where somebody
 //! holds a place or waits, nothing is evicted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::{History, Limit};
-use crate::store::memory::BuildHashedAlready;
+use crate::store::index::Index;
 use crate::store::order::{Order, Place};
 use crate::store::slot::{Rest, Slot, State, Tier};
 
@@ -32,7 +32,7 @@ pub struct Evicted {
 #[derive(Debug)]
 pub struct Counters {
     /// Finds what the tables keep with one look; the tables decide who stays.
-    index: HashMap<Key, Arc<Slot>, BuildHashedAlready>,
+    index: Index,
     last: Order,
     more: Order,
     once: Order,
@@ -47,7 +47,7 @@ impl Counters {
     pub fn new(max_counters: u64, max_lockouts: u64) -> Self {
         let (more, last) = (max_counters.div_ceil(2), max_counters.div_ceil(8));
         Self {
-            index: HashMap::default(),
+            index: Index::default(),
             last: Order::new(last),
             more: Order::new(more),
             once: Order::new(max_counters.saturating_sub(more).saturating_sub(last)),
@@ -60,14 +60,14 @@ impl Counters {
     /// The counter of `key`.
     #[must_use]
     pub fn find(&self, key: Key) -> Option<&Arc<Slot>> {
-        self.index.get(&key)
+        self.index.get(key)
     }
 
     /// A new counter for `charge`. It stays as long as somebody holds a place in it or waits; lay
     /// it to rest then.
     pub fn begin(&mut self, charge: &Charge, subject: &Arc<Subject>) -> Arc<Slot> {
         let slot = Slot::new(charge, subject);
-        self.index.insert(charge.key, Arc::clone(&slot));
+        self.index.insert(Arc::clone(&slot));
         slot
     }
 
@@ -111,7 +111,7 @@ impl Counters {
                     self.evict(first);
                 }
             }
-            Rest::Nowhere => _ = self.index.remove(&slot.key),
+            Rest::Nowhere => self.index.remove(slot.key),
             Rest::Table(tier) => {
                 let (place, evicted) = self.table(tier).insert(Arc::clone(slot));
                 state.place = place;
@@ -124,13 +124,13 @@ impl Counters {
     }
 
     fn evict(&mut self, key: Key) {
-        let Some(slot) = self.index.get(&key).map(Arc::clone) else { return };
+        let Some(slot) = self.index.get(key).map(Arc::clone) else { return };
         let mut state = slot.state();
         state.rest = Rest::Nowhere;
         let (history, is_idle) = (state.history, state.is_idle());
         drop(state);
         if is_idle {
-            self.index.remove(&key);
+            self.index.remove(key);
             self.evicted.push(Evicted { slot, history });
         }
     }
@@ -141,7 +141,7 @@ impl Counters {
             && until <= now
         {
             self.by_end.remove(&(until, key));
-            let Some(slot) = self.index.get(&key).map(Arc::clone) else { continue };
+            let Some(slot) = self.index.get(key).map(Arc::clone) else { continue };
             let Some(limit) = limit(slot.limit) else { continue };
             let mut state = slot.state();
             state.rest = Rest::Nowhere;
@@ -162,7 +162,12 @@ impl Counters {
 
     /// Every counter, in no order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.index.values()
+        self.index.all()
+    }
+
+    /// Every counter of one [part](crate::store::index::PARTS), in no order.
+    pub fn part(&self, at: usize) -> impl Iterator<Item = &Arc<Slot>> {
+        self.index.part(at)
     }
 
     /// How many lockouts are in force and at rest, and how many counters there are besides.

@@ -102,7 +102,7 @@ fn no_password_is_logged_at_any_level_in_any_format() {
 fn what_holds_a_password_for_a_moment_does_not_show_it() {
     use loginward::body::RequestBody;
     use loginward::policy::credentials::{Request, basic};
-    use loginward::policy::key::Keyer;
+    use loginward::policy::key::{Fingerprinter, Keyer};
     let secret = "hunter2";
     let body = RequestBody::Whole(Some(format!("password={secret}").into()));
     let encoded = STANDARD.encode(format!("u1:{secret}"));
@@ -117,8 +117,10 @@ fn what_holds_a_password_for_a_moment_does_not_show_it() {
         body: Some(secret.as_bytes()),
     };
     let keyer = Keyer::new(*b"0123456789abcdef");
-    let hash = keyer.fingerprint("basic", &[secret.as_bytes()]);
-    let shown = format!("{body:?} {credentials:?} {request:?} {keyer:?} {hash:?}");
+    let fingerprinter = Fingerprinter::new(*b"0123456789abcdef");
+    let hash = fingerprinter.fingerprint("basic", &[secret.as_bytes()]);
+    let shown =
+        format!("{body:?} {credentials:?} {request:?} {keyer:?} {fingerprinter:?} {hash:?}");
     for secret in [secret, &encoded, "u1", "48, 49, 50"] {
         assert!(!shown.contains(secret), "{secret}: {shown}");
     }

@@ -214,7 +214,7 @@ fn without_it_a_second_start_is_an_error_and_with_it_a_first_one_is_none() {
 }
 
 #[test]
-fn the_key_of_the_hashes_is_in_no_log_and_no_answer() {
+fn the_keys_of_the_hashes_are_in_no_log_and_no_answer() {
     use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
     let upstream = Upstream::hello();
@@ -231,10 +231,10 @@ fn the_key_of_the_hashes_is_in_no_log_and_no_answer() {
         head.extend_from_slice(&byte);
     }
     // the kind of the frame, its length and the version come first
-    let mut begin = [0; 1 + 4 + 8 + 16];
+    let mut begin = [0; 1 + 4 + 8 + 2 * 16];
     stream.read_exact(&mut begin).unwrap();
-    let secret = &begin[13..];
-    assert_ne!(secret, [0; 16]);
+    let (counters, secrets) = begin[13..].split_at(16);
+    assert!(counters != secrets && ![counters, secrets].contains(&&[0; 16][..]));
     drop(stream);
     old.wait_for_event("upgrade_failed");
     let mut new = next(&old, "log: { level: debug }\n", &upstream).start();
@@ -245,16 +245,18 @@ fn the_key_of_the_hashes_is_in_no_log_and_no_answer() {
     let hex = |bytes: &mut dyn Iterator<Item = &u8>| {
         bytes.map(|byte| format!("{byte:02x}")).collect::<String>()
     };
-    let number: [u8; 16] = secret.try_into().unwrap();
-    let forms = [
-        hex(&mut secret.iter()),
-        hex(&mut secret.iter().rev()),
-        format!("{secret:?}"),
-        u128::from_le_bytes(number).to_string(),
-        u128::from_be_bytes(number).to_string(),
-    ];
-    for form in &forms {
-        assert!(!old.log().contains(form) && !new.log().contains(form));
+    let forms = |secret: &[u8]| {
+        let number: [u8; 16] = secret.try_into().unwrap();
+        [
+            hex(&mut secret.iter()),
+            hex(&mut secret.iter().rev()),
+            format!("{secret:?}"),
+            u128::from_le_bytes(number).to_string(),
+            u128::from_be_bytes(number).to_string(),
+        ]
+    };
+    for form in [counters, secrets].into_iter().flat_map(forms) {
+        assert!(!old.log().contains(&form) && !new.log().contains(&form));
     }
     let head = String::from_utf8(head).unwrap();
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
