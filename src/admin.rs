@@ -5,7 +5,10 @@
 
 pub mod api;
 pub mod ask;
+pub mod body;
+pub mod follow;
 pub mod handover;
+pub mod hear;
 pub mod passing;
 pub mod socket;
 pub mod status;
@@ -15,11 +18,14 @@ use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixListener;
 
+use self::body::AdminBody;
 use self::handover::Handover;
 use self::socket::AdminSocket;
 use crate::server::reload::Reloader;
@@ -80,7 +86,7 @@ pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
         let admin = Rc::clone(&admin);
         let service = service_fn(move |mut request| {
             let admin = Rc::clone(&admin);
-            async move { Ok::<_, Infallible>(api::answer(&mut request, &admin).await) }
+            async move { Ok::<_, Infallible>(answer(&mut request, &admin).await) }
         });
         let mut builder = Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
@@ -90,5 +96,15 @@ pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
             // whoever asked has gone; there is nothing to do about it
             drop(serving.await);
         });
+    }
+}
+
+async fn answer(request: &mut Request<Incoming>, admin: &Rc<Admin>) -> Response<AdminBody> {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, follow::EVENTS) => {
+            let query = request.uri().query().unwrap_or_default();
+            follow::answer(query, request.headers(), admin.reloader.hub().outlets())
+        }
+        _ => api::answer(request, admin).await.map(AdminBody::Whole),
     }
 }

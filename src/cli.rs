@@ -4,6 +4,7 @@ pub mod check;
 pub mod confine;
 pub mod contact;
 pub mod demo;
+pub mod events;
 pub mod health;
 pub mod life;
 pub mod manager;
@@ -47,6 +48,7 @@ enum Command {
     Run(Box<run::Run>),
     Check(check::Check),
     Demo(demo::Demo),
+    Events(events::Events),
     Health(health::Health),
     Reload(reload::Reload),
     Status(status::Status),
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Demo(demo) => demo.execute(),
+        Command::Events(events) => events.execute(),
         Command::Health(health) => health.execute(),
         Command::Reload(reload) => reload.execute(),
         Command::Status(status) => status.execute(),

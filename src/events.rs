@@ -44,6 +44,74 @@ pub enum Name {
     WouldRefuse,
 }
 
+/// All of them.
+const NAMES: [Name; 14] = [
+    Name::CounterEvicted,
+    Name::CountersCleared,
+    Name::CountersReset,
+    Name::IdentitySuspect,
+    Name::LockedByHand,
+    Name::LockedOut,
+    Name::LoggedOut,
+    Name::LoginFailed,
+    Name::LoginFailedAgain,
+    Name::LoginSucceeded,
+    Name::NeverLockedFailed,
+    Name::Refused,
+    Name::RuleSuspect,
+    Name::WouldRefuse,
+];
+
+/// The events about the program itself, which are reported where they happen. Those at debug, and
+/// the lines of the access log, are none of them: nobody but the log is told.
+const OPERATIONAL: [&str; 34] = [
+    "admin_listening",
+    "admin_unavailable",
+    "certificate_expires",
+    "configuration_error",
+    "configuration_warning",
+    "connections_shed",
+    "handed_over",
+    "handing_over",
+    "handover_incomplete",
+    "leaving",
+    "listening",
+    "log_lines_dropped",
+    "metrics_listening",
+    "not_sandboxed",
+    "nothing_to_take_over",
+    "reload_failed",
+    "reloaded",
+    "restart_needed",
+    "running_as_root",
+    "sandboxed",
+    "service_manager_unreachable",
+    "socket_inherited",
+    "stopped",
+    "stopping",
+    "taken_over",
+    "upgrade_begun",
+    "upgrade_failed",
+    "upstream_back",
+    "upstream_failed",
+    "upstream_in",
+    "upstream_out",
+    "upstream_rests",
+    "user_changed",
+    "worker_hangs",
+];
+
+/// Every event that outlets may be told of.
+pub fn known() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|name| name.text()).chain(OPERATIONAL)
+}
+
+/// Whether there is an event of that name that outlets may be told of.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    known().any(|known| known == name)
+}
+
 impl Name {
     /// The name in log lines, metrics and lists.
     #[must_use]

@@ -39,7 +39,7 @@
 //! [`headers`] and [`upstream`] are what HTTP needs on both sides. [`rejection`] makes our own
 //! answers. [`metrics`] counts and [`events`] names everything that is reported. [`guard`] carries
 //! a request through all of that. [`server`] accepts connections, [`admin`] answers operators, [`log`]
-//! writes lines, [`privileges`] gives up what the process need not do, and [`cli`] is what is typed.
+//! takes every event, writes lines and tells the [`outlets`], [`privileges`] gives up what the process need not do, and [`cli`] is what is typed.
 //!
 //! # Threads
 //!
@@ -95,6 +95,7 @@ pub mod headers;
 pub mod link;
 pub mod log;
 pub mod metrics;
+pub mod outlets;
 pub mod policy;
 pub mod privileges;
 pub mod quiet;

@@ -1,65 +1,71 @@
-//! Log lines to standard error: logfmt or JSON, never in the way of a request.
+//! Events, from whoever traces them to whoever is told: never in the way of a request.
 //!
-//! Whoever logs appends a line to a buffer and goes on. One thread writes the buffer out a few
-//! times a second. A full buffer drops lines and counts them; lines that say the same again and
-//! again are written once and then with a count.
+//! Whoever traces packs the event into a buffer and goes on. One thread takes the buffer a few
+//! times a second, writes log lines to standard error (logfmt or JSON) and tells the
+//! [outlets](crate::outlets). A full buffer drops events and counts them; events that say the same
+//! again and again are told once and then with a count.
 
+pub mod batch;
 pub mod line;
+pub mod pack;
+pub mod show;
+mod stderr;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::Write as _;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::clock::Clock;
 use crate::config::{LogFormat, LogSettings};
-use crate::store::memory::{BuildHashedAlready, lock};
-use line::{LineWriter, Stamp, write_line};
+use crate::outlets::Outlets;
+use crate::outlets::dropped::{self, Outlet};
+use crate::store::memory::lock;
+use batch::{Batch, Buffer};
+use line::{Stamp, write_line};
+use pack::{Entry, Packer, is_told};
+use show::Show;
+use stderr::StandardError;
 
 thread_local! {
-    /// Where a thread writes its line before it takes the lock.
-    static FIELDS: RefCell<String> = RefCell::default();
+    /// Where a thread packs its event before it takes the lock.
+    static PACKED: RefCell<Vec<u8>> = RefCell::default();
 }
 
-/// How much may wait to be written.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// How much room a buffer keeps that was written out.
-const KEPT_BYTES: usize = 512 * 1024;
-/// How many different lines are watched for repetition.
-const MOST_REPEATED: usize = 4096;
-/// How often the buffer is written out.
+/// How often the buffer is taken.
 const EVERY: Duration = Duration::from_millis(50);
-/// For how long a repeated line is held back.
+/// For how long a repeated event is held back.
 const REPEATED_EVERY_MS: u64 = 1000;
+/// How long a reader of standard error may keep everybody waiting; and in the end.
+const PATIENCE: Duration = Duration::from_millis(20);
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Turns what is traced into lines.
+/// Takes what is traced.
 #[derive(Debug)]
 pub struct Logger {
     clock: Clock,
     hashing: RandomState,
-    shared: Arc<Shared>,
+    hub: Hub,
 }
+
+/// Where every event comes through, on its way to the log and to the outlets.
+#[derive(Clone, Debug)]
+pub struct Hub(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    buffer: Mutex<Buffer>,
+    waiting: Mutex<Waiting>,
     filled: Condvar,
     format: LogFormat,
-    level: Mutex<Level>,
+    wanted: Mutex<Wanted>,
+    outlets: Outlets,
 }
 
 #[derive(Debug, Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    stamp: Stamp,
-    dropped: u64,
-    repeated: HashMap<u64, Repeated, BuildHashedAlready>,
-    since: u64,
+struct Waiting {
+    buffer: Buffer,
     closing: Closing,
 }
 
@@ -70,44 +76,63 @@ enum Closing {
     Yes,
 }
 
-/// How often a line came again that was written, and what it said.
-#[derive(Debug, Default)]
-struct Repeated {
-    times: u64,
-    latest: Option<(Duration, Box<str>)>,
+/// What is looked at of all that is traced.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// For the log: what is at least so important.
+    level: Level,
+    /// Whether outlets want events, whatever the log does with them.
+    events: Events,
+}
+
+/// Whether somebody besides the log wants to be told of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// They are.
+    Told,
+    /// Nobody is.
+    Untold,
 }
 
 /// Writes what is left when it goes out of scope.
 #[derive(Debug)]
 pub struct LogGuard {
-    shared: Arc<Shared>,
+    hub: Hub,
     writer: Option<std::thread::JoinHandle<()>>,
 }
 
-/// Changes which lines are written.
-#[derive(Clone, Debug)]
-pub struct LevelSwitch(Arc<Shared>);
-
-impl LevelSwitch {
+impl Hub {
     /// Lines less important than `level` are not written from now on.
-    pub fn set(&self, level: Level) {
-        *lock(&self.0.level) = level;
+    pub fn set_level(&self, level: Level) {
+        lock(&self.0.wanted).level = level;
         tracing::callsite::rebuild_interest_cache();
+    }
+
+    /// Outlets are told of events from now on, or are not.
+    pub fn set_events(&self, events: Events) {
+        lock(&self.0.wanted).events = events;
+        tracing::callsite::rebuild_interest_cache();
+    }
+
+    /// Where events go besides the log.
+    #[must_use]
+    pub fn outlets(&self) -> &Outlets {
+        &self.0.outlets
     }
 }
 
 impl LogGuard {
-    /// What changes which lines are written.
+    /// Where every event comes through.
     #[must_use]
-    pub fn level(&self) -> LevelSwitch {
-        LevelSwitch(Arc::clone(&self.shared))
+    pub fn hub(&self) -> Hub {
+        self.hub.clone()
     }
 }
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        lock(&self.shared.buffer).closing = Closing::Yes;
-        self.shared.filled.notify_all();
+        lock(&self.hub.0.waiting).closing = Closing::Yes;
+        self.hub.0.filled.notify_all();
         if let Some(writer) = self.writer.take() {
             // a writer that panicked has nothing more to write
             drop(writer.join());
@@ -115,7 +140,7 @@ impl Drop for LogGuard {
     }
 }
 
-/// Sends everything that is traced in this process to standard error from now on.
+/// Takes everything that is traced in this process from now on.
 ///
 /// # Errors
 ///
@@ -124,97 +149,138 @@ pub fn install(
     settings: LogSettings,
     clock: Clock,
 ) -> Result<LogGuard, tracing::subscriber::SetGlobalDefaultError> {
-    let (buffer, filled, format) = (Mutex::default(), Condvar::new(), settings.format);
-    let level = Mutex::new(settings.level);
-    let shared = Arc::new(Shared { buffer, filled, format, level });
-    let hashing = RandomState::new();
-    let logger = Logger { clock: clock.clone(), hashing, shared: Arc::clone(&shared) };
+    let hub = Hub(Arc::new(Shared {
+        waiting: Mutex::default(),
+        filled: Condvar::new(),
+        format: settings.format,
+        wanted: Mutex::new(Wanted { level: settings.level, events: Events::Untold }),
+        outlets: Outlets::new(clock.wall_now()),
+    }));
+    let logger = Logger { clock: clock.clone(), hashing: RandomState::new(), hub: hub.clone() };
     tracing::subscriber::set_global_default(logger)?;
-    let writing = Arc::clone(&shared);
+    let shared = Arc::clone(&hub.0);
     let writer = std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || {
-            let mut written = Vec::new();
-            while write_out(&writing, &clock, &mut written) == Closing::No {}
-        })
+        .spawn(move || Writer::new(shared, clock).run())
         .ok();
-    Ok(LogGuard { shared, writer })
+    Ok(LogGuard { hub, writer })
 }
 
-/// Waits for lines and writes them; returns whether they were the last.
-fn write_out(shared: &Shared, clock: &Clock, written: &mut Vec<u8>) -> Closing {
-    let idle = |buffer: &mut Buffer| buffer.is_idle();
-    let buffer = lock(&shared.buffer);
-    let waited = shared.filled.wait_while(buffer, idle);
-    drop(waited.unwrap_or_else(std::sync::PoisonError::into_inner));
-    // lines of the next moments go out together
-    let open = |buffer: &mut Buffer| buffer.closing == Closing::No;
-    let buffer = lock(&shared.buffer);
-    let waited = shared.filled.wait_timeout_while(buffer, EVERY, open);
-    let mut buffer = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-    let now = clock.now();
-    let is_due = now.0.saturating_sub(buffer.since) >= REPEATED_EVERY_MS;
-    let closing = buffer.closing;
-    if closing == Closing::Yes || is_due {
-        buffer.since = now.0;
-        buffer.flush_repeated(shared.format, clock.wall(now));
-    }
-    // two buffers take turns, so that neither has to grow again
-    std::mem::swap(&mut buffer.bytes, written);
-    drop(buffer);
-    // there is nobody to tell that standard error is gone
-    drop(std::io::stderr().lock().write_all(written));
-    written.clear();
-    written.shrink_to(KEPT_BYTES);
-    closing
+/// The thread that writes.
+struct Writer {
+    shared: Arc<Shared>,
+    clock: Clock,
+    /// When repeated events were looked at, in milliseconds.
+    since: u64,
+    batch: Batch,
+    stderr: StandardError,
+    stamp: Stamp,
+    fields: String,
+    unwritten: u64,
 }
 
-impl Buffer {
-    fn is_idle(&self) -> bool {
-        let nothing = self.bytes.is_empty() && self.repeated.is_empty() && self.dropped == 0;
-        nothing && self.closing == Closing::No
-    }
-
-    /// Appends a line, or counts it where the same was written lately.
-    fn add(&mut self, same: u64, line: (Duration, &str), format: LogFormat) {
-        if let Some(repeated) = self.repeated.get_mut(&same) {
-            repeated.times += 1;
-            let text = repeated.latest.take().map_or_else(|| line.1.into(), |(_, text)| text);
-            repeated.latest = Some((line.0, text));
-            return;
-        }
-        if self.bytes.len() >= MOST_BYTES {
-            self.dropped += 1;
-            return;
-        }
-        write_line(&mut self.bytes, &mut self.stamp, format, line, 0);
-        if self.repeated.len() < MOST_REPEATED {
-            self.repeated.insert(same, Repeated::default());
+impl Writer {
+    fn new(shared: Arc<Shared>, clock: Clock) -> Self {
+        Self {
+            shared,
+            clock,
+            since: 0,
+            batch: Batch::default(),
+            stderr: StandardError::new(),
+            stamp: Stamp::default(),
+            fields: String::new(),
+            unwritten: 0,
         }
     }
 
-    fn flush_repeated(&mut self, format: LogFormat, now: Duration) {
-        for (_, repeated) in self.repeated.drain() {
-            if let Some((wall, text)) = repeated.latest {
-                let line = (wall, &*text);
-                write_line(&mut self.bytes, &mut self.stamp, format, line, repeated.times);
+    fn run(mut self) {
+        while self.take() == Closing::No {
+            self.write();
+            self.stderr.write(PATIENCE);
+            self.report_dropped();
+        }
+        self.write();
+        self.stderr.write(LAST_PATIENCE);
+        self.report_dropped();
+        let _ = self.take();
+        self.write();
+        self.stderr.write(LAST_PATIENCE);
+        self.shared.outlets.end();
+    }
+
+    /// Waits for events and takes them; returns whether they were the last.
+    fn take(&mut self) -> Closing {
+        let shared = &*self.shared;
+        let waiting = lock(&shared.waiting);
+        if self.stderr.is_clear() {
+            let idle =
+                |waiting: &mut Waiting| waiting.buffer.is_idle() && waiting.closing == Closing::No;
+            let waited = shared.filled.wait_while(waiting, idle);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        } else {
+            drop(waiting);
+        }
+        // events of the next moments go out together
+        let open = |waiting: &mut Waiting| waiting.closing == Closing::No;
+        let waited = shared.filled.wait_timeout_while(lock(&shared.waiting), EVERY, open);
+        let mut waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let now = self.clock.now().0;
+        let is_due = now.saturating_sub(self.since) >= REPEATED_EVERY_MS;
+        let closing = waiting.closing;
+        if closing == Closing::Yes || is_due {
+            self.since = now;
+            waiting.buffer.flush_repeated();
+        }
+        // two batches take turns, so that neither has to grow again
+        std::mem::swap(&mut waiting.buffer.batch, &mut self.batch);
+        closing
+    }
+
+    /// Writes what was taken, and tells the outlets.
+    fn write(&mut self) {
+        let shared = &*self.shared;
+        let Wanted { level, events } = *lock(&shared.wanted);
+        let show = Show;
+        let mut telling = shared.outlets.telling(&show);
+        for entry in self.batch.entries() {
+            let is_wanted = entry.level() <= level;
+            if is_wanted && let Some(out) = self.stderr.room() {
+                self.fields.clear();
+                entry.write(&mut self.fields, shared.format, &show);
+                let line = (entry.wall, self.fields.as_str());
+                write_line(out, &mut self.stamp, shared.format, line, entry.repeated);
+            } else if is_wanted {
+                self.unwritten += 1;
+            }
+            if events == Events::Told
+                && let Some(name) = entry.event()
+            {
+                telling.tell(name, &entry);
             }
         }
-        let dropped = std::mem::take(&mut self.dropped);
-        if dropped > 0 {
-            let mut fields = String::new();
-            let mut line = LineWriter::new(&mut fields, format, Level::WARN);
-            line.text("event", "log_lines_dropped");
-            line.number("count", dropped);
-            write_line(&mut self.bytes, &mut self.stamp, format, (now, &fields), 0);
+        drop(telling);
+        self.unwritten += self.batch.dropped;
+        self.batch.clear();
+    }
+
+    /// Says how many lines are missing, once somebody reads again.
+    fn report_dropped(&mut self) {
+        let count = std::mem::take(&mut self.unwritten);
+        if count > 0 && self.stderr.is_clear() {
+            dropped::count(Outlet::Log, count);
+            tracing::warn!(event = "log_lines_dropped", count);
+        } else {
+            self.unwritten = count;
         }
     }
 }
 
 impl Subscriber for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // asked once for each place that logs, and again when the level changes
-        *metadata.level() <= *lock(&self.shared.level) && metadata.target().starts_with("loginward")
+        // asked once for each place that traces, and again when the answer may be another one
+        let Wanted { level, events } = *lock(&self.hub.0.wanted);
+        let is_told = || events == Events::Told && is_told(metadata);
+        metadata.target().starts_with("loginward") && (*metadata.level() <= level || is_told())
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -226,19 +292,18 @@ impl Subscriber for Logger {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        FIELDS.with_borrow_mut(|fields| {
-            fields.clear();
-            let format = self.shared.format;
-            let line = LineWriter::new(fields, format, *event.metadata().level());
-            event.record(&mut Fields(line));
-            let same = self.hashing.hash_one(&*fields);
-            let wall = self.clock.wall_now();
-            let mut buffer = lock(&self.shared.buffer);
-            let was_idle = buffer.is_idle();
-            buffer.add(same, (wall, fields), format);
-            drop(buffer);
+        PACKED.with_borrow_mut(|packed| {
+            packed.clear();
+            event.record(&mut Packer(packed));
+            let kind = event.metadata();
+            let same = self.hashing.hash_one((std::ptr::from_ref(kind).addr(), &*packed));
+            let entry = Entry { wall: self.clock.wall_now(), kind, repeated: 0, packed };
+            let mut waiting = lock(&self.hub.0.waiting);
+            let was_idle = waiting.buffer.is_idle();
+            waiting.buffer.add(same, entry);
+            drop(waiting);
             if was_idle {
-                self.shared.filled.notify_one();
+                self.hub.0.filled.notify_one();
             }
         });
     }
@@ -246,21 +311,4 @@ impl Subscriber for Logger {
     fn enter(&self, _: &span::Id) {}
 
     fn exit(&self, _: &span::Id) {}
-}
-
-/// Takes the fields of a traced event into a line.
-struct Fields<'a>(LineWriter<'a>);
-
-impl Visit for Fields<'_> {
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.number(field.name(), value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.text(field.name(), value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.text(field.name(), &format!("{value:?}"));
-    }
 }

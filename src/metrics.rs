@@ -8,11 +8,12 @@ use std::time::Duration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
+use crate::outlets::dropped::{OUTLETS, so_far};
 use crate::policy::outcome::{Basis, Outcome};
 use crate::rejection::AnswerKind;
 use crate::store::Store;
@@ -123,6 +124,7 @@ impl Metrics {
         let reloads = Reloads::registered(&mut registry);
         let (store, detached, places) = holdings;
         registry.register_collector(Box::new(Holdings { store, detached, places }));
+        registry.register_collector(Box::new(Untold));
         Self {
             registry,
             attempts,
@@ -302,6 +304,23 @@ impl Collector for Holdings {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             gauge.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+/// The events that outlets did not get.
+#[derive(Debug)]
+struct Untold;
+
+impl Collector for Untold {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Events that were not told, for want of room or of anybody who takes them";
+        let mut metric =
+            encoder.encode_descriptor("events_dropped", help, None, MetricType::Counter)?;
+        for outlet in OUTLETS {
+            let labels = [("outlet", outlet.name())];
+            ConstCounter::new(so_far(outlet)).encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
     }

@@ -49,7 +49,12 @@ impl Contact {
         })
     }
 
-    fn path(&self) -> Result<PathBuf, String> {
+    /// Where it is asked.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the flags or the file.
+    pub fn path(&self) -> Result<PathBuf, String> {
         match (&self.admin, &self.config) {
             (Some(path), _) => Ok(path.clone()),
             (None, Some(file)) => configured(file),
@@ -71,7 +76,7 @@ fn configured(file: &Path) -> Result<PathBuf, String> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "foreign and open-ended")]
-fn why(error: &io::Error) -> String {
+pub(super) fn why(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
             "no guard is there; name its address with --admin, or its file with --config".to_owned()

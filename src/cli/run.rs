@@ -15,9 +15,9 @@ use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::socket::{self, AdminSocket};
 use crate::clock::Clock;
 use crate::config::error::Problem;
-use crate::config::{Loaded, Settings};
+use crate::config::{Admin, Loaded, Settings};
 use crate::files;
-use crate::log::{self, LogGuard};
+use crate::log::{self, Events, LogGuard};
 use crate::privileges;
 use crate::server::Server;
 use crate::server::inherited::Inherited;
@@ -185,6 +185,10 @@ fn serve(begin: Begin, manner: Manner) -> u8 {
         complain("error: logging is set up already");
         return FAILED;
     };
+    if begin.settings.admin != Admin::Nowhere {
+        // for whoever asks what has happened
+        log.hub().set_events(Events::Told);
+    }
     for warning in &begin.warnings {
         tracing::warn!(event = "configuration_warning", reason = %warning);
     }
@@ -235,7 +239,7 @@ async fn start(
         Some(predecessor) => Some(predecessor.take_over(Arc::clone(&shared))?),
         None => None,
     };
-    let reloader = Reloader::new((shared, log.level()), source, files);
+    let reloader = Reloader::new((shared, log.hub()), source, files);
     live(Life { server, reloader, watch: manner.watch, admin, taking }, signals).await?;
     Ok(())
 }

@@ -80,7 +80,7 @@ fn push_number(out: &mut String, mut value: u64) {
 }
 
 /// The beginning of `value`, and whether there is more of it.
-fn cut(value: &str) -> (&str, bool) {
+pub(super) fn cut(value: &str) -> (&str, bool) {
     if value.len() <= MOST_CHARS {
         return (value, false);
     }

@@ -13,7 +13,7 @@ use crate::config::{Loaded, Settings};
 use crate::guard::Shared;
 use crate::guard::plan::Plan;
 use crate::guard::rollout::Rollout;
-use crate::log::LevelSwitch;
+use crate::log::Hub;
 
 /// A worker that has not heard of a new plan by then hears of it later.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Reloader {
     shared: Arc<Shared>,
     source: Source,
-    level: LevelSwitch,
+    hub: Hub,
     /// Locked by whoever reloads.
     watched: Mutex<Watched>,
 }
@@ -58,18 +58,20 @@ pub enum ReloadError {
 impl Reloader {
     /// Reloads what `shared` was started with, from `source`, which consists of `files`.
     #[must_use]
-    pub fn new(
-        (shared, level): (Arc<Shared>, LevelSwitch),
-        source: Source,
-        files: Vec<PathBuf>,
-    ) -> Self {
-        Self { shared, source, level, watched: Mutex::new(Watched::new(files)) }
+    pub fn new((shared, hub): (Arc<Shared>, Hub), source: Source, files: Vec<PathBuf>) -> Self {
+        Self { shared, source, hub, watched: Mutex::new(Watched::new(files)) }
     }
 
     /// What the workers share.
     #[must_use]
     pub const fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Where every event comes through.
+    #[must_use]
+    pub const fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// The file that the configuration is in, if it is in one.
@@ -110,7 +112,7 @@ impl Reloader {
             ReloadError::Unusable(problems)
         })?;
         let (rollout, need_restart) = apply(&self.shared, settings);
-        self.level.set(rollout.plan().settings.log.level);
+        self.hub.set_level(rollout.plan().settings.log.level);
         self.shared.metrics.reload_succeeded(Clock::system().wall_now());
         let workers = rollout.plan().settings.workers.get();
         // it is in force also where a worker is late

@@ -34,6 +34,7 @@ mod messages;
 mod metrics;
 mod no_free_guess;
 mod ordinary;
+mod outlets;
 mod pages;
 mod pool;
 mod privileges;

@@ -4,7 +4,7 @@ use super::program::run;
 
 #[test]
 fn each_command_says_what_its_exit_statuses_mean() {
-    for command in ["run", "check", "demo", "health", "reload", "status"] {
+    for command in ["run", "check", "demo", "events", "health", "reload", "status"] {
         let said = run(&[command, "--help"]);
         assert_eq!(said.status, 0);
         assert!(said.out.contains("Exit status:\n  0  "), "{command}: {}", said.out);
@@ -14,8 +14,16 @@ fn each_command_says_what_its_exit_statuses_mean() {
 
 #[test]
 fn help_fits_a_terminal_that_is_100_wide() {
-    for command in [&[][..], &["run"], &["check"], &["demo"], &["health"], &["reload"], &["status"]]
-    {
+    for command in [
+        &[][..],
+        &["run"],
+        &["check"],
+        &["demo"],
+        &["events"],
+        &["health"],
+        &["reload"],
+        &["status"],
+    ] {
         let said = run(&[command, &["--help"]].concat());
         let long = said.out.lines().find(|line| line.chars().count() > 100);
         assert_eq!(long, None, "{command:?}");

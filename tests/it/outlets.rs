@@ -1,0 +1,3 @@
+//! Where events go besides the log.
+
+mod follow;
