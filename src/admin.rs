@@ -9,6 +9,7 @@ pub mod body;
 pub mod follow;
 pub mod handover;
 pub mod hear;
+pub mod page;
 pub mod passing;
 pub mod socket;
 pub mod status;

@@ -38,7 +38,8 @@
 //! [`tls`] loads certificates. [`store`] applies decisions to counters, one attempt at a time. [`stream`], [`link`], [`body`],
 //! [`headers`] and [`upstream`] are what HTTP needs on both sides. [`rejection`] makes our own
 //! answers. [`metrics`] counts and [`events`] names everything that is reported. [`guard`] carries
-//! a request through all of that. [`server`] accepts connections, [`admin`] answers operators, [`log`]
+//! a request through all of that. [`server`] accepts connections, [`statistics`] remembers the last hours,
+//! [`admin`] answers operators, [`log`]
 //! takes every event, writes lines and tells the [`outlets`], [`privileges`] gives up what the process need not do, and [`cli`] is what is typed.
 //!
 //! # Threads
@@ -101,6 +102,7 @@ pub mod privileges;
 pub mod quiet;
 pub mod rejection;
 pub mod server;
+pub mod statistics;
 pub mod store;
 pub mod stream;
 pub mod threat_model;

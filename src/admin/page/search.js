@@ -1,0 +1,88 @@
+// Search: by reference, address, network or username.
+
+import { get, Problem } from "./api.js";
+import { button, byId, el, replace } from "./dom.js";
+import { counterTable } from "./counters.js";
+import { count, number } from "./format.js";
+import { story } from "./story.js";
+
+const REFERENCE = /^[0-9A-HJKMNP-TV-Z]{8}$/i;
+const ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)$/i;
+const NETWORK = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)\/\d{1,3}$/i;
+
+/** What a text may be, the likeliest first. */
+export function kindsOf(text) {
+  if (NETWORK.test(text)) return ["network"];
+  if (ADDRESS.test(text)) return ["ip"];
+  return REFERENCE.test(text) ? ["ref", "username"] : ["username"];
+}
+
+/** The section; `dialogs` are what its buttons open. */
+export function searching(dialogs) {
+  const [form, what, kind, found] = ["search", "what", "kind", "found"].map(byId);
+  let latest;
+
+  async function run() {
+    const text = what.value.trim();
+    latest = undefined;
+    if (!text) {
+      replace(found);
+      return;
+    }
+    const kinds = kind.value === "any" ? kindsOf(text) : [kind.value];
+    const mine = {};
+    latest = mine;
+    try {
+      const parts = await find(kinds, text, dialogs, run);
+      if (latest === mine) replace(found, parts);
+    } catch (error) {
+      if (latest === mine) replace(found, el("p", { class: "wrong" }, error.message));
+    }
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    run();
+  });
+  /** Searches for something that stands elsewhere on the page. */
+  const search = (own, value) => {
+    kind.value = own;
+    what.value = value;
+    found.scrollIntoView({ block: "center" });
+    return run().then(() => found.focus({ preventScroll: true }));
+  };
+  return { search, again: () => (latest ? run() : undefined) };
+}
+
+async function find(kinds, text, dialogs, again) {
+  for (const kind of kinds) {
+    const parts = kind === "ref" ? await reference(text.toUpperCase(), dialogs, again) : await counters(kind, text, dialogs);
+    if (parts) return parts;
+  }
+  return [el("p", { class: "empty" }, `Nothing is counted or locked for ${text}.`), offer(kinds[kinds.length - 1], text, dialogs)];
+}
+
+function offer(kind, text, dialogs) {
+  if (kind === "ref") return undefined;
+  return el("p", { class: "more" }, button("Lock it by hand …", () => dialogs.lock(kind, text), { focus: "offer" }));
+}
+
+async function counters(kind, text, dialogs) {
+  const { counters: all, total } = await get("v1/counters", { [kind]: text, sort: "remaining", order: "desc", limit: 50 });
+  if (!all.length) return undefined;
+  const parts = [counterTable(all, { caption: `${count(total, "counter")} of ${text}`, shown: true, unlock: dialogs.unlock })];
+  if (total > all.length) parts.push(el("p", { class: "muted" }, `${number(total - all.length)} more are not shown.`));
+  parts.push(offer(kind, text, dialogs));
+  return parts;
+}
+
+async function reference(ref, dialogs) {
+  let chain;
+  try {
+    chain = await get(`v1/references/${encodeURIComponent(ref)}`);
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return undefined;
+    throw error;
+  }
+  return [story(ref, chain, dialogs)];
+}
