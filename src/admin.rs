@@ -6,27 +6,34 @@
 pub mod api;
 pub mod ask;
 pub mod body;
+pub mod counters;
+pub mod door;
 pub mod follow;
 pub mod handover;
 pub mod hear;
+pub mod meant;
 pub mod page;
+pub mod paging;
 pub mod passing;
+pub mod query;
+pub mod reply;
 pub mod socket;
 pub mod status;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response};
-use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 
-use self::body::AdminBody;
+use self::door::Door;
 use self::handover::Handover;
 use self::socket::AdminSocket;
 use crate::server::reload::Reloader;
@@ -67,12 +74,24 @@ impl Admin {
     }
 }
 
+/// No head of a request may have more bytes; hyper answers 431.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// No request may have more header fields.
+const MOST_FIELDS: usize = 64;
+/// How long the head of a request may take, and how long a connection may wait for the next.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// So many are answered at a time; others wait until one of them has gone.
+const MOST_CONNECTIONS: usize = 64;
+
 /// Answers whoever connects to `listener`, until it is dropped.
 pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
+    let door = Rc::new(Door::of_socket());
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut paused = admin.handover.paused.subscribe();
     loop {
         // whoever takes over answers them
         drop(paused.wait_for(|is_paused| !is_paused).await);
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             changed = paused.wait_for(|is_paused| *is_paused) => {
@@ -84,28 +103,34 @@ pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let admin = Rc::clone(&admin);
-        let service = service_fn(move |mut request| {
-            let admin = Rc::clone(&admin);
-            async move { Ok::<_, Infallible>(answer(&mut request, &admin).await) }
-        });
-        let mut builder = Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
-        let serving = builder.keep_alive(false).serve_connection(TokioIo::new(stream), service);
-        let serving = serving.with_upgrades();
+        let answering = answer_all(TokioIo::new(stream), Rc::clone(&door), Rc::clone(&admin));
         tokio::task::spawn_local(async move {
-            // whoever asked has gone; there is nothing to do about it
-            drop(serving.await);
+            answering.await;
+            drop(place);
         });
     }
 }
 
-async fn answer(request: &mut Request<Incoming>, admin: &Rc<Admin>) -> Response<AdminBody> {
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, follow::EVENTS) => {
-            let query = request.uri().query().unwrap_or_default();
-            follow::answer(query, request.headers(), admin.reloader.hub().outlets())
-        }
-        _ => api::answer(request, admin).await.map(AdminBody::Whole),
+/// Answers the requests of a connection, until it ends or another guard takes over.
+async fn answer_all<S>(stream: TokioIo<S>, door: Rc<Door>, admin: Rc<Admin>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut paused = admin.handover.paused.subscribe();
+    let service = service_fn(move |request| {
+        let (door, admin) = (Rc::clone(&door), Rc::clone(&admin));
+        async move { Ok::<_, Infallible>(api::answer(request, &door, &admin).await) }
+    });
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    builder.max_buf_size(LONGEST_HEAD).max_headers(MOST_FIELDS);
+    let serving = builder.serve_connection(stream, service).with_upgrades();
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        // whoever asked has gone; there is nothing to do about it
+        ended = &mut serving => return drop(ended),
+        changed = paused.wait_for(|is_paused| *is_paused) => drop(changed),
     }
+    serving.as_mut().graceful_shutdown();
+    drop(serving.await);
 }

@@ -16,6 +16,7 @@ pub mod method;
 pub mod outcome;
 pub mod path;
 pub mod proxy_header;
+pub mod reference;
 pub mod route;
 pub mod scheme;
 pub mod session;

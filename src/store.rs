@@ -15,6 +15,7 @@ pub mod operate;
 pub mod order;
 pub mod queue;
 pub mod register;
+pub mod scan;
 pub mod select;
 pub mod slot;
 
@@ -184,15 +185,6 @@ impl Store {
     #[must_use]
     pub fn list(&self, selector: &Selector) -> Vec<Row> {
         lock(&self.ledger).list(selector, self.clock.now())
-    }
-
-    /// Takes away what `selector` means; places stay.
-    #[must_use]
-    pub fn reset(&self, selector: &Selector, what: Reset) -> Removed {
-        let mut ledger = lock(&self.ledger);
-        let removed = ledger.reset(selector, what, self.clock.now());
-        self.hand_locks.store(ledger.hand.count(), Ordering::Release);
-        removed
     }
 
     /// Takes away the counter that refused with this reference.

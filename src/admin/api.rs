@@ -1,11 +1,8 @@
-//! What operators can ask a running guard, and its answers: JSON, each with a status of HTTP.
+//! What operators can ask a running guard: each question once, with what answers it.
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE as UPGRADE_FIELD,
-};
+use http::header::{CONNECTION, HeaderValue, UPGRADE as UPGRADE_FIELD};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -13,9 +10,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
-use super::Admin;
+use super::door::Door;
+use super::follow::{self, EVENTS};
+use super::reply::{Problem, Reply, json as answer_with};
 use super::status::status;
-use crate::config::error::{Problem, Severity};
+use super::{Admin, counters};
+use crate::config::error::{Problem as ConfigProblem, Severity};
 use crate::server::reload::{ReloadError, Reloaded};
 
 /// How the guard is, to be asked with GET.
@@ -26,29 +26,88 @@ pub const UPGRADE: &str = "/v1/upgrade";
 pub const PROTOCOL: &str = "loginward-upgrade";
 /// Reads the configuration again, to be asked with POST.
 pub const RELOAD: &str = "/v1/reload";
+/// Lists counters, to be asked with GET.
+pub const COUNTERS: &str = "/v1/counters";
 
-/// Does what `request` asks for. Dropping the future does not undo what has begun.
-pub async fn answer(request: &mut Request<Incoming>, admin: &Rc<Admin>) -> Response<Full<Bytes>> {
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, STATUS) => response(StatusCode::OK, &status(admin)),
-        (&Method::POST, RELOAD) => reloaded(admin.reloader.reload("admin").await),
-        (&Method::POST, UPGRADE) => upgrade(request, admin),
-        (_, UPGRADE) => only(&Method::POST),
-        (_, STATUS) => only(&Method::GET),
-        (_, RELOAD) => only(&Method::POST),
-        _ => response(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing here" })),
+/// Everything that can be asked: the method and the path, in which `{…}` is any one segment.
+/// Whatever is not here is not there; HEAD is where GET is.
+pub const ROUTES: &[(&str, &str)] =
+    &[("GET", COUNTERS), ("GET", EVENTS), ("GET", STATUS), ("POST", RELOAD), ("POST", UPGRADE)];
+
+/// Does what `request` asks for, if it may come in by `door`. Dropping the future does not undo
+/// what has begun.
+pub async fn answer(request: Request<Incoming>, door: &Door, admin: &Rc<Admin>) -> Reply {
+    let checked = door.check(request.uri(), request.headers());
+    let answered = match checked {
+        Ok(()) => route(request, admin).await,
+        Err(problem) => Err(problem),
+    };
+    answered.unwrap_or_else(|problem| problem.reply())
+}
+
+/// The way of each question to its answer.
+async fn route(mut request: Request<Incoming>, admin: &Rc<Admin>) -> Result<Reply, Problem> {
+    let (method, pattern) = find(request.method(), request.uri().path())?;
+    let shared = admin.reloader.shared();
+    match (method, pattern) {
+        ("GET", COUNTERS) => {
+            let query = request.uri().query().map(str::to_owned);
+            counters::list(query.as_deref(), shared).await.map(|list| answer_with(&list))
+        }
+        ("GET", EVENTS) => {
+            let query = request.uri().query().unwrap_or_default();
+            Ok(follow::answer(query, request.headers(), admin.reloader.hub().outlets()))
+        }
+        ("GET", STATUS) => Ok(answer_with(&status(admin))),
+        ("POST", RELOAD) => reloaded(admin.reloader.reload("admin").await),
+        ("POST", UPGRADE) => upgrade(&mut request, admin),
+        _ => Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here")),
     }
 }
 
+/// The route of a request.
+fn find(method: &Method, path: &str) -> Result<(&'static str, &'static str), Problem> {
+    let mut there = ROUTES.iter().filter(|(_, pattern)| matches(pattern, path));
+    let wanted = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    if let Some(route) = there.clone().find(|(known, _)| *known == wanted) {
+        return Ok(*route);
+    }
+    if there.next().is_none() {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here"));
+    }
+    let allow = allowed(path);
+    let detail = format!("only {allow}");
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+    Err(Problem { allow: Some(allow), ..problem })
+}
+
+/// The methods that are allowed at `path`.
+fn allowed(path: &str) -> String {
+    let there = ROUTES.iter().filter(|(_, pattern)| matches(pattern, path));
+    let methods = there.flat_map(|(method, _)| match *method {
+        "GET" => vec!["GET", "HEAD"],
+        method => vec![method],
+    });
+    methods.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether `path` is of that pattern.
+fn matches(pattern: &str, path: &str) -> bool {
+    let is_one =
+        |(known, own): (&str, &str)| known == own || (known.starts_with('{') && !own.is_empty());
+    pattern.split('/').count() == path.split('/').count()
+        && pattern.split('/').zip(path.split('/')).all(is_one)
+}
+
 /// The connection becomes one over which everything is handed over.
-fn upgrade(request: &mut Request<Incoming>, admin: &Rc<Admin>) -> Response<Full<Bytes>> {
+fn upgrade(request: &mut Request<Incoming>, admin: &Rc<Admin>) -> Result<Reply, Problem> {
     let wanted = request.headers().get(UPGRADE_FIELD).map(HeaderValue::as_bytes);
     if wanted != Some(PROTOCOL.as_bytes()) {
-        return response(StatusCode::BAD_REQUEST, &json!({ "error": "it is no guard that asks" }));
+        return Err(Problem::bad("it is no guard that asks"));
     }
     if !admin.handover.begin() {
         let why = "the guard is about to end, or is being upgraded already";
-        return response(StatusCode::CONFLICT, &json!({ "error": why }));
+        return Err(Problem::new(StatusCode::CONFLICT, why));
     }
     let (upgraded, admin) = (hyper::upgrade::on(request), Rc::clone(admin));
     tokio::task::spawn_local(async move {
@@ -58,36 +117,34 @@ fn upgrade(request: &mut Request<Incoming>, admin: &Rc<Admin>) -> Response<Full<
             _ => admin.handover.give_up(),
         }
     });
-    let mut response = Response::new(Full::new(Bytes::new()));
+    let mut response = Response::new(Full::default().into());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(UPGRADE_FIELD, HeaderValue::from_static(PROTOCOL));
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    response
+    Ok(response)
 }
 
-fn reloaded(result: Result<Reloaded, ReloadError>) -> Response<Full<Bytes>> {
+fn reloaded(result: Result<Reloaded, ReloadError>) -> Result<Reply, Problem> {
     match result {
-        Ok(Reloaded { warnings, need_restart }) => response(
-            StatusCode::OK,
-            &json!({ "problems": shown(warnings.iter()), "need_restart": need_restart }),
-        ),
+        Ok(Reloaded { warnings, need_restart }) => {
+            let problems = shown(warnings.iter());
+            Ok(answer_with(&json!({ "problems": problems, "need_restart": need_restart })))
+        }
         Err(ReloadError::NoFile) => {
             let why = "the guard was started without a configuration file";
-            response(StatusCode::CONFLICT, &json!({ "error": why }))
+            Err(Problem::new(StatusCode::CONFLICT, why))
         }
         Err(ReloadError::Unusable(problems)) => {
-            let answer = json!({
-                "error": "the configuration cannot be used; everything stays as it was",
-                "problems": shown(problems.iter()),
-            });
-            response(StatusCode::UNPROCESSABLE_ENTITY, &answer)
+            let why = "the configuration cannot be used; everything stays as it was";
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why);
+            Err(problem.with("problems", shown(problems.iter())))
         }
     }
 }
 
-fn shown<'a>(problems: impl Iterator<Item = &'a Problem>) -> Vec<Value> {
-    let shown = |problem: &Problem| {
+fn shown<'a>(problems: impl Iterator<Item = &'a ConfigProblem>) -> Vec<Value> {
+    let shown = |problem: &ConfigProblem| {
         let severity = match problem.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -97,20 +154,20 @@ fn shown<'a>(problems: impl Iterator<Item = &'a Problem>) -> Vec<Value> {
     problems.map(shown).collect()
 }
 
-fn only(method: &Method) -> Response<Full<Bytes>> {
-    let error = json!({ "error": format!("only {method}") });
-    let mut response = response(StatusCode::METHOD_NOT_ALLOWED, &error);
-    if let Ok(allowed) = HeaderValue::from_str(method.as_str()) {
-        response.headers_mut().insert(ALLOW, allowed);
-    }
-    response
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn response(status: StatusCode, answer: &Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{answer}\n"))));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    #[test]
+    fn a_pattern_is_as_long_as_the_path() {
+        let check =
+            |pattern, path, expected| assert_eq!(matches(pattern, path), expected, "{path}");
+        check("/v1/references/{ref}", "/v1/references/QZ52GVYE", true);
+        check("/v1/references/{ref}", "/v1/references/", false);
+        check("/v1/references/{ref}", "/v1/references", false);
+        check("/v1/references/{ref}", "/v1/references/a/b", false);
+        check(STATUS, "/v1/status", true);
+        check(STATUS, "/v1/status/", false);
+        check(STATUS, "/V1/status", false);
+    }
 }

@@ -9,13 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use percent_encoding::percent_decode_str;
-use serde_json::json;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
 
 use super::body::AdminBody;
+use super::reply::{Problem, Reply};
 use crate::events;
 use crate::outlets::dropped::{self, Outlet};
 use crate::outlets::live::{Told, Wanted};
@@ -50,10 +49,10 @@ enum Then {
 /// What is asked for is in `query`; `name`, `site`, `client` and `username` may be lists with
 /// commas, `last` says how many of the latest events.
 #[must_use]
-pub fn answer(query: &str, headers: &HeaderMap, outlets: &Outlets) -> Response<AdminBody> {
+pub fn answer(query: &str, headers: &HeaderMap, outlets: &Outlets) -> Reply {
     let asked = match asked(query) {
         Ok(asked) => asked,
-        Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+        Err(why) => return Problem::bad(why).reply(),
     };
     let left_off = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     let (last, after) = match left_off.and_then(|id| number(id, outlets)) {
@@ -61,7 +60,8 @@ pub fn answer(query: &str, headers: &HeaderMap, outlets: &Outlets) -> Response<A
         None => (asked.last, 0),
     };
     let Some(following) = outlets.follow((last, after)) else {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "too many follow already");
+        let why = "too many follow already";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).reply();
     };
     let mut first = String::from("retry: 2000\n\n");
     for told in following.latest.iter().filter(|told| asked.wanted.fits(told)) {
@@ -181,16 +181,4 @@ fn asked(query: &str) -> Result<Asked, String> {
         Some(unknown) => Err(format!("there is no event `{unknown}`")),
         None => Ok(asked),
     }
-}
-
-fn problem(status: StatusCode, detail: &str) -> Response<AdminBody> {
-    let title = status.canonical_reason().unwrap_or_default();
-    let problem = json!({
-        "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
-    });
-    let mut response = Response::new(Full::new(Bytes::from(format!("{problem}\n"))).into());
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
 }

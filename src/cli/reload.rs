@@ -68,7 +68,7 @@ fn tell(answer: &Answer) {
     for key in texts(&answer.body, "need_restart") {
         complain(&format!("warning: {key}: what has changed of this takes a restart"));
     }
-    match answer.body.get("error").and_then(Value::as_str) {
+    match answer.body.get("detail").and_then(Value::as_str) {
         Some(error) => complain(&format!("not reloaded: {error}")),
         None => say("reloaded"),
     }

@@ -355,7 +355,7 @@ impl Refusal {
 fn refused(refusal: Refusal) -> Rejection {
     match refusal {
         Refusal::Busy => Rejection::Busy,
-        Refusal::ByHand(HandLock { until, reason }) => {
+        Refusal::ByHand(HandLock { until, reason, .. }) => {
             Rejection::Locked(Lockout { until, keys: Vec::new(), reason })
         }
         Refusal::Locked { until, keys } => Rejection::Locked(Lockout::by_counters(until, keys)),

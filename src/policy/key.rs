@@ -17,6 +17,7 @@ pub use self::fingerprint::{Fingerprint, Fingerprinter};
 use crate::policy::account::Account;
 use crate::policy::client::{ClientAddr, ClientRules};
 use crate::policy::lockout::{Limit, Parameter, Spelling};
+use crate::policy::reference::Reference;
 
 /// Identifies a counter. Two different combinations of values never share one but by an accident
 /// of 1 in 2^64 that nobody outside can steer.
@@ -24,16 +25,10 @@ use crate::policy::lockout::{Limit, Parameter, Spelling};
 pub struct Key(pub u128);
 
 impl Key {
-    /// What a refused client is given to name this counter to support: the first 40 bits in
-    /// letters and digits that are not mistaken for each other.
+    /// What a refused client is given to name this counter to support; see [`Reference`].
     #[must_use]
     pub fn reference(self) -> String {
-        const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let letter = |at: u32| {
-            let index = (self.0 >> (123 - at * 5)) as usize & 31;
-            char::from(LETTERS.get(index).copied().unwrap_or(b'0'))
-        };
-        (0..8).map(letter).collect()
+        Reference::of(self).to_string()
     }
 }
 

@@ -7,7 +7,9 @@ use ipnet::IpNet;
 
 use crate::clock::Moment;
 use crate::policy::key::{Key, Subject};
+use crate::policy::lockout::Parameter;
 use crate::store::select::Selector;
+use crate::store::slot::Slot;
 
 /// How many there may be.
 pub const MOST: usize = 10_000;
@@ -19,6 +21,16 @@ pub struct HandLock {
     pub until: Moment,
     /// Why, in the operator's words.
     pub reason: Option<Arc<str>>,
+    /// The username that it is about, as the operator wrote it.
+    pub username: Option<Arc<str>>,
+}
+
+impl HandLock {
+    /// A lock until then that says no more.
+    #[must_use]
+    pub const fn until(until: Moment) -> Self {
+        Self { until, reason: None, username: None }
+    }
 }
 
 /// All locks by hand, found by the attempt they refuse without going through all of them: a lock
@@ -86,6 +98,29 @@ impl HandLocks {
     pub fn find(&self, subject: &Subject, keys: &[Key], now: Moment) -> Option<&HandLock> {
         let shapes = self.shapes.iter();
         let selectors = shapes.flat_map(|shape| shape.selectors(subject, keys));
+        let locks = selectors.filter_map(|selector| self.locks.get(&selector));
+        locks.filter(|lock| now < lock.until).max_by_key(|lock| lock.until)
+    }
+
+    /// The lock in force at `now` that refuses whatever this counter counts, by nothing but what
+    /// the counter is about; the one that lasts longest.
+    #[must_use]
+    pub fn over(&self, slot: &Slot, by: &[Parameter], now: Moment) -> Option<&HandLock> {
+        let address = by.contains(&Parameter::IpAddress).then_some(slot.subject.address);
+        let coarser = by.contains(&Parameter::IpNetwork).then_some(slot.subject.network);
+        let network = address.or(coarser);
+        let about = Subject {
+            site: Arc::clone(&slot.subject.site),
+            candidates: slot.candidate().cloned().into_iter().collect(),
+            address: network.unwrap_or(slot.subject.address),
+            network: slot.subject.network,
+            user_agent: None,
+        };
+        let shapes = self.shapes.iter().filter(|shape| match shape.network {
+            None => true,
+            Some((_, length)) => network.is_some_and(|network| network.prefix_len() >= length),
+        });
+        let selectors = shapes.flat_map(|shape| shape.selectors(&about, &[slot.key]));
         let locks = selectors.filter_map(|selector| self.locks.get(&selector));
         locks.filter(|lock| now < lock.until).max_by_key(|lock| lock.until)
     }

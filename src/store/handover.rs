@@ -252,6 +252,7 @@ fn write_hand(selector: &Selector, hand: &HandLock, to: &mut Writer) {
     to.optional(selector.counter.map(|counter| counter.0), Writer::hash);
     to.moment(hand.until);
     to.optional(hand.reason.as_deref(), Writer::text);
+    to.optional(hand.username.as_deref(), Writer::text);
 }
 
 fn read_hand(from: &mut Reader<'_>) -> Option<(Selector, HandLock)> {
@@ -263,5 +264,6 @@ fn read_hand(from: &mut Reader<'_>) -> Option<(Selector, HandLock)> {
         counter: from.optional(Reader::hash)?.map(Key),
     };
     let (until, reason) = (from.moment()?, from.optional(Reader::text)?.map(Into::into));
-    Some((selector, HandLock { until, reason }))
+    let username = from.optional(Reader::text)?.map(Into::into);
+    Some((selector, HandLock { until, reason, username }))
 }

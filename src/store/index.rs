@@ -30,18 +30,18 @@ impl Index {
     /// The counter of `key`.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&Arc<Slot>> {
-        self.parts.get(place(key))?.get(&key)
+        self.parts.get(part_of(key))?.get(&key)
     }
 
     /// Adds a counter, or puts it in the stead of the one with its key.
     pub fn insert(&mut self, slot: Arc<Slot>) {
-        let Some(part) = self.parts.get_mut(place(slot.key)) else { return };
+        let Some(part) = self.parts.get_mut(part_of(slot.key)) else { return };
         self.count += usize::from(part.insert(slot.key, slot).is_none());
     }
 
     /// Takes the counter of `key` out.
     pub fn remove(&mut self, key: Key) {
-        let removed = self.parts.get_mut(place(key)).and_then(|part| part.remove(&key));
+        let removed = self.parts.get_mut(part_of(key)).and_then(|part| part.remove(&key));
         self.count -= usize::from(removed.is_some());
     }
 
@@ -68,7 +68,9 @@ impl Index {
     }
 }
 
-/// Keys are hashes: their first bits are as good as any.
-const fn place(key: Key) -> usize {
+/// The part that a key is in, for good. Keys are hashes: their first bits are as good as any; these
+/// are among those that a reference has.
+#[must_use]
+pub const fn part_of(key: Key) -> usize {
     (key.0 >> 96) as usize % PARTS
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::Moment;
 use crate::policy::lockout::History;
 use crate::store::ledger::Ledger;
+use crate::store::register::Registered;
 use crate::store::select::{Row, Selector, row};
 use crate::store::slot::Slot;
 
@@ -43,28 +44,17 @@ impl Ledger {
         self.counters.all().filter_map(shown).collect()
     }
 
-    /// Takes away what `selector` means; places stay, and whoever waits for one may get it.
-    pub fn reset(&mut self, selector: &Selector, what: Reset, now: Moment) -> Removed {
-        let mut removed = Removed::default();
-        if what == Reset::Everything {
-            removed.hand_locks = self.hand.remove(selector, now);
-        }
-        let slots: Vec<Arc<Slot>> = self.counters.all().map(Arc::clone).collect();
-        for slot in slots {
-            if self.wipe(&slot, selector, (what, now)) {
-                removed.counters += 1;
-                self.serve(&slot, now);
-            }
-        }
-        removed
-    }
-
     /// Takes away what a reset takes of a counter, if it means it; whether it held any.
-    fn wipe(&self, slot: &Slot, selector: &Selector, (what, now): (Reset, Moment)) -> bool {
+    pub(super) fn wipe(
+        &self,
+        slot: &Slot,
+        is_meant: impl Fn(&Slot, &Registered) -> bool,
+        (what, now): (Reset, Moment),
+    ) -> bool {
         let Some(registered) = self.register.get(slot.limit) else { return false };
         let mut state = slot.state();
         let mut history = state.history.aged(&registered.limit, now);
-        if history.is_blank() || !selector.fits(slot, registered) {
+        if history.is_blank() || !is_meant(slot, registered) {
             return false;
         }
         match what {

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use crate::clock::Moment;
 use crate::policy::key::{AccountId, Key, Subject};
 use crate::policy::lockout::{History, Parameter, Standing};
+use crate::store::hand::HandLock;
 use crate::store::register::Registered;
 use crate::store::slot::Slot;
 
@@ -66,8 +67,8 @@ impl Selector {
 }
 
 fn names(slot: &Slot, by: &[Parameter]) -> Option<AccountId> {
-    let at = slot.candidate.filter(|_| by.contains(&Parameter::Username))?;
-    slot.subject.candidates.get(usize::from(at)).map(|candidate| candidate.account)
+    let candidate = slot.candidate().filter(|_| by.contains(&Parameter::Username));
+    candidate.map(|candidate| candidate.account)
 }
 
 fn overlap(a: IpNet, b: IpNet) -> bool {
@@ -95,6 +96,10 @@ pub struct Row {
     pub of: u32,
     /// The end of its lockout, [`Moment::NEVER`] if it has none.
     pub locked_until: Option<Moment>,
+    /// When the latest of them came.
+    pub latest: Moment,
+    /// The lock by hand that refuses whatever it counts.
+    pub by_hand: Option<HandLock>,
     /// Attempts that are with the upstream.
     pub places: u32,
     /// Attempts that wait for a place.
@@ -128,14 +133,15 @@ pub fn row(slot: &Slot, history: &History, registered: &Registered) -> Row {
         without_verdict: history.without_verdict(),
         of: registered.limit.failures.get(),
         locked_until,
+        latest: history.latest(),
+        by_hand: None,
         places: 0,
         waiting: 0,
     }
 }
 
 fn shown_name(slot: &Slot) -> String {
-    let candidate = slot.candidate.and_then(|at| slot.subject.candidates.get(usize::from(at)));
-    let shown = candidate.and_then(|candidate| candidate.shown.as_deref());
+    let shown = slot.candidate().and_then(|candidate| candidate.shown.as_deref());
     shown.unwrap_or("(known by its session)").to_owned()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::Moment;
-use crate::policy::key::{Charge, Key, LimitId, Subject};
+use crate::policy::key::{Candidate, Charge, Key, LimitId, Subject};
 use crate::policy::lockout::{History, Limit, Standing};
 use crate::store::memory::lock;
 use crate::store::order::Place;
@@ -109,6 +109,12 @@ impl Slot {
                 queue: BTreeSet::new(),
             }),
         })
+    }
+
+    /// The username that it is about, if it is about one.
+    #[must_use]
+    pub fn candidate(&self) -> Option<&Candidate> {
+        self.candidate.and_then(|at| self.subject.candidates.get(usize::from(at)))
     }
 
     /// What changes about it. Never hold this across what may evict, which asks for it.

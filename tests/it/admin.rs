@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::commands::program::{Said, run};
 use crate::support::guard::ADMIN;
 use crate::support::upstream::ok;
-use crate::support::{Client, Guard, Setup, Upstream};
+use crate::support::{Guard, Setup, Upstream};
 
 /// What a command says of the guard, which it finds by its socket.
 fn tell(guard: &Guard, command: &str) -> Said {
@@ -146,16 +146,4 @@ fn a_configured_address_that_cannot_be_had_is_an_error() {
     let mut guard = Guard::spawn(Setup::new(text).upstream(&upstream));
     assert_eq!(guard.wait_for_exit().code(), Some(1));
     assert!(guard.log().contains("none/admin.sock: No such file"), "{}", guard.log());
-}
-
-#[test]
-fn what_it_does_not_know_is_said() {
-    let upstream = Upstream::hello();
-    let guard = Guard::start(ADMIN, &upstream);
-    let path = guard.admin();
-    let client = || Client::to_unix(path.strip_prefix("unix:").unwrap().as_ref());
-    assert_eq!(client().get("/nothing").status, 404);
-    assert_eq!(client().get("/v1/reload").status, 405);
-    let status = client().get("/v1/status");
-    assert_eq!(status.get("content-type"), Some("application/json"));
 }

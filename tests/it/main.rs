@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod api;
 mod basic;
 mod cap;
 mod certificates;

@@ -221,7 +221,7 @@ fn the_keys_of_the_hashes_are_in_no_log_and_no_answer() {
     let old = first("", &upstream);
     let path = old.dir().join("admin.sock");
     let mut stream = UnixStream::connect(&path).unwrap();
-    let request = "POST /v1/upgrade HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n\
+    let request = "POST /v1/upgrade HTTP/1.1\r\nhost: loginward\r\nconnection: upgrade\r\n\
                    upgrade: loginward-upgrade\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();
     let mut head = Vec::new();

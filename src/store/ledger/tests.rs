@@ -11,9 +11,10 @@ use crate::policy::client::Networks;
 use crate::policy::key::{Candidate, Counted, ScopeKind, Subject};
 use crate::policy::lockout::{CoolOff, Forget, Parameter};
 use crate::store::hand::HandLock;
+use crate::store::index::PARTS;
 use crate::store::operate::Reset;
 use crate::store::queue::Answer;
-use crate::store::register::LimitName;
+use crate::store::register::{LimitName, Registered};
 use crate::store::select::Selector;
 
 const COOL_OFF: Duration = Duration::from_secs(10);
@@ -160,7 +161,10 @@ impl World {
                 let account = user.map(|user| self.claim(user, 0, 1).subject.candidates[0].account);
                 let selector = Selector { account, ..Selector::default() };
                 let what = if pardon { Reset::WithoutVerdict } else { Reset::Everything };
-                self.ledger.reset(&selector, what, self.now);
+                for part in 0..PARTS {
+                    let is_meant = |slot: &Slot, of: &Registered| selector.fits(slot, of);
+                    self.ledger.reset_part(part, is_meant, (what, self.now));
+                }
             }
             Step::Reload { failures } => self.reload(failures),
         }
@@ -357,7 +361,7 @@ fn a_lock_by_hand_refuses_what_it_names_and_a_reset_takes_it_away() {
     let subject = world.claim(0, 5, 1);
     let network = Some("10.0.0.0/24".parse().expect("a network"));
     let selector = Selector { network, ..Selector::default() };
-    let hand = HandLock { until: Moment::NEVER, reason: None };
+    let hand = HandLock::until(Moment::NEVER);
     world.ledger.hand.lock(selector, hand, world.now).expect("room");
     assert!(world.ledger.hand.find(&subject.subject, &[], world.now).is_some());
     let other: Subject = Subject {
@@ -365,7 +369,6 @@ fn a_lock_by_hand_refuses_what_it_names_and_a_reset_takes_it_away() {
         ..(*subject.subject).clone()
     };
     assert!(world.ledger.hand.find(&other, &[], world.now).is_none());
-    let removed = world.ledger.reset(&Selector::default(), Reset::Everything, world.now);
-    assert_eq!(removed.hand_locks, 1);
+    assert_eq!(world.ledger.hand.remove(&Selector::default(), world.now), 1);
     assert!(world.ledger.hand.find(&subject.subject, &[], world.now).is_none());
 }

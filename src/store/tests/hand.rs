@@ -12,7 +12,7 @@ fn of(world: &World, number: usize) -> Selector {
 fn there_may_be_so_many_in_force_and_those_that_are_over_are_in_nobodys_way() {
     let world = World::by_username(3);
     let lock = |number, until| {
-        world.store.lock_by_hand(of(&world, number), HandLock { until, reason: None }, &rules())
+        world.store.lock_by_hand(of(&world, number), HandLock::until(until), &rules())
     };
     let soon = world.clock.now().after(Duration::from_secs(60));
     for number in 0..MOST {

@@ -26,7 +26,7 @@ fn everything_that_counts_counts_for_as_long_as_before() {
     let until = world.clock.now().after(Duration::from_mins(5));
     let account = Account::new("ann").map(|account| world.store.keyer().account(&account));
     let selector = Selector { account, site: Some("s".into()), ..Selector::default() };
-    let hand = HandLock { until, reason: Some("on leave".into()) };
+    let hand = HandLock { until, reason: Some("on leave".into()), username: Some("Eve".into()) };
     assert_eq!(world.store.lock_by_hand(selector, hand, &rules()), Ok(()));
     let held = world.admit(&world.claim("bob", 2)).expect("room");
     let (next, arrival) = successor(&world, &limits);

@@ -99,7 +99,7 @@ impl Crowd {
             Step::Drop(_) | Step::GiveUp(_) | Step::Settle(..) => {}
             Step::LockByHand { user, millis } => {
                 let until = store.clock().now().after(Duration::from_millis(millis.into()));
-                let hand = HandLock { until, reason: None };
+                let hand = HandLock::until(until);
                 store.lock_by_hand(self.selector(user), hand, &rules()).expect("room");
             }
             Step::Reload { failures } => self.world.reload(&limits(failures)),

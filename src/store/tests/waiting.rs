@@ -205,7 +205,7 @@ fn a_lock_by_hand_refuses_whoever_was_waiting_when_it_came() {
     let held = world.admit(&world.claim("u", 1)).expect("admitted");
     let mut waiter = world.waiter("u", 2);
     let account = Some(held.claim().expect("a claim").subject.candidates[0].account);
-    let hand = HandLock { until: Moment::NEVER, reason: Some("found out".into()) };
+    let hand = HandLock { reason: Some("found out".into()), ..HandLock::until(Moment::NEVER) };
     let selector = Selector { account, ..Selector::default() };
     world.store.lock_by_hand(selector, hand.clone(), &rules()).expect("room");
     drop(held.settle(Settlement::GivenBack));

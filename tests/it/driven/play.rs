@@ -106,7 +106,7 @@ impl Played<'_> {
                 let until = time.map_or(Moment::NEVER, |time| store.clock().now().after(time));
                 let plan = self.driven.server().shared().plans.latest();
                 let rules = &plan.settings.clients;
-                let hand = HandLock { until, reason: None };
+                let hand = HandLock::until(until);
                 store.lock_by_hand(self.selector(selection), hand, rules).unwrap();
             }
         }

@@ -1,0 +1,281 @@
+//! Whom an operator means: an address, a network, a username in any spelling, a site, a counter, a
+//! reference; all that is given has to fit.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::reply::Problem;
+use crate::guard::Shared;
+use crate::policy::account::{Account, Charset, accounts};
+use crate::policy::client::ClientAddr;
+use crate::policy::key::{AccountId, Key};
+use crate::policy::lockout::Parameter;
+use crate::policy::reference::Reference;
+use crate::store::Store;
+use crate::store::index::part_of;
+use crate::store::register::Registered;
+use crate::store::select::Selector;
+use crate::store::slot::Slot;
+
+/// What an operator writes to say whom he means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// An address, a network or a name.
+    pub what: Option<&'a str>,
+    /// An address, or a network.
+    pub ip: Option<&'a str>,
+    /// A network, or an address.
+    pub network: Option<&'a str>,
+    /// A username, as its owner may write it or as lists show it.
+    pub username: Option<&'a str>,
+    /// A site's name.
+    pub site: Option<&'a str>,
+    /// A counter's `id`.
+    pub counter: Option<&'a str>,
+    /// What a refused client was told.
+    pub reference: Option<&'a str>,
+}
+
+/// The names of these as parameters and members.
+pub const NAMES: [&str; 7] = ["what", "ip", "network", "username", "site", "counter", "ref"];
+
+/// The counters that an operator means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meant {
+    base: Selector,
+    username: Option<Named>,
+    reference: Option<Reference>,
+}
+
+/// A username that is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    /// As the operator wrote it.
+    written: Arc<str>,
+    /// Every account that a login may take it for; the first is the likeliest.
+    accounts: Vec<AccountId>,
+}
+
+impl<'a> Asked<'a> {
+    /// What `get` knows under these [`NAMES`].
+    #[must_use]
+    pub fn by(get: impl Fn(&str) -> Option<&'a str>) -> Self {
+        Self {
+            what: get("what"),
+            ip: get("ip"),
+            network: get("network"),
+            username: get("username"),
+            site: get("site"),
+            counter: get("counter"),
+            reference: get("ref"),
+        }
+    }
+
+    /// Nothing is given.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// With the bare word of `what` in its place.
+    fn sorted(self) -> Result<Self, Problem> {
+        let Some(word) = self.what else { return Ok(self) };
+        let twice = || Problem::bad(format!("{word:?} says again what is said otherwise"));
+        let mut sorted = Self { what: None, ..self };
+        if network(word).is_some() {
+            if self.ip.is_some() || self.network.is_some() {
+                return Err(twice());
+            }
+            sorted.network = Some(word);
+        } else {
+            if self.username.is_some() {
+                return Err(twice());
+            }
+            sorted.username = Some(word);
+        }
+        Ok(sorted)
+    }
+}
+
+impl Meant {
+    /// What `asked` means to the guard that `shared` belongs to.
+    ///
+    /// # Errors
+    ///
+    /// When something given is not what it should be.
+    pub fn resolve(asked: Asked<'_>, shared: &Shared) -> Result<Self, Problem> {
+        let asked = asked.sorted()?;
+        if asked.ip.is_some() && asked.network.is_some() {
+            return Err(Problem::bad("give an address or a network, and not both"));
+        }
+        let network = asked.ip.or(asked.network).map(|written| {
+            let wrong = || Problem::bad(format!("{written:?} is no address and no network"));
+            network(written).ok_or_else(wrong)
+        });
+        let counter = asked.counter.map(|written| {
+            let wrong = || Problem::bad(format!("{written:?} is no counter's id: 32 hex digits"));
+            counter(written).ok_or_else(wrong)
+        });
+        let reference = asked.reference.map(|written| {
+            let wrong =
+                || Problem::bad(format!("{written:?} is no reference: 8 letters or digits"));
+            written.parse().map_err(|_| wrong())
+        });
+        let username = asked.username.map(|written| named(written, shared));
+        Ok(Self {
+            base: Selector {
+                site: asked.site.map(Arc::from),
+                network: network.transpose()?,
+                account: None,
+                counter: counter.transpose()?,
+            },
+            username: username.transpose()?,
+            reference: reference.transpose()?,
+        })
+    }
+
+    /// Whether the counter `slot` under `limit` is meant.
+    #[must_use]
+    pub fn fits(&self, slot: &Slot, limit: &Registered) -> bool {
+        self.reference.is_none_or(|reference| Reference::of(slot.key) == reference)
+            && self.base.fits(slot, limit)
+            && self.username.as_ref().is_none_or(|named| {
+                let candidate = slot.candidate();
+                let by = &limit.limit.by;
+                candidate.filter(|_| by.contains(&Parameter::Username)).is_some_and(|candidate| {
+                    named.accounts.contains(&candidate.account)
+                        || candidate.shown.as_deref() == Some(&*named.written)
+                })
+            })
+    }
+
+    /// The parts of all counters in which those may be that are meant.
+    #[must_use]
+    pub fn parts(&self) -> Range<usize> {
+        let key = self.base.counter.or_else(|| self.reference.map(Reference::first_key));
+        match key.map(part_of) {
+            Some(part) => part..part + 1,
+            None => Store::parts(),
+        }
+    }
+
+    /// Selectors that mean the same: one for each account, where there is a username.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<Selector> {
+        let Some(named) = &self.username else { return vec![self.base.clone()] };
+        let of = |account| Selector { account: Some(account), ..self.base.clone() };
+        named.accounts.iter().copied().map(of).collect()
+    }
+
+    /// The username that is meant, as the operator wrote it.
+    #[must_use]
+    pub fn username(&self) -> Option<&Arc<str>> {
+        self.username.as_ref().map(|named| &named.written)
+    }
+
+    /// The reference that is meant.
+    #[must_use]
+    pub const fn reference(&self) -> Option<Reference> {
+        self.reference
+    }
+
+    /// What else than the username and the reference is meant.
+    #[must_use]
+    pub const fn base(&self) -> &Selector {
+        &self.base
+    }
+}
+
+/// A username by all the readings that some login has of it.
+fn named(written: &str, shared: &Shared) -> Result<Named, Problem> {
+    let plan = shared.plans.latest();
+    let keyer = shared.store.keyer();
+    let mut found: Vec<AccountId> =
+        Account::new(written).iter().map(|account| keyer.account(account)).collect();
+    for rule in plan.sites().iter().flat_map(|site| site.rules()) {
+        for account in accounts(written.as_bytes(), Charset::Utf8, &rule.rule.naming) {
+            let account = keyer.account(&account);
+            if !found.contains(&account) {
+                found.push(account);
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(Problem::bad("nothing is left of that username, so nothing is counted by it"));
+    }
+    Ok(Named { written: written.into(), accounts: found })
+}
+
+/// An address or a network; an IPv4-mapped one as IPv4.
+fn network(written: &str) -> Option<IpNet> {
+    let bare = written.trim();
+    let bare = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(bare);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Some(ClientAddr::new(address).ip().into());
+    }
+    let network: IpNet = bare.parse().ok()?;
+    match network {
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => match v6.addr().to_ipv4_mapped() {
+            Some(v4) => Ipv4Net::new(v4, v6.prefix_len() - 96).ok().map(IpNet::V4),
+            None => Some(network),
+        },
+        IpNet::V4(_) | IpNet::V6(_) => Some(network),
+    }
+    .map(|network| network.trunc())
+}
+
+/// A counter's id.
+fn counter(written: &str) -> Option<Key> {
+    let is_hex = written.len() == 32 && written.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u128::from_str_radix(written, 16).ok().filter(|_| is_hex).map(Key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks_are_told_from_names() {
+        let check = |written, expected: Option<&str>| {
+            assert_eq!(
+                network(written).map(|net| net.to_string()).as_deref(),
+                expected,
+                "{written}"
+            );
+        };
+        check("10.1.2.3", Some("10.1.2.3/32"));
+        check(" 10.1.2.3 ", Some("10.1.2.3/32"));
+        check("10.1.2.3/8", Some("10.0.0.0/8"));
+        check("[2001:DB8::1]", Some("2001:db8::1/128"));
+        check("2001:db8::1/64", Some("2001:db8::/64"));
+        check("::ffff:10.1.2.3", Some("10.1.2.3/32"));
+        check("::ffff:10.1.2.3/104", Some("10.0.0.0/8"));
+        for name in ["bob", "10.1.2", "010.1.2.3", "10.1.2.3/33", "10.1.2.3:80", "bob/8", ""] {
+            check(name, None);
+        }
+    }
+
+    #[test]
+    fn a_bare_word_stands_for_what_it_looks_like() {
+        let sorted = |what, more| Asked { what: Some(what), ..more }.sorted();
+        let none = Asked::default;
+        assert_eq!(sorted("::1", none()).unwrap().network, Some("::1"));
+        assert_eq!(sorted("10.0.0.0/8", none()).unwrap().network, Some("10.0.0.0/8"));
+        assert_eq!(sorted("bob", none()).unwrap().username, Some("bob"));
+        assert!(sorted("::1", Asked { ip: Some("::2"), ..none() }).is_err());
+        assert!(sorted("bob", Asked { username: Some("eve"), ..none() }).is_err());
+        let both = sorted("bob", Asked { ip: Some("::1"), ..none() }).unwrap();
+        assert_eq!((both.ip, both.username), (Some("::1"), Some("bob")));
+    }
+
+    #[test]
+    fn an_id_is_32_hex_digits() {
+        assert_eq!(counter(&"0f".repeat(16)), Some(Key(u128::MAX / 17)));
+        for wrong in ["", "0f", &"0g".repeat(16), &format!("+{}", "0".repeat(31))] {
+            assert_eq!(counter(wrong), None, "{wrong}");
+        }
+    }
+}

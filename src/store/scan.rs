@@ -1,0 +1,153 @@
+//! Going through all counters part by part: attempts go on between any two parts.
+//!
+//! A counter stays in its part, so whoever goes through all parts meets each counter once that is
+//! there the whole time. Nothing else is found faster that way than by looking at all of them;
+//! that is what an index would cost memory for.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::policy::lockout::History;
+use crate::store::Store;
+use crate::store::hand::{HandLock, HandLocks};
+use crate::store::index::PARTS;
+use crate::store::ledger::Ledger;
+use crate::store::memory::lock;
+use crate::store::operate::{Removed, Reset};
+use crate::store::register::Registered;
+use crate::store::select::{Row, Selector, row};
+use crate::store::slot::Slot;
+
+/// A counter that holds something, as it is met on the way.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// The counter.
+    pub slot: &'a Arc<Slot>,
+    /// What it remembers, [aged](History::aged).
+    pub history: History,
+    /// Its limit.
+    pub registered: &'a Registered,
+    hand: &'a HandLocks,
+    now: Moment,
+}
+
+impl Found<'_> {
+    /// The lock by hand that refuses whatever it counts.
+    #[must_use]
+    pub fn by_hand(&self) -> Option<&HandLock> {
+        if self.hand.count() == 0 {
+            return None;
+        }
+        self.hand.over(self.slot, &self.registered.limit.by, self.now)
+    }
+
+    /// What a list shows of it.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        let state = self.slot.state();
+        let (places, waiting) = (state.places, state.queued());
+        drop(state);
+        let by_hand = self.by_hand().cloned();
+        Row { places, waiting, by_hand, ..row(self.slot, &self.history, self.registered) }
+    }
+}
+
+impl Ledger {
+    /// Shows `see` every counter of one part that holds something at `now`.
+    pub fn scan(&self, part: usize, now: Moment, mut see: impl FnMut(&Found<'_>)) {
+        for slot in self.counters.part(part) {
+            if let Some(found) = self.found(slot, now) {
+                see(&found);
+            }
+        }
+    }
+
+    fn found<'a>(&'a self, slot: &'a Arc<Slot>, now: Moment) -> Option<Found<'a>> {
+        let registered = self.register.get(slot.limit)?;
+        let history = slot.state().history.aged(&registered.limit, now);
+        let hand = &self.hand;
+        (!history.is_blank()).then_some(Found { slot, history, registered, hand, now })
+    }
+
+    /// Takes away what a reset takes of the counters of one part about which `is_meant`; how many
+    /// held any. Places stay, and whoever waits for one may get it.
+    pub fn reset_part(
+        &mut self,
+        part: usize,
+        is_meant: impl Fn(&Slot, &Registered) -> bool,
+        (what, now): (Reset, Moment),
+    ) -> usize {
+        let slots: Vec<Arc<Slot>> = self.counters.part(part).map(Arc::clone).collect();
+        let mut removed = 0;
+        for slot in slots {
+            if self.wipe(&slot, &is_meant, (what, now)) {
+                removed += 1;
+                self.serve(&slot, now);
+            }
+        }
+        removed
+    }
+}
+
+impl Store {
+    /// The parts that all counters are in.
+    #[must_use]
+    pub const fn parts() -> Range<usize> {
+        0..PARTS
+    }
+
+    /// Shows `see` every counter of one part that holds something. Attempts wait meanwhile.
+    pub fn scan(&self, part: usize, see: impl FnMut(&Found<'_>)) {
+        lock(&self.ledger).scan(part, self.clock.now(), see);
+    }
+
+    /// What a list shows of these counters, of those that still hold something.
+    #[must_use]
+    pub fn rows(&self, slots: &[Arc<Slot>]) -> Vec<Row> {
+        let ledger = lock(&self.ledger);
+        let now = self.clock.now();
+        let found = slots.iter().filter_map(|slot| ledger.found(slot, now));
+        found.map(|found| found.row()).collect()
+    }
+
+    /// Takes away what a reset takes of the counters of one part about which `is_meant`; how many
+    /// held any.
+    pub fn reset_part(
+        &self,
+        part: usize,
+        is_meant: impl Fn(&Slot, &Registered) -> bool,
+        what: Reset,
+    ) -> usize {
+        lock(&self.ledger).reset_part(part, is_meant, (what, self.clock.now()))
+    }
+
+    /// The locks by hand that are in force.
+    #[must_use]
+    pub fn hand_locks(&self) -> Vec<(Selector, HandLock)> {
+        let ledger = lock(&self.ledger);
+        let locks = ledger.hand.iter(self.clock.now());
+        locks.map(|(what, hand)| (what.clone(), hand.clone())).collect()
+    }
+
+    /// Takes away the locks by hand that `selector` means; how many were in force.
+    pub fn remove_hand_locks(&self, selector: &Selector) -> usize {
+        let mut ledger = lock(&self.ledger);
+        let removed = ledger.hand.remove(selector, self.clock.now());
+        self.hand_locks.store(ledger.hand.count(), std::sync::atomic::Ordering::Release);
+        removed
+    }
+
+    /// Takes away what `selector` means; places stay. Attempts go on between any two parts.
+    #[must_use]
+    pub fn reset(&self, selector: &Selector, what: Reset) -> Removed {
+        let mut removed = Removed::default();
+        if what == Reset::Everything {
+            removed.hand_locks = self.remove_hand_locks(selector);
+        }
+        for part in Self::parts() {
+            removed.counters += self.reset_part(part, |slot, of| selector.fits(slot, of), what);
+        }
+        removed
+    }
+}

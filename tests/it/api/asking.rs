@@ -1,0 +1,73 @@
+//! Asking as an operator's program does.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::{Answer, Client, Guard};
+
+/// Somebody who asks a guard at its admin address.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    socket: PathBuf,
+    /// Fields of each request.
+    pub fields: String,
+}
+
+/// Whoever asks `guard` at its unix socket.
+pub fn operator(guard: &Guard) -> Operator {
+    let path = guard.admin().strip_prefix("unix:").unwrap().into();
+    Operator { socket: path, fields: "Host: localhost\r\n".to_owned() }
+}
+
+impl Operator {
+    /// A connection of its own.
+    pub fn connect(&self) -> Client {
+        Client::to_unix(&self.socket)
+    }
+
+    /// Asks for `target`, with more fields and a body.
+    #[track_caller]
+    pub fn ask(&self, method: &str, target: &str, (fields, body): (&str, &str)) -> Answer {
+        let length = match body {
+            "" => String::new(),
+            body => format!("Content-Length: {}\r\n", body.len()),
+        };
+        let head = format!("{method} {target} HTTP/1.1\r\n{}{fields}{length}\r\n", self.fields);
+        self.connect().send(format!("{head}{body}")).answer_to(method)
+    }
+
+    /// Gets what is at `target`, which there is.
+    #[track_caller]
+    pub fn get(&self, target: &str) -> Value {
+        let answer = self.ask("GET", target, ("", ""));
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+        assert_eq!(answer.get("content-type"), Some("application/json"), "{target}");
+        serde_json::from_str(&answer.text()).unwrap()
+    }
+
+    /// The counters that a list for `query` has.
+    #[track_caller]
+    pub fn list(&self, query: &str) -> Vec<Value> {
+        let list = self.get(&format!("/v1/counters?{query}"));
+        list["counters"].as_array().unwrap().clone()
+    }
+
+    /// How the problem of a GET is told.
+    #[track_caller]
+    pub fn problem(&self, target: &str) -> (u16, String) {
+        problem(&self.ask("GET", target, ("", "")))
+    }
+}
+
+/// The status and the detail of an answer that is a problem in the form that RFC 9457 wants.
+#[track_caller]
+pub fn problem(answer: &Answer) -> (u16, String) {
+    let text = answer.text();
+    assert_eq!(answer.get("content-type"), Some("application/problem+json"), "{text}");
+    let problem: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(problem["status"], answer.status, "{text}");
+    assert_eq!(problem["type"], "about:blank", "{text}");
+    assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()), "{text}");
+    (answer.status, problem["detail"].as_str().unwrap().to_owned())
+}
