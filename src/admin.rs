@@ -18,6 +18,7 @@ pub mod passing;
 pub mod query;
 pub mod reply;
 pub mod socket;
+pub mod statistics;
 pub mod status;
 
 use std::convert::Infallible;
@@ -36,6 +37,7 @@ use tokio::sync::Semaphore;
 use self::door::Door;
 use self::handover::Handover;
 use self::socket::AdminSocket;
+use self::statistics::Recorder;
 use crate::server::reload::Reloader;
 use crate::server::{Server, listen::Bound};
 
@@ -52,6 +54,8 @@ pub struct Admin {
     pub handover: Handover,
     /// Where operators ask.
     pub socket: Weak<AdminSocket>,
+    /// What has happened in the last hours.
+    pub recorder: Recorder,
 }
 
 impl Admin {
@@ -64,7 +68,8 @@ impl Admin {
         socket: &Rc<AdminSocket>,
     ) -> Self {
         let (listening, handover) = (server.bound().to_vec(), Handover::of(server));
-        Self { reloader, listening, started, handover, socket: Rc::downgrade(socket) }
+        let recorder = Recorder::begin(reloader.shared());
+        Self { reloader, listening, started, handover, socket: Rc::downgrade(socket), recorder }
     }
 
     /// The file that the configuration is in.

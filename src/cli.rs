@@ -8,6 +8,7 @@ pub mod events;
 pub mod health;
 pub mod life;
 pub mod manager;
+pub mod page;
 pub mod quick;
 pub mod reload;
 pub mod run;
@@ -50,6 +51,7 @@ enum Command {
     Demo(demo::Demo),
     Events(events::Events),
     Health(health::Health),
+    Page(page::Page),
     Reload(reload::Reload),
     Status(status::Status),
 }
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.execute(),
         Command::Events(events) => events.execute(),
         Command::Health(health) => health.execute(),
+        Command::Page(page) => page.execute(),
         Command::Reload(reload) => reload.execute(),
         Command::Status(status) => status.execute(),
     };

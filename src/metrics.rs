@@ -1,8 +1,9 @@
 //! Numbers for Prometheus: how many of everything, and never whose.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -18,6 +19,7 @@ use crate::policy::outcome::{Basis, Outcome};
 use crate::rejection::AnswerKind;
 use crate::store::Store;
 use crate::store::detached::Detached;
+use crate::store::memory::lock;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -27,6 +29,8 @@ pub struct Metrics {
     registry: Registry,
     attempts: Family<Labels, Counter>,
     lockouts: Family<Labels, Counter>,
+    /// By the names of site and login.
+    logins: Mutex<BTreeMap<[String; 2], SiteMetrics>>,
     answers: [Counter; 5],
     evictions: Counter,
     connections_refused: Counter,
@@ -53,6 +57,24 @@ pub struct ReloadsSoFar {
     pub last_success: Duration,
     /// How many could not be used.
     pub failures: u64,
+}
+
+/// How much of everything there was since the process began, of all sites.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words are those of the metrics")]
+pub struct Totals {
+    pub success: u64,
+    pub failure: u64,
+    pub unmatched: u64,
+    pub no_verdict: u64,
+    pub ignored: u64,
+    pub locked: u64,
+    pub denied: u64,
+    pub refused: u64,
+    pub busy: u64,
+    pub error: u64,
+    pub would_refuse: u64,
+    pub lockouts: u64,
 }
 
 /// The counters of one login, looked up once.
@@ -129,6 +151,7 @@ impl Metrics {
             registry,
             attempts,
             lockouts,
+            logins: Mutex::default(),
             answers,
             evictions,
             connections_refused,
@@ -151,7 +174,35 @@ impl Metrics {
                 self.attempts.get_or_create(&labels).clone()
             })
         });
-        SiteMetrics { attempts, lockouts: self.lockouts.get_or_create(&names()).clone() }
+        let own = SiteMetrics { attempts, lockouts: self.lockouts.get_or_create(&names()).clone() };
+        lock(&self.logins).insert([site.to_owned(), login.to_owned()], own.clone());
+        own
+    }
+
+    /// How much of everything there was so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for login in lock(&self.logins).values() {
+            totals.lockouts += login.lockouts.get();
+            login.each(|outcome, basis, count| match (outcome, basis) {
+                (Outcome::Success, _) => totals.success += count,
+                (Outcome::Ignored, _) => totals.ignored += count,
+                (Outcome::Failure, Basis::Rule) => totals.failure += count,
+                (Outcome::Failure, Basis::Unmatched) => totals.unmatched += count,
+                (Outcome::Failure, Basis::NoVerdict) => totals.no_verdict += count,
+            });
+        }
+        for (kind, counter) in KINDS.iter().zip(&self.answers) {
+            match kind {
+                AnswerKind::Busy => totals.busy += counter.get(),
+                AnswerKind::Denied => totals.denied += counter.get(),
+                AnswerKind::Error => totals.error += counter.get(),
+                AnswerKind::Locked => totals.locked += counter.get(),
+                AnswerKind::Refused => totals.refused += counter.get(),
+            }
+        }
+        totals
     }
 
     /// Counts a request that was answered in the upstream's stead.
@@ -248,6 +299,15 @@ impl Reloads {
 }
 
 impl SiteMetrics {
+    /// Tells how many attempts came to each, and why.
+    pub fn each(&self, mut tell: impl FnMut(Outcome, Basis, u64)) {
+        for (outcome, counters) in OUTCOMES.iter().zip(&self.attempts) {
+            for (basis, counter) in BASES.iter().zip(counters) {
+                tell(*outcome, *basis, counter.get());
+            }
+        }
+    }
+
     /// Counts an attempt by what it came to and why.
     pub fn attempt(&self, outcome: Outcome, basis: Basis) {
         let by_outcome = OUTCOMES.iter().zip(&self.attempts).find(|(known, _)| **known == outcome);

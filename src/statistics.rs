@@ -5,10 +5,12 @@
 //! minute each for a day.
 
 pub mod ring;
+pub mod tops;
 
 use std::time::Duration;
 
 use self::ring::Ring;
+use crate::metrics::Totals;
 
 /// What is counted: a group, if it belongs to one, and a name.
 pub const COUNTED: [(&str, &str); 12] = [
@@ -35,6 +37,27 @@ const COARSE: (u64, usize) = (60, 24 * 60);
 
 /// Numbers in the order of [`COUNTED`].
 pub type Counts = [u64; COUNTED.len()];
+
+/// What the metrics say, in that order.
+#[must_use]
+pub const fn counts(totals: &Totals) -> Counts {
+    let Totals { success, failure, unmatched, no_verdict, ignored, .. } = *totals;
+    let Totals { locked, denied, refused, busy, error, would_refuse, lockouts, .. } = *totals;
+    [
+        success,
+        failure,
+        unmatched,
+        no_verdict,
+        ignored,
+        locked,
+        denied,
+        refused,
+        busy,
+        error,
+        would_refuse,
+        lockouts,
+    ]
+}
 
 /// The last hours.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use super::door::Door;
 use super::follow::{self, EVENTS};
 use super::reply::{Problem, Reply, json as answer_with};
 use super::status::status;
-use super::{Admin, counters};
+use super::{Admin, counters, page};
 use crate::config::error::{Problem as ConfigProblem, Severity};
 use crate::server::reload::{ReloadError, Reloaded};
 
@@ -28,19 +28,32 @@ pub const PROTOCOL: &str = "loginward-upgrade";
 pub const RELOAD: &str = "/v1/reload";
 /// Lists counters, to be asked with GET.
 pub const COUNTERS: &str = "/v1/counters";
+/// What happened in the last hours, to be asked with GET.
+pub const STATISTICS: &str = "/v1/statistics";
 
 /// Everything that can be asked: the method and the path, in which `{…}` is any one segment.
 /// Whatever is not here is not there; HEAD is where GET is.
-pub const ROUTES: &[(&str, &str)] =
-    &[("GET", COUNTERS), ("GET", EVENTS), ("GET", STATUS), ("POST", RELOAD), ("POST", UPGRADE)];
+pub const ROUTES: &[(&str, &str)] = &[
+    ("GET", COUNTERS),
+    ("GET", EVENTS),
+    ("GET", STATISTICS),
+    ("GET", STATUS),
+    ("POST", RELOAD),
+    ("POST", UPGRADE),
+];
 
 /// Does what `request` asks for, if it may come in by `door`. Dropping the future does not undo
 /// what has begun.
 pub async fn answer(request: Request<Incoming>, door: &Door, admin: &Rc<Admin>) -> Reply {
-    let checked = door.check(request.uri(), request.headers());
-    let answered = match checked {
-        Ok(()) => route(request, admin).await,
-        Err(problem) => Err(problem),
+    let (uri, headers) = (request.uri(), request.headers());
+    let is_reading = [Method::GET, Method::HEAD].contains(request.method());
+    let answered = match page::find(uri.path()).filter(|_| is_reading) {
+        // the files hold nothing: whoever has them is asked for the token with the first question
+        Some(file) => door.check_origin(uri, headers).map(|()| file.reply()),
+        None => match door.check(uri, headers) {
+            Ok(()) => route(request, admin).await,
+            Err(problem) => Err(problem),
+        },
     };
     answered.unwrap_or_else(|problem| problem.reply())
 }
@@ -57,6 +70,11 @@ async fn route(mut request: Request<Incoming>, admin: &Rc<Admin>) -> Result<Repl
         ("GET", EVENTS) => {
             let query = request.uri().query().unwrap_or_default();
             Ok(follow::answer(query, request.headers(), admin.reloader.hub().outlets()))
+        }
+        ("GET", STATISTICS) => {
+            let query = request.uri().query().map(str::to_owned);
+            let told = admin.recorder.tell(query.as_deref(), shared).await;
+            told.map(|told| answer_with(&told))
         }
         ("GET", STATUS) => Ok(answer_with(&status(admin))),
         ("POST", RELOAD) => reloaded(admin.reloader.reload("admin").await),

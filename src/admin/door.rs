@@ -51,9 +51,19 @@ impl Door {
     ///
     /// Why it may not.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        self.check_host(uri, headers)?;
-        self.check_page(headers)?;
+        self.check_origin(uri, headers)?;
         self.check_token(headers)
+    }
+
+    /// Whether a request with these fields asks the guard by its own name, and no page of somebody
+    /// else's sends it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn check_origin(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        self.check_host(uri, headers)?;
+        self.check_page(headers)
     }
 
     fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {

@@ -4,10 +4,13 @@
 //! but its own, and is shown in no frame.
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+
+use super::reply::{Reply, text};
 
 /// What the page's files are begun with by a browser: nothing but what is named here is allowed.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -67,6 +70,14 @@ impl File {
     #[must_use]
     pub const fn bytes(&self) -> Bytes {
         Bytes::from_static(self.text.as_bytes())
+    }
+
+    /// The answer to whoever asks for it.
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        let mut reply = text(StatusCode::OK, self.kind, self.bytes());
+        protect(reply.headers_mut(), self.kind);
+        reply
     }
 }
 

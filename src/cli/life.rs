@@ -122,6 +122,10 @@ fn listen_to_operators(
     let started = Clock::system().wall_now();
     let admin = Rc::new(Admin::new(server, Rc::clone(reloader), started, socket));
     tokio::task::spawn_local(admin::serve(socket.listener()?, Rc::clone(&admin)));
+    let remembering = Rc::clone(&admin);
+    tokio::task::spawn_local(async move {
+        remembering.recorder.keep_looking(remembering.reloader.shared()).await;
+    });
     let address = format!("unix:{}", socket.path().display());
     tracing::info!(event = "admin_listening", address);
     Ok(admin)

@@ -140,7 +140,9 @@ pub fn row(slot: &Slot, history: &History, registered: &Registered) -> Row {
     }
 }
 
-fn shown_name(slot: &Slot) -> String {
+/// The username that a counter is about, as it was typed.
+#[must_use]
+pub fn shown_name(slot: &Slot) -> String {
     let shown = slot.candidate().and_then(|candidate| candidate.shown.as_deref());
     shown.unwrap_or("(known by its session)").to_owned()
 }

@@ -91,11 +91,13 @@ export async function post(path, body) {
 }
 
 /**
- * Follows server-sent events, until `signal` or the guard ends them. EventSource would do this, but
- * it cannot send a token.
+ * Follows server-sent events, until `signal` or the guard ends them; those after the one with the id
+ * `after`, where there is one. EventSource would do this, but it cannot send a token.
  */
-export async function follow(path, signal, begun, each) {
-  const response = await send(path, { signal, headers: { accept: "text/event-stream" } });
+export async function follow(path, { signal, after }, begun, each) {
+  const headers = { accept: "text/event-stream" };
+  if (after) headers["last-event-id"] = after;
+  const response = await send(path, { signal, headers });
   begun();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -112,12 +114,10 @@ export async function follow(path, signal, begun, each) {
 }
 
 function dispatch(block, each) {
-  let name = "message";
-  const data = [];
+  const fields = {};
   for (const line of block.split(/\r?\n/)) {
     const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
-    if (field === "event") name = value;
-    if (field === "data") data.push(value);
+    if (field) fields[field] = value;
   }
-  if (data.length) each(name, data.join("\n"));
+  if (fields.data) each(fields);
 }

@@ -191,5 +191,5 @@ function values(title, model) {
     rows.push([hour(from), ...model.series.map((series) => number(series.values[at]))]);
   }
   const columns = [{ label: "From", kind: "whole" }, ...model.series.map((series) => ({ label: series.label, kind: "number" }))];
-  return table({ caption: title, columns, rows, cards: false });
+  return table({ caption: title, columns, rows, kind: "plain" });
 }

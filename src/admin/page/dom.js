@@ -51,23 +51,23 @@ export function replace(host, ...children) {
 }
 
 /**
- * A table. Columns are `{label, kind}`, kind `number`, `whole` (one line) or `act`; a row is a list
+ * A table of that kind. Columns are `{label, kind}`, kind `number`, `whole` (one line) or `act`; a row is a list
  * of cells, each a text, an element or a list of them. The first cell of a row is its header. The roles are written
- * out because narrow screens show rows as cards, which are no table any more to a browser.
+ * out because narrow screens show rows of `cards` as cards, which are no table any more to a browser.
  */
-export function table({ caption, shown, columns, rows, cards = true }) {
+export function table({ caption, shown, columns, rows, kind = "cards" }) {
   const header = (column) =>
     el("th", { scope: "col", role: "columnheader", class: column.kind }, column.label ?? "");
   const cell = (content, at) => {
     const { label, kind } = columns[at];
-    const children = [content].flat();
+    const children = [content].flat().filter((child) => child !== undefined && child !== "");
     if (at === 0) return el("th", { scope: "row", role: "rowheader", class: kind }, children);
     const shownLabel = kind === "act" ? undefined : label;
-    return el("td", { role: "cell", class: kind, "data-label": shownLabel }, children);
+    return el("td", { role: "cell", class: kind, "data-label": shownLabel }, ...(children.length ? [el("span", {}, children)] : []));
   };
   return el(
     "table",
-    { role: "table", class: cards ? "cards" : undefined },
+    { role: "table", class: kind },
     el("caption", { class: shown ? undefined : "hidden" }, caption),
     el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, columns.map(header))),
     el("tbody", { role: "rowgroup" }, rows.map((row) => el("tr", { role: "row" }, row.map(cell)))),

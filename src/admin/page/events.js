@@ -2,7 +2,7 @@
 
 import { follow, Refused } from "./api.js";
 import { announce, button, byId, el, table } from "./dom.js";
-import { number, second } from "./format.js";
+import { count, millis, second } from "./format.js";
 
 const MOST = 200;
 const AGAIN = 3000;
@@ -23,11 +23,14 @@ const NAMES = {
   identity_suspect: "Client unclear",
   counter_evicted: "Counter evicted",
 };
+
+/** What an event is called. */
+const called = (name) => NAMES[name] ?? (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
 const LABELS = ["Time", "Event", "Who", "Where", "What"];
-const KINDS = ["whole time", "event", "who", "site"];
+const KINDS = ["whole time", "event", "who", "site", "what"];
 
 /** These change who is locked out. */
-const CHANGES = ["locked_out", "counters_reset", "locked_by_hand", "counters_cleared", "counter_evicted"];
+const CHANGES = ["locked_out", "counters_reset", "locked_by_hand", "counters_cleared", "counter_evicted", "reloaded", "reload_failed"];
 const FILTERS = { all: "Everything", lockouts: "Lockouts and operators", failures: "Failures and refusals" };
 const WITHIN = {
   lockouts: ["locked_out", "counters_reset", "locked_by_hand", "rule_suspect", "identity_suspect", "counter_evicted"],
@@ -41,38 +44,43 @@ export function events({ search, changed, refused }) {
   const pause = byId("event-pause");
   const state = byId("events-state");
   const body = begin();
+  const opened = Date.now();
   let waiting = [];
+  let paused = false;
   let controller;
+  let after;
 
   const fits = (row) => filter.value === "all" || WITHIN[filter.value].includes(row.dataset.name);
   filter.addEventListener("change", () => {
     for (const row of body.children) row.hidden = !fits(row);
   });
   pause.addEventListener("click", () => {
-    const paused = pause.getAttribute("aria-pressed") !== "true";
-    pause.setAttribute("aria-pressed", String(paused));
+    paused = !paused;
     pause.textContent = paused ? "Go on" : "Pause";
-    if (!paused) {
-      waiting.forEach(put);
-      waiting = [];
-    }
+    put();
   });
 
-  function put(row) {
-    row.hidden = !fits(row);
+  /** Shows what has come, once for everything that came since the last picture: a flood is one change. */
+  function put() {
+    if (paused || !waiting.length) return;
+    const rows = waiting.map((make) => make()).reverse();
+    waiting = [];
+    for (const row of rows) row.hidden = !fits(row);
     byId("events-none").hidden = true;
-    body.prepend(row);
+    body.prepend(...rows);
     while (body.children.length > MOST) body.lastElementChild.remove();
   }
 
-  function take(name, data) {
+  function take({ id, event: kind, data }) {
+    after = id ?? after;
     const event = parsed(data);
-    const own = event.event ?? name;
-    const row = own === "lost" || event.lost ? lost(event) : line(own, event, search);
-    if (pause.getAttribute("aria-pressed") === "true") waiting = [...waiting, row].slice(-MOST);
-    else put(row);
-    if (own === "locked_out") announce(`${event.username ?? event.client ?? "Somebody"} is locked out.`);
-    if (CHANGES.includes(own)) changed();
+    const name = event.event ?? kind;
+    waiting.push(() => (kind === "lost" ? lost(event) : line(name, event, search)));
+    if (waiting.length > MOST) waiting.shift();
+    if (waiting.length === 1) requestAnimationFrame(put);
+    if (Date.parse(event.ts) < opened) return;
+    if (name === "locked_out") announce(`${event.username ?? event.client ?? "Somebody"} is locked out.`);
+    if (CHANGES.includes(name)) changed();
   }
 
   async function run() {
@@ -81,7 +89,8 @@ export function events({ search, changed, refused }) {
     controller = mine;
     while (!mine.signal.aborted) {
       try {
-        await follow("v1/events", mine.signal, () => (state.textContent = "live"), take);
+        const live = () => (state.textContent = "live");
+        await follow("v1/events?last=100", { signal: mine.signal, after }, live, take);
       } catch (error) {
         if (mine.signal.aborted) return;
         if (error instanceof Refused) {
@@ -100,10 +109,10 @@ export function events({ search, changed, refused }) {
 function begin() {
   const columns = LABELS.map((label, at) => ({ label, kind: KINDS[at] }));
   const host = byId("event-list");
-  host.replaceChildren(table({ caption: "Events, the latest first", columns, rows: [] }));
+  host.replaceChildren(table({ caption: "Events, the latest first", columns, rows: [], kind: "log" }));
   host.tabIndex = 0;
   host.setAttribute("role", "region");
-  host.setAttribute("aria-label", "Events");
+  host.setAttribute("aria-label", "List of events");
   return host.querySelector("tbody");
 }
 
@@ -119,7 +128,7 @@ function cells(contents, name) {
   const made = contents.map((content, at) =>
     at === 0
       ? el("th", { scope: "row", role: "rowheader", class: KINDS[at] }, content)
-      : el("td", { role: "cell", class: KINDS[at], "data-label": LABELS[at] }, [content].flat()),
+      : el("td", { role: "cell", class: KINDS[at] }, [content].flat()),
   );
   return el("tr", { role: "row", "data-name": name }, made);
 }
@@ -130,14 +139,12 @@ function line(name, event, search) {
   const what = [];
   if (event.limit) what.push(`limit ${event.limit}`);
   if (event.failures !== undefined && event.failures !== null) what.push(event.of ? `${event.failures} of ${event.of}` : `${event.failures} failures`);
-  if (event.reason) what.push(event.reason);
+  what.push(...[event.reason, event.message, event.address].filter(Boolean).map(String));
   if (event.mode === "monitor") what.push("monitor");
   const reference = event.ref ? button(event.ref, () => search("ref", event.ref), { kind: "link", named: `Reference ${event.ref}: what refused it` }) : undefined;
-  const time = Date.parse(event.time ?? event.ts ?? event.timestamp ?? "");
-  return cells([second(Number.isNaN(time) ? Date.now() : time), NAMES[name] ?? name, who, where, [what.join(", "), what.length && reference ? ", " : "", reference]], name);
+  return cells([second(millis(event.ts) ?? Date.now()), called(name), who, where, [what.join(", "), what.length && reference ? ", " : "", reference]], name);
 }
 
 function lost(event) {
-  const many = Number(event.lost ?? event.count ?? 0);
-  return cells([second(Date.now()), "Not shown", "", "", `${number(many)} events came faster than this page takes them`], "lost");
+  return cells([second(Date.now()), "Not shown", "", "", `${count(Number(event.lost), "event")} came faster than this page takes them`], "lost");
 }

@@ -45,7 +45,7 @@ export function now(search) {
     const statistics = await get("v1/statistics", { span_s: wanted, tops: 8 });
     if (wanted !== span()) return; // somebody has chosen another meanwhile
     show(charts, statistics, wanted);
-    shown(statistics.tops);
+    if (statistics.tops) shown(statistics.tops);
   };
   return { refresh, changed: byId("spans") };
 }
@@ -93,7 +93,7 @@ function showTops(tops, search) {
     ]);
     const columns = [{ label: title }, { label: "Failures", kind: "number" }, { label: "Locked", kind: "number" }];
     const empty = el("div", {}, el("h3", {}, title), el("p", { class: "empty" }, none));
-    replace(byId(host), rows.length ? table({ caption: title, columns, rows, cards: false }) : empty);
+    replace(byId(host), rows.length ? table({ caption: title, columns, rows, kind: "plain" }) : empty);
   }
   byId("failures-title").querySelector(".aside").textContent =
     tops.complete === false ? "in a part of the counters: there are too many" : `that count at present, in ${count(tops.counters, "counter")}`;

@@ -23,7 +23,7 @@ function show({ rules: all, identity }) {
     { label: "Site" },
     { label: "Succeeded", kind: "number" },
     { label: "Failed", kind: "number" },
-    { label: "No rule matched", kind: "number" },
+    { label: "Unmatched", kind: "number" },
     { label: "No verdict", kind: "number" },
     { label: "Ignored", kind: "number" },
     { label: "Mode" },

@@ -37,6 +37,12 @@ impl Ask {
         self
     }
 
+    /// To another host.
+    pub fn to(mut self, host: &str) -> Self {
+        self.head = self.head.replace("Host: shop.test", &format!("Host: {host}"));
+        self
+    }
+
     /// With a body.
     pub fn body(mut self, kind: &str, body: impl AsRef<[u8]>) -> Self {
         self.body = body.as_ref().to_vec();

@@ -1,0 +1,4 @@
+//! `loginward page`: the page for operators.
+
+mod link;
+mod shown;
