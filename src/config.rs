@@ -20,6 +20,7 @@ mod login;
 mod network;
 mod node;
 mod outcome;
+mod outlets;
 mod path;
 mod process;
 mod reader;
@@ -50,6 +51,7 @@ pub use upstream::{
     Balance, HealthCheck, HostSent, MOST_SERVERS, ServerKey, UpstreamServer, UpstreamSettings,
 };
 
+use crate::outlets::settings::{Audit, Privacy};
 use crate::policy::client::ClientRules;
 use crate::policy::route::{ResponseSettings, Site};
 use crate::tls::Certificates;
@@ -79,6 +81,10 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// What is written to standard error.
     pub log: LogSettings,
+    /// Where events are kept as evidence.
+    pub audit: Option<Audit>,
+    /// What events show of people.
+    pub privacy: Privacy,
     /// How it ends.
     pub shutdown: Shutdown,
     /// How long things may take.

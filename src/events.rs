@@ -64,13 +64,16 @@ const NAMES: [Name; 14] = [
 
 /// The events about the program itself, which are reported where they happen. Those at debug, and
 /// the lines of the access log, are none of them: nobody but the log is told.
-const OPERATIONAL: [&str; 34] = [
+const OPERATIONAL: [&str; 37] = [
     "admin_listening",
     "admin_unavailable",
+    "audit_failed",
+    "audit_recovered",
     "certificate_expires",
     "configuration_error",
     "configuration_warning",
     "connections_shed",
+    "events_dropped",
     "handed_over",
     "handing_over",
     "handover_incomplete",
@@ -110,6 +113,13 @@ pub fn known() -> impl Iterator<Item = &'static str> {
 #[must_use]
 pub fn is_known(name: &str) -> bool {
     known().any(|known| known == name)
+}
+
+/// Whether what is said about an event of that name may quote people.
+#[must_use]
+pub fn is_about_people(name: &str) -> bool {
+    let also = ["connections_shed", "request", "tls_handshake_failed", "upstream_failed"];
+    NAMES.iter().any(|known| known.text() == name) || also.contains(&name)
 }
 
 impl Name {

@@ -19,14 +19,13 @@ use std::time::Duration;
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::clock::Clock;
-use crate::config::{LogFormat, LogSettings};
+use crate::config::{Admin, LogFormat, LogSettings, Settings};
 use crate::outlets::Outlets;
 use crate::outlets::dropped::{self, Outlet};
 use crate::store::memory::lock;
 use batch::{Batch, Buffer};
 use line::{Stamp, write_line};
 use pack::{Entry, Packer, is_told};
-use show::Show;
 use stderr::StandardError;
 
 thread_local! {
@@ -87,7 +86,7 @@ struct Wanted {
 
 /// Whether somebody besides the log wants to be told of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Events {
+enum Events {
     /// They are.
     Told,
     /// Nobody is.
@@ -102,15 +101,12 @@ pub struct LogGuard {
 }
 
 impl Hub {
-    /// Lines less important than `level` are not written from now on.
-    pub fn set_level(&self, level: Level) {
-        lock(&self.0.wanted).level = level;
-        tracing::callsite::rebuild_interest_cache();
-    }
-
-    /// Outlets are told of events from now on, or are not.
-    pub fn set_events(&self, events: Events) {
-        lock(&self.0.wanted).events = events;
+    /// Writes and shows what `settings` say, from now on.
+    pub fn configure(&self, settings: &Settings) {
+        let has_outlets = settings.admin != Admin::Nowhere || settings.audit.is_some();
+        let events = if has_outlets { Events::Told } else { Events::Untold };
+        *lock(&self.0.wanted) = Wanted { level: settings.log.level, events };
+        self.0.outlets.set_privacy(&settings.privacy);
         tracing::callsite::rebuild_interest_cache();
     }
 
@@ -240,7 +236,7 @@ impl Writer {
     fn write(&mut self) {
         let shared = &*self.shared;
         let Wanted { level, events } = *lock(&shared.wanted);
-        let show = Show;
+        let show = shared.outlets.show();
         let mut telling = shared.outlets.telling(&show);
         for entry in self.batch.entries() {
             let is_wanted = entry.level() <= level;

@@ -1,23 +1,40 @@
-//! Where events go besides the log: the latest are kept, and whoever follows is told.
+//! Where events go besides the log: the latest are kept, whoever follows is told, and the audit log
+//! is written.
 //!
-//! All of them are told by the thread that writes the log, which waits for none of them.
+//! All of them are told by the thread that writes the log, which waits for none of them: what may
+//! have to wait has a thread and a bounded queue of its own.
 
+pub mod audit;
 pub mod dropped;
+pub mod file;
 pub mod latest;
 pub mod live;
+pub mod piece;
+pub mod queue;
+pub mod settings;
+pub mod stdout;
+pub mod syslog;
 
-use std::sync::Mutex;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, Settings};
 use crate::log::line::{Stamp, write_line};
 use crate::log::pack::Entry;
 use crate::log::show::Show;
 use crate::store::memory::lock;
+use audit::Writing;
 use latest::Latest;
 use live::{Following, Told};
+use queue::Line;
+use settings::Privacy;
+
+/// So many are handed on together.
+const TOGETHER: usize = 256;
 
 /// Where events go besides the log.
 #[derive(Debug)]
@@ -26,6 +43,11 @@ pub struct Outlets {
     began: Duration,
     latest: Mutex<Latest>,
     live: broadcast::Sender<Told>,
+    audit: OnceLock<Writing>,
+    /// How values are shown that tell of people, everywhere.
+    show: ArcSwap<Show>,
+    /// A key of this process for that.
+    key: [u8; 32],
 }
 
 impl Outlets {
@@ -33,7 +55,36 @@ impl Outlets {
     #[must_use]
     pub fn new(began: Duration) -> Self {
         let (live, _) = broadcast::channel(live::BEHIND);
-        Self { began, latest: Mutex::default(), live }
+        let mut key = [0; 32];
+        // a guard does not start where there are no random numbers
+        _ = getrandom::fill(&mut key);
+        let show = ArcSwap::from_pointee(Show::new(&Privacy::default(), &key));
+        let (latest, audit) = (Mutex::default(), OnceLock::new());
+        Self { began, latest, live, audit, show, key }
+    }
+
+    /// Shows of people what `privacy` says, from now on.
+    pub fn set_privacy(&self, privacy: &Privacy) {
+        self.show.store(Arc::new(Show::new(privacy, &self.key)));
+    }
+
+    /// How values are shown that tell of people.
+    #[must_use]
+    pub fn show(&self) -> Arc<Show> {
+        self.show.load_full()
+    }
+
+    /// Begins with the outlets that have threads of their own; to be called once the process may no
+    /// more than it has to.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be had.
+    pub fn begin(&self, settings: &Settings) -> io::Result<()> {
+        if let Some(audit) = settings.audit.as_ref().filter(|_| self.audit.get().is_none()) {
+            drop(self.audit.set(Writing::begin(audit)?));
+        }
+        Ok(())
     }
 
     /// What tells the events of this process from those of another.
@@ -50,16 +101,24 @@ impl Outlets {
         if self.live.receiver_count() >= live::MOST_FOLLOWERS {
             return None;
         }
-        Some(Following { latest: latest.told((most, after), &Show), coming: self.live.subscribe() })
+        Some(Following {
+            latest: latest.told((most, after), &self.show()),
+            coming: self.live.subscribe(),
+        })
     }
 
     /// Tells events, shown as `show` says, until it is dropped.
     pub fn telling<'a>(&'a self, show: &'a Show) -> Telling<'a> {
-        Telling { outlets: self, show, stamp: Stamp::default(), fields: String::new() }
+        let (stamp, fields) = (Stamp::default(), String::new());
+        Telling { outlets: self, show, stamp, fields, audit: Vec::new() }
     }
 
-    /// No more events come.
-    pub const fn end(&self) {}
+    /// No more events come; waits a moment until those are written that came.
+    pub fn end(&self) {
+        if let Some(audit) = self.audit.get() {
+            audit.end();
+        }
+    }
 }
 
 /// Tells events.
@@ -69,17 +128,48 @@ pub struct Telling<'a> {
     show: &'a Show,
     stamp: Stamp,
     fields: String,
+    /// What the audit log gets in a moment.
+    audit: Vec<Line>,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.hand_on();
+    }
 }
 
 impl Telling<'_> {
     /// Tells one, of that name.
     pub fn tell(&mut self, name: &str, entry: &Entry<'_>) {
-        let mut latest = lock(&self.outlets.latest);
-        let number = latest.keep(entry);
-        if self.outlets.live.receiver_count() > 0 {
-            let told = Told::new((number, name), entry, self.line(entry));
+        let number = lock(&self.outlets.latest).keep(entry);
+        let follows = self.outlets.live.receiver_count() > 0;
+        let audits = self.outlets.audit.get().is_some_and(|audit| audit.wants(name));
+        if !follows && !audits {
+            return;
+        }
+        let text = self.line(entry);
+        if audits {
+            let text = text.as_str().into();
+            self.audit.push(Line {
+                name: name.into(),
+                level: entry.level(),
+                wall: entry.wall,
+                text,
+            });
+        }
+        if follows {
+            let told = Told::new((number, name), entry, text);
             // the last follower may have gone meanwhile
             drop(self.outlets.live.send(told));
+        }
+        if self.audit.len() >= TOGETHER {
+            self.hand_on();
+        }
+    }
+
+    fn hand_on(&mut self) {
+        if let Some(audit) = self.outlets.audit.get().filter(|_| !self.audit.is_empty()) {
+            audit.put(self.audit.drain(..));
         }
     }
 

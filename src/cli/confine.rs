@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{FAILED, USAGE};
 use crate::config::{RunAs, Sandboxed, Settings};
+use crate::outlets::settings::AuditTo;
 use crate::privileges::sandbox::{self, Sandbox};
 use crate::privileges::{become_user, give, is_root};
 use crate::server::StartError;
@@ -75,9 +76,17 @@ pub fn confine(
         None => {}
     }
     if settings.sandbox == Sandboxed::Yes {
-        report(sandbox::confine(files, &sockets));
+        report(sandbox::confine(files, &sockets, &written(settings)));
     }
     Ok(())
+}
+
+/// The files that it writes, of which there may come others beside them.
+fn written(settings: &Settings) -> Vec<PathBuf> {
+    match settings.audit.as_ref().map(|audit| &audit.to) {
+        Some(AuditTo::File(file)) => vec![file.path.clone()],
+        Some(AuditTo::Stdout | AuditTo::Syslog(_)) | None => Vec::new(),
+    }
 }
 
 /// Becomes `whom`, who has to be able to read `files` and gets the `sockets`.

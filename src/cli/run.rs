@@ -15,13 +15,13 @@ use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::socket::{self, AdminSocket};
 use crate::clock::Clock;
 use crate::config::error::Problem;
-use crate::config::{Admin, Loaded, Settings};
+use crate::config::{Loaded, Settings};
 use crate::files;
-use crate::log::{self, Events, LogGuard};
+use crate::log::{self, LogGuard};
 use crate::privileges;
-use crate::server::Server;
 use crate::server::inherited::Inherited;
 use crate::server::reload::{Reloader, Source};
+use crate::server::{Server, StartError};
 
 /// Run the guard, until SIGTERM or SIGINT ends it
 ///
@@ -185,10 +185,7 @@ fn serve(begin: Begin, manner: Manner) -> u8 {
         complain("error: logging is set up already");
         return FAILED;
     };
-    if begin.settings.admin != Admin::Nowhere {
-        // for whoever asks what has happened
-        log.hub().set_events(Events::Told);
-    }
+    log.hub().configure(&begin.settings);
     for warning in &begin.warnings {
         tracing::warn!(event = "configuration_warning", reason = %warning);
     }
@@ -226,7 +223,11 @@ async fn start(
         First::TakeOver => take_over(&settings, inherited)?,
     };
     let path = admin.as_ref().map(AdminSocket::path);
-    let prepare = |settings: &Settings, made: &[PathBuf]| confine(settings, &files, made, path);
+    let prepare = |settings: &Settings, made: &[PathBuf]| {
+        confine(settings, &files, made, path)?;
+        let wrong = |error| StartError::new("the audit log cannot be written", error);
+        log.hub().outlets().begin(settings).map_err(wrong).map_err(Unfit::Start)
+    };
     let server = Server::start_after(settings, Clock::system(), inherited, prepare)?;
     for bound in server.bound() {
         tracing::info!(event = "listening", address = %bound);

@@ -12,7 +12,7 @@ use super::lockout::Level;
 use super::node::{Kind, Node};
 use super::reader::{MOST_BYTES, Reader, read};
 use super::site::{Above, sites};
-use super::{Settings, account, edge, keys, process, syntax, yaml};
+use super::{Settings, account, edge, keys, outlets, process, syntax, yaml};
 
 /// The smallest configuration that guards something.
 const SMALLEST: &str = "\
@@ -146,6 +146,8 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
         admin: process::admin(&fields, reader),
         metrics: process::metrics(&fields, reader),
         log: process::log(&fields, reader),
+        audit: outlets::audit(&fields, reader),
+        privacy: outlets::privacy(&fields, reader),
         shutdown: process::shutdown(&fields, reader),
         timeouts: process::timeouts(&fields, reader),
         bounds: process::bounds(&fields, reader),

@@ -23,7 +23,7 @@ macro_rules! vocabulary {
 vocabulary! {
     FILE: "the file", [
         "listen", "workers", "trusted_proxies", "client_address", "sites", "lockout", "access",
-        "store", "admin", "metrics", "log", "user", "group", "sandbox", "shutdown", "timeouts", "bounds", "anchors",
+        "store", "admin", "metrics", "log", "audit", "privacy", "user", "group", "sandbox", "shutdown", "timeouts", "bounds", "anchors",
     ], [];
     LISTENER: "a listener", ["address", "redirect_to_https", "proxy_protocol", "tls"], [];
     REDIRECT: "redirect_to_https", ["port"], [];
@@ -71,6 +71,10 @@ vocabulary! {
     ADMIN: "admin", ["address"], ["token_file"];
     METRICS: "metrics", ["address"], [];
     LOG: "log", ["format", "level", "access"], [];
+    AUDIT: "audit", ["to", "file", "rotate", "syslog", "events"], [];
+    ROTATE: "rotate", ["size", "keep"], [];
+    SYSLOG: "syslog", ["address", "facility"], [];
+    PRIVACY: "privacy", ["usernames", "addresses", "key"], [];
     SHUTDOWN: "shutdown", ["delay", "deadline"], [];
     TIMEOUTS: "timeouts", [
         "handshake", "proxy_header", "head", "idle", "login_body", "body", "send", "connect",

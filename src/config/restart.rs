@@ -21,6 +21,7 @@ impl Settings {
         stay("admin", self.admin == before.admin);
         stay("metrics", self.metrics == before.metrics);
         stay("log.format", self.log.format == before.log.format);
+        stay("audit", self.audit == before.audit);
         self.listen = before.listen.iter().map(|listen| self.listener(listen)).collect();
         self.workers = before.workers;
         self.store = before.store;
@@ -29,6 +30,7 @@ impl Settings {
         self.admin = before.admin.clone();
         self.metrics = before.metrics;
         self.log.format = before.log.format;
+        self.audit.clone_from(&before.audit);
         (self, stays)
     }
 

@@ -6,6 +6,7 @@ mod files;
 mod limits;
 mod logins;
 mod outcomes;
+mod outlets;
 mod sites;
 mod syntax;
 mod values;

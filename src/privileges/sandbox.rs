@@ -3,7 +3,8 @@
 //! Read it may the directories of its configuration's files, with what lies in them: a file that
 //! is replaced by another of its name, or a link that leads elsewhere beside where it led, stays
 //! readable. So do the places where the system keeps what names and certificate authorities are
-//! looked up in. It can write, create and run nothing. The network is left alone: applications'
+//! looked up in. It can write only what it is told to write, beside that make and rename files, and
+//! run nothing. The network is left alone: applications'
 //! addresses change with a reload.
 
 use std::env;
@@ -49,26 +50,37 @@ pub enum Sandbox {
 }
 
 /// Leaves the calling thread, and those that it starts, nothing but to read `files` and what may
-/// come in their stead, and to remove the unix sockets `sockets`.
+/// come in their stead, to remove the unix sockets `sockets`, and to write `written`, with files
+/// beside them that it puts aside.
 ///
 /// # Errors
 ///
 /// When the kernel knows landlock and it fails nevertheless.
-pub fn confine(files: &[PathBuf], sockets: &[PathBuf]) -> io::Result<Sandbox> {
+pub fn confine(files: &[PathBuf], sockets: &[PathBuf], written: &[PathBuf]) -> io::Result<Sandbox> {
     let read: Vec<PathBuf> = files.iter().flat_map(|file| places(file)).collect();
-    let dirs = sockets.iter().filter_map(|socket| socket.parent().map(Path::to_path_buf));
-    restrict(read, dirs.collect()).map_err(io::Error::other)
+    let dirs = |files: &[PathBuf]| -> Vec<PathBuf> {
+        files.iter().filter_map(|file| lies_in(&std::path::absolute(file).ok()?)).collect()
+    };
+    let written = written.iter().flat_map(|file| places(file)).collect();
+    restrict(read, dirs(sockets), written).map_err(io::Error::other)
 }
 
-fn restrict(read: Vec<PathBuf>, dirs: Vec<PathBuf>) -> Result<Sandbox, RulesetError> {
+fn restrict(
+    read: Vec<PathBuf>,
+    dirs: Vec<PathBuf>,
+    written: Vec<PathBuf>,
+) -> Result<Sandbox, RulesetError> {
     let system = SYSTEM.iter().map(PathBuf::from);
     let authorities = AUTHORITIES.iter().filter_map(env::var_os).map(PathBuf::from);
     let may_read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let may_write =
+        AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V5))?
         .create()?
         .add_rules(path_beneath_rules(system.chain(authorities).chain(read), may_read))?
         .add_rules(path_beneath_rules(dirs, AccessFs::RemoveFile))?
+        .add_rules(path_beneath_rules(written, may_write))?
         .restrict_self()?;
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced => Sandbox::Whole,

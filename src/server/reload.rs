@@ -112,7 +112,7 @@ impl Reloader {
             ReloadError::Unusable(problems)
         })?;
         let (rollout, need_restart) = apply(&self.shared, settings);
-        self.hub.set_level(rollout.plan().settings.log.level);
+        self.hub.configure(&rollout.plan().settings);
         self.shared.metrics.reload_succeeded(Clock::system().wall_now());
         let workers = rollout.plan().settings.workers.get();
         // it is in force also where a worker is late

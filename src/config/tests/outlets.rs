@@ -1,0 +1,88 @@
+//! The audit log, and what events show of people.
+
+use super::*;
+use crate::outlets::settings::{Audit, AuditFile, AuditTo, Chosen, Shown, Syslog, SyslogAddr};
+
+fn audit(keys: &str) -> Option<Audit> {
+    settings(&file(&format!("audit: {keys}"))).audit
+}
+
+#[test]
+fn an_audit_log_is_in_a_file_on_standard_output_or_at_a_syslog_server() {
+    assert_eq!(audit("none"), None);
+    assert_eq!(settings(FLAWLESS).audit, None);
+    let to = |keys| audit(keys).unwrap().to;
+    let usual = AuditFile { path: base().join("a.log"), size: 104_857_600, keep: 10 };
+    assert_eq!(to("{ to: file, file: a.log }"), AuditTo::File(usual.clone()));
+    let own = AuditFile { size: 65_536, keep: 3, ..usual };
+    let keys = "{ to: file, file: a.log, rotate: { size: 64KiB, keep: 3 } }";
+    assert_eq!(to(keys), AuditTo::File(own));
+    assert_eq!(to("{ to: stdout }"), AuditTo::Stdout);
+    let unix = Syslog { address: SyslogAddr::Unix("/dev/log".into()), facility: 10 };
+    assert_eq!(to("{ to: syslog }"), AuditTo::Syslog(unix));
+    let udp = Syslog { address: SyslogAddr::Udp("[::1]:514".into()), facility: 16 };
+    let keys = "{ to: syslog, syslog: { address: \"udp://[::1]:514\", facility: local0 } }";
+    assert_eq!(to(keys), AuditTo::Syslog(udp));
+    let events = |keys| audit(keys).unwrap().events;
+    assert_eq!(events("{ to: stdout }"), Chosen::All);
+    assert_eq!(events("{ to: stdout, events: refused }"), Chosen::Only(vec!["refused"]));
+    let names = vec!["locked_out", "reloaded"];
+    assert_eq!(events("{ to: stdout, events: [locked_out, reloaded] }"), Chosen::Only(names));
+}
+
+#[test]
+fn what_is_wrong_with_an_audit_log_is_said() {
+    let check = |keys: &str, expected: &[&str]| super::check(&file(keys), expected);
+    check("audit: {}", &["9:8: audit: needs `to`; write `to: file`, `to: stdout` or `to: syslog`"]);
+    check(
+        "audit: { to: file }",
+        &["9:8: audit: needs `file`; say where, such as `file: audit.log`"],
+    );
+    check(
+        "audit: { to: file, file: none/a.log }",
+        &["9:26: audit.file: there is no directory `none`; make it, for the user that the guard \
+           runs as"],
+    );
+    check(
+        "audit: { to: stdout, file: a.log }",
+        &["9:28: audit.file: does not go with this `to`; remove it, or change `to`"],
+    );
+    check(
+        "audit: { to: stdout, events: [locked_up, request] }",
+        &[
+            "9:31: audit.events[0]: there is no event `locked_up`; did you mean `locked_out`?",
+            "9:42: audit.events[1]: there is no event `request`; the README lists all events",
+        ],
+    );
+    check(
+        "audit: { to: syslog, syslog: { address: \"syslog://here\" } }",
+        &["9:41: audit.syslog.address: `syslog://here` is no syslog server; write unix:/dev/log, \
+           udp://HOST:514 or tcp://HOST:601"],
+    );
+    check(
+        "audit: { to: file, file: a.log, rotate: { size: 1KiB, keep: 0 } }",
+        &[
+            "9:49: audit.rotate.size: `1KiB` is no size that fits here; write a size from 4KiB to \
+             65536MiB",
+            "9:61: audit.rotate.keep: `0` does not fit here; write a whole number from 1 to 10000",
+        ],
+    );
+}
+
+#[test]
+fn events_show_of_people_what_is_said() {
+    let privacy = settings(FLAWLESS).privacy;
+    assert_eq!((privacy.usernames, privacy.addresses), (Shown::Clear, Shown::Clear));
+    let keys = "privacy: { usernames: hashed, addresses: masked, key: 0123456789abcdef }";
+    let privacy = settings(&file(keys)).privacy;
+    assert_eq!((privacy.usernames, privacy.addresses), (Shown::Hashed, Shown::Masked));
+    assert_eq!(&*privacy.key.unwrap().0, b"0123456789abcdef");
+    super::check(
+        &file("privacy: { usernames: hidden, key: \"${file:secret.txt}\" }"),
+        &[
+            "9:23: privacy.usernames: `hidden` is unknown; write `clear`, `masked` or `hashed`",
+            "9:36: privacy.key: is too short for a secret; write at least 16 bytes that nobody \
+             guesses, such as `openssl rand -base64 32` prints",
+        ],
+    );
+}
