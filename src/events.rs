@@ -5,10 +5,8 @@
 
 use tracing::{info, warn};
 
-use crate::metrics::{Metrics, SiteMetrics};
 use crate::policy::lockout::{Limit, Proof};
-use crate::policy::outcome::{Basis, Outcome};
-use crate::rejection::AnswerKind;
+use crate::policy::outcome::Basis;
 
 /// The names of events; an interface that operators' tools rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -234,16 +232,6 @@ pub fn report(name: Name, about: About<'_>, details: Details<'_>) {
             username
         ),
     }
-}
-
-/// Counts an attempt by what it came to.
-pub fn count_attempt(metrics: &SiteMetrics, outcome: Outcome, basis: Basis) {
-    metrics.attempt(outcome, basis);
-}
-
-/// Counts a request that was answered in the upstream's stead.
-pub fn count_refusal(metrics: &Metrics, kind: AnswerKind) {
-    metrics.refusal(kind);
 }
 
 /// One served request, for the access log.

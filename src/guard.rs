@@ -3,10 +3,12 @@
 //! Who is this client? Which site? Is this a login attempt? If not: forward. Which accounts are
 //! tried? Ask the store for a permit, or refuse. Forward. Read the outcome. Settle. Answer.
 
+mod admission;
 pub mod answer;
 pub mod attempt;
 pub mod case;
 pub mod exchange;
+pub mod flight;
 pub mod forward;
 mod https;
 pub mod local;
@@ -33,9 +35,12 @@ use http::request::Parts;
 use http::{Request, Response, Version};
 
 use crate::body::ClientBody;
+use crate::clock::Tick;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::case::Case;
+use crate::guard::flight::{Away, Flight};
 use crate::guard::local::{LocalPlan, LocalRule, LocalSite};
+use crate::guard::reading::Patience;
 use crate::guard::recognise::{Recognised, recognise};
 use crate::headers::{self, Trust};
 use crate::link::Scheme;
@@ -59,6 +64,8 @@ struct Visit<'a> {
     wanted: Wanted,
     /// The attempt that the request has turned out to be.
     case: RefCell<Option<Rc<Case>>>,
+    /// What of its time is not the guard's own.
+    away: Away,
 }
 
 /// Answers a request, whatever it is. Dropping the future gives up what it waits for; an attempt
@@ -72,10 +79,12 @@ pub async fn answer(
     downstream: Rc<Downstream>,
     request: Request<ClientBody>,
 ) -> Result<Response<AnswerBody>, Infallible> {
+    let (begun, flight) = (Tick::now(), Flight::begin(worker));
+    let worker = flight.worker();
     let (mut parts, body) = request.into_parts();
     let version = parts.version;
     let plan = worker.serving();
-    let visit = Visit::new((&worker, &plan), &downstream, &parts);
+    let visit = Visit::new((worker, &plan), &downstream, &parts);
     let asked = visit.asked(&parts);
     let (site, answered) = match visit.site(&mut parts) {
         Ok(site) => (Some(&**site), visit.way(site, &mut parts, body).await),
@@ -98,6 +107,12 @@ pub async fn answer(
     if let Some(asked) = asked {
         visit.log(site, &asked, response.status());
     }
+    let cells = site.map_or(&worker.nowhere, |site| &site.cells);
+    cells.answered(response.status().as_u16());
+    let took = Tick::now().since(begun);
+    cells.requests.record(took);
+    cells.guard.record(took.saturating_sub(visit.away.nanos()));
+    response.body_mut().keep(flight);
     Ok(response)
 }
 
@@ -120,7 +135,8 @@ impl<'a> Visit<'a> {
             Trust::Untrusted => own,
         };
         let wanted = Wanted::by(&parts.headers);
-        Self { worker, plan, downstream, client, trust, scheme, wanted, case: RefCell::default() }
+        let (case, away) = (RefCell::default(), Away::default());
+        Self { worker, plan, downstream, client, trust, scheme, wanted, case, away }
     }
 
     /// What the request asks for, and which site answers for that.
@@ -154,7 +170,8 @@ impl<'a> Visit<'a> {
         let timeouts = &self.plan.settings.timeouts;
         let slowest = timeouts.login_body.min(timeouts.body);
         let excuse = |rule: &LocalRule, why: &Rejection| self.excuse(site, rule, why);
-        match recognise(site, parts, body, (slowest, &excuse)).await? {
+        let patience = Patience { slowest, away: &self.away };
+        match recognise(site, parts, body, (patience, &excuse)).await? {
             Recognised::Ordinary(body, basic) => self.forward(site, parts, body, basic).await,
             Recognised::Attempt(attempt) => {
                 self.check_access(&site.site.access, Covers::Logins)?;

@@ -1,22 +1,37 @@
 //! Numbers for Prometheus: how many of everything, and never whose.
+//!
+//! What happens with every request is counted in cells of each worker's own ([`cells`]) and added
+//! up only when somebody asks. Labels are names from the configuration or words of ours, so that
+//! there are as many series as the configuration makes, and no client can make more.
+
+pub mod cells;
+mod collect;
+pub mod histogram;
+mod process;
+mod totals;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::AtomicIsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::metrics::TypedMetric;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::outlets::dropped::{OUTLETS, so_far};
+use self::cells::{SiteCells, WorkerCells};
+use self::collect::{Cells, Gathered, Holdings, Untold};
+use self::process::{Process, Uptime};
+pub use self::totals::Totals;
+use crate::clock::Clock;
+use crate::policy::balance::Standing;
 use crate::policy::outcome::{Basis, Outcome};
-use crate::rejection::AnswerKind;
 use crate::store::Store;
 use crate::store::detached::Detached;
 use crate::store::memory::lock;
@@ -31,12 +46,14 @@ pub struct Metrics {
     lockouts: Family<Labels, Counter>,
     /// By the names of site and login.
     logins: Mutex<BTreeMap<[String; 2], SiteMetrics>>,
-    answers: [Counter; 5],
-    evictions: Counter,
+    cells: Arc<Cells>,
+    evicted_counters: Counter,
+    evicted_lockouts: Counter,
     connections_refused: Counter,
     connections_shed: Counter,
     handshakes_failed: Counter,
     certificates: Family<Labels, Gauge>,
+    servers: Family<Labels, Gauge>,
     reloads: Reloads,
 }
 
@@ -59,24 +76,6 @@ pub struct ReloadsSoFar {
     pub failures: u64,
 }
 
-/// How much of everything there was since the process began, of all sites.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words are those of the metrics")]
-pub struct Totals {
-    pub success: u64,
-    pub failure: u64,
-    pub unmatched: u64,
-    pub no_verdict: u64,
-    pub ignored: u64,
-    pub locked: u64,
-    pub denied: u64,
-    pub refused: u64,
-    pub busy: u64,
-    pub error: u64,
-    pub would_refuse: u64,
-    pub lockouts: u64,
-}
-
 /// The counters of one login, looked up once.
 #[derive(Clone, Debug)]
 pub struct SiteMetrics {
@@ -87,79 +86,79 @@ pub struct SiteMetrics {
 
 const OUTCOMES: [Outcome; 3] = [Outcome::Failure, Outcome::Ignored, Outcome::Success];
 const BASES: [Basis; 3] = [Basis::NoVerdict, Basis::Rule, Basis::Unmatched];
-const KINDS: [AnswerKind; 5] = [
-    AnswerKind::Busy,
-    AnswerKind::Denied,
-    AnswerKind::Error,
-    AnswerKind::Locked,
-    AnswerKind::Refused,
-];
-
 impl Metrics {
     /// Metrics that also tell what there is of counters, exchanges without a client, and
     /// connections.
     #[must_use]
     pub fn new(holdings: (Arc<Store>, Arc<Detached>, Arc<AtomicIsize>)) -> Self {
-        let mut registry = Registry::with_prefix("loginward");
-        let attempts = Family::<Labels, Counter>::default();
-        registry.register("attempts", "Login attempts by what they came to", attempts.clone());
-        let lockouts = Family::<Labels, Counter>::default();
-        registry.register("lockouts", "Lockouts made", lockouts.clone());
-        let answers = Family::<Labels, Counter>::default();
-        registry.register(
-            "answers",
-            "Requests that the guard answered in the upstream's stead",
-            answers.clone(),
-        );
-        let answers = KINDS
-            .map(|kind| answers.get_or_create(&vec![("kind", kind.name().to_owned())]).clone());
-        let evictions = Counter::default();
-        registry.register(
-            "evictions",
-            "Counters and lockouts that still counted and had to make room",
-            evictions.clone(),
-        );
-        let connections_refused = Counter::default();
-        registry.register(
-            "connections_refused",
-            "Connections closed at once because there were too many",
-            connections_refused.clone(),
-        );
-        let connections_shed = Counter::default();
-        registry.register(
-            "connections_shed",
-            "Connections that only waited and had to make room",
-            connections_shed.clone(),
-        );
-        let handshakes_failed = Counter::default();
-        registry.register(
-            "tls_handshake_failures",
-            "Connections that did not come to speak TLS",
-            handshakes_failed.clone(),
-        );
-        let certificates = Family::<Labels, Gauge>::default();
-        registry.register(
-            "certificate_expiry_timestamp_seconds",
-            "When the first certificate in a file expires",
-            certificates.clone(),
-        );
-        let reloads = Reloads::registered(&mut registry);
-        let (store, detached, places) = holdings;
-        registry.register_collector(Box::new(Holdings { store, detached, places }));
-        registry.register_collector(Box::new(Untold));
-        Self {
+        let mut whole = Registry::default();
+        whole.register_collector(Box::new(Process::begins()));
+        let registry = whole.sub_registry_with_prefix("loginward");
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program", version);
+        registry.register_collector(Box::new(Uptime(Clock::system().wall_now())));
+        let evictions = family::<Counter>(
             registry,
-            attempts,
-            lockouts,
+            "evictions",
+            "Counters and lockouts in force that still counted and had to make room",
+        );
+        let evicted =
+            |what: &str| evictions.get_or_create(&vec![("what", what.to_owned())]).clone();
+        let (store, detached, places) = holdings;
+        let cells = Arc::<Cells>::default();
+        let own = Self {
+            attempts: family(registry, "attempts", "Login attempts by what they came to, and why"),
+            lockouts: family(registry, "lockouts", "Lockouts made"),
             logins: Mutex::default(),
-            answers,
-            evictions,
-            connections_refused,
-            connections_shed,
-            handshakes_failed,
-            certificates,
-            reloads,
-        }
+            cells: Arc::clone(&cells),
+            evicted_counters: evicted("counter"),
+            evicted_lockouts: evicted("lockout"),
+            connections_refused: counter(
+                registry,
+                "connections_refused",
+                "Connections closed at once because there were too many",
+            ),
+            connections_shed: counter(
+                registry,
+                "connections_shed",
+                "Connections that only waited and had to make room",
+            ),
+            handshakes_failed: counter(
+                registry,
+                "tls_handshake_failures",
+                "Connections that did not come to speak TLS",
+            ),
+            certificates: family(
+                registry,
+                "certificate_expiry_timestamp_seconds",
+                "When the first certificate in a file expires",
+            ),
+            servers: family(
+                registry,
+                "upstream_server_state",
+                "1 for the state that a server of an upstream is in: ready; resting, since it could \
+                 not be connected to; out, as its health check says. One that is alone never rests",
+            ),
+            reloads: Reloads::registered(registry),
+            registry: Registry::default(),
+        };
+        registry.register_collector(Box::new(Holdings { store, detached, places }));
+        registry.register_collector(Box::new(Gathered(cells)));
+        registry.register_collector(Box::new(Untold));
+        Self { registry: whole, ..own }
+    }
+
+    /// Cells of a new worker, and its number.
+    #[must_use]
+    pub fn worker(&self) -> (usize, Arc<WorkerCells>) {
+        self.cells.worker()
+    }
+
+    /// The cells in which the worker of that number counts what concerns a site; those of requests
+    /// that belong to none where the name is empty.
+    #[must_use]
+    pub fn site(&self, worker: usize, name: &str) -> Arc<SiteCells> {
+        self.cells.site(worker, name)
     }
 
     /// The counters of a login.
@@ -179,44 +178,29 @@ impl Metrics {
         own
     }
 
-    /// How much of everything there was so far.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        for login in lock(&self.logins).values() {
-            totals.lockouts += login.lockouts.get();
-            login.each(|outcome, basis, count| match (outcome, basis) {
-                (Outcome::Success, _) => totals.success += count,
-                (Outcome::Ignored, _) => totals.ignored += count,
-                (Outcome::Failure, Basis::Rule) => totals.failure += count,
-                (Outcome::Failure, Basis::Unmatched) => totals.unmatched += count,
-                (Outcome::Failure, Basis::NoVerdict) => totals.no_verdict += count,
-            });
-        }
-        for (kind, counter) in KINDS.iter().zip(&self.answers) {
-            match kind {
-                AnswerKind::Busy => totals.busy += counter.get(),
-                AnswerKind::Denied => totals.denied += counter.get(),
-                AnswerKind::Error => totals.error += counter.get(),
-                AnswerKind::Locked => totals.locked += counter.get(),
-                AnswerKind::Refused => totals.refused += counter.get(),
-            }
-        }
-        totals
+    /// Counts a counter that still counted and had to make room.
+    pub fn counter_evicted(&self) {
+        self.evicted_counters.inc();
     }
 
-    /// Counts a request that was answered in the upstream's stead.
-    pub fn refusal(&self, kind: AnswerKind) {
-        for (known, counter) in KINDS.iter().zip(&self.answers) {
-            if *known == kind {
-                counter.inc();
-            }
-        }
+    /// Counts a lockout in force that had to.
+    pub fn lockout_evicted(&self) {
+        self.evicted_lockouts.inc();
     }
 
-    /// Counts something that still counted and had to make room.
-    pub fn eviction(&self) {
-        self.evictions.inc();
+    /// The servers of each site, and how they are now.
+    pub fn servers<'a>(&self, servers: impl Iterator<Item = (&'a str, String, Standing)>) {
+        self.servers.clear();
+        for (site, server, now) in servers {
+            for (state, name) in STATES {
+                let labels = vec![
+                    ("site", site.to_owned()),
+                    ("server", server.clone()),
+                    ("state", name.to_owned()),
+                ];
+                self.servers.get_or_create(&labels).set(i64::from(state == now));
+            }
+        }
     }
 
     /// Counts a connection that was closed at once.
@@ -270,10 +254,29 @@ impl Metrics {
     /// Everything in the text format that Prometheus reads.
     #[must_use]
     pub fn text(&self) -> String {
+        self.cells.prune();
         let mut text = String::new();
         let encoded = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         encoded.map_or_else(|error| format!("# {error}\n"), |()| text)
     }
+}
+
+const STATES: [(Standing, &str); 3] =
+    [(Standing::Ready, "ready"), (Standing::Resting, "resting"), (Standing::Out, "out")];
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
+
+fn family<M>(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, M>
+where
+    M: EncodeMetric + TypedMetric + Default + Debug + Send + Sync + 'static,
+{
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
 }
 
 impl Reloads {
@@ -333,55 +336,5 @@ const fn basis_name(basis: Basis) -> &'static str {
         Basis::NoVerdict => "no_verdict",
         Basis::Rule => "rule",
         Basis::Unmatched => "unmatched",
-    }
-}
-
-/// What there is at the moment of the question.
-#[derive(Debug)]
-struct Holdings {
-    store: Arc<Store>,
-    detached: Arc<Detached>,
-    places: Arc<AtomicIsize>,
-}
-
-impl Collector for Holdings {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let sizes = self.store.sizes();
-        let places = self.places.load(Ordering::Relaxed);
-        let rows: [(&str, &str, u64); 6] = [
-            (
-                "connections",
-                "Connections from clients, and streams beyond the first of each",
-                u64::try_from(places).unwrap_or_default(),
-            ),
-            ("lockouts_in_force", "Lockouts in force", sizes.locked as u64),
-            ("counters", "Counters that are not locked", sizes.counters as u64),
-            ("places", "Places held, of all counters", sizes.places),
-            ("waiting", "Attempts that wait for a place", sizes.waiting as u64),
-            ("detached", "Exchanges whose client has gone", u64::from(self.detached.count())),
-        ];
-        for (name, help, value) in rows {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            gauge.encode(metric)?;
-        }
-        Ok(())
-    }
-}
-
-/// The events that outlets did not get.
-#[derive(Debug)]
-struct Untold;
-
-impl Collector for Untold {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let help = "Events that were not told, for want of room or of anybody who takes them";
-        let mut metric =
-            encoder.encode_descriptor("events_dropped", help, None, MetricType::Counter)?;
-        for outlet in OUTLETS {
-            let labels = [("outlet", outlet.name())];
-            ConstCounter::new(so_far(outlet)).encode(metric.encode_family(&labels)?)?;
-        }
-        Ok(())
     }
 }

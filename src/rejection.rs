@@ -1,6 +1,7 @@
 //! Every reason to answer in the upstream's stead, and its response.
 
 pub mod page;
+pub mod reason;
 
 use std::error::Error as _;
 use std::fmt;
@@ -160,22 +161,7 @@ impl Rejection {
     /// What kind of answer it is.
     #[must_use]
     pub const fn kind(&self) -> AnswerKind {
-        match self {
-            Self::Busy | Self::Leaving => AnswerKind::Busy,
-            Self::Closed | Self::Denied => AnswerKind::Denied,
-            Self::Locked(_) => AnswerKind::Locked,
-            Self::Overload | Self::Upstream(_) => AnswerKind::Error,
-            Self::BodyTooLarge
-            | Self::Coding(_)
-            | Self::Connect
-            | Self::HeadTooLarge
-            | Self::Identity
-            | Self::NoSuchSite(_)
-            | Self::Overfull(_)
-            | Self::Slow
-            | Self::TargetTooLong
-            | Self::Unclear(_) => AnswerKind::Refused,
-        }
+        self.reason().kind()
     }
 
     /// The lockout that it is.

@@ -48,6 +48,8 @@ pub struct Store {
     hand_locks: AtomicUsize,
     /// Nothing is admitted any more. Changed under the lock.
     closed: AtomicBool,
+    /// How many counters have room, and how many lockouts.
+    room: (u64, u64),
 }
 
 /// Leave to forward an attempt. Dropped unsettled it charges a failure without a verdict, since
@@ -70,6 +72,7 @@ impl Store {
             keyer,
             hand_locks: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            room: (settings.max_counters, settings.max_lockouts),
         })
     }
 
@@ -233,6 +236,12 @@ impl Store {
     #[must_use]
     pub fn take_evicted(&self) -> Vec<Evicted> {
         lock(&self.ledger).take_evicted(self.clock.now())
+    }
+
+    /// How many counters have room, and how many lockouts.
+    #[must_use]
+    pub const fn room(&self) -> (u64, u64) {
+        self.room
     }
 
     /// How much there is of everything.

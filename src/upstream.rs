@@ -3,6 +3,7 @@
 //! Each worker has its own, so that an exchange never wakes another thread.
 
 mod connect;
+pub mod fault;
 pub mod health;
 mod http2;
 pub mod pool;

@@ -82,7 +82,7 @@ fn what_may_be_replaced_has_one_importer() {
         ("moka", "src/store/memory.rs"),
         ("serde_yaml", "src/config/yaml.rs"),
         ("hyper::client", "src/upstream"),
-        ("prometheus_client", "src/metrics.rs"),
+        ("prometheus_client", "src/metrics"),
     ] {
         let rule = format!("{what} is imported in {home} alone");
         check(&rule, &sources(&["src"]), |path, line| {

@@ -10,9 +10,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::flight::Flight;
+use super::local::LocalSite;
 use crate::body::BodyError;
 use crate::link::{Link, Phase, Stall};
 use crate::quiet::next_frame;
+use crate::upstream::fault::Fault;
 use crate::upstream::servers::Servers;
 use crate::upstream::{Lease, TunnelEnd};
 
@@ -128,6 +131,9 @@ pub struct AnswerBody {
     content: Content,
     broken: Option<BodyError>,
     link: Rc<Link>,
+    flight: Option<Flight>,
+    /// Whose upstream sends it.
+    site: Option<Rc<LocalSite>>,
 }
 
 /// What an answer consists of.
@@ -182,7 +188,19 @@ impl AnswerBody {
         if link.is_stream() {
             link.stalls(Stall::Send); // from now on it is the client's turn
         }
-        Self { content, broken: None, link }
+        Self { content, broken: None, link, flight: None, site: None }
+    }
+
+    /// Its request is under way until this has gone.
+    pub fn keep(&mut self, flight: Flight) {
+        self.flight = Some(flight);
+    }
+
+    /// Where it breaks off, that is the fault of `site`'s upstream.
+    #[must_use]
+    pub fn of(mut self, site: &Rc<LocalSite>) -> Self {
+        self.site = Some(Rc::clone(site));
+        self
     }
 
     /// Another body in this one's place.
@@ -219,6 +237,9 @@ impl Body for AnswerBody {
         }
         match frame {
             Some(Err(error)) => {
+                if let Some(site) = &self.site {
+                    site.cells.fault(Fault::Body);
+                }
                 // hyper ends the connection with it; head and data that are here go out before
                 self.broken = Some(error);
                 context.waker().wake_by_ref();

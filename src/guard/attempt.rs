@@ -9,9 +9,11 @@ use http::Response;
 use http::header::{FORWARDED, HOST, HeaderMap, USER_AGENT};
 use http::request::Parts;
 
+use super::Visit;
 use super::answer::AnswerBody;
 use super::case::{BasicCase, Case, OwnedAsked, Shown};
-use super::exchange::{self, Answered, Going, Holding};
+use super::exchange::{self, Answered, Going};
+use super::flight::Away;
 use super::forward::After;
 use super::local::{LocalRule, LocalSite};
 use super::named::{agent, candidate, fingerprint};
@@ -20,17 +22,13 @@ use super::recognise::{Attempt, Writing};
 use super::seen::{Hold, MOST_OWNERS};
 use super::session::{Carried, Standing, referer, sessions_of};
 use super::target::vouch_for_referer;
-use super::{Shared, Visit};
 use crate::body::RequestBody;
 use crate::events::{self, About, Details, Name};
 use crate::headers::{self, Trust, ask_for_plain_answer};
 use crate::policy::client::ClientAddr;
-use crate::policy::key::{Candidate, Counted, claim, subject};
+use crate::policy::key::{Candidate, claim, subject};
 use crate::policy::outcome::Format;
-use crate::policy::route::{Mode, NeverLock};
-use crate::rejection::{Lockout, Rejection};
-use crate::store::hand::HandLock;
-use crate::store::ledger::{Refusal, Terms};
+use crate::rejection::Rejection;
 
 impl Visit<'_> {
     /// Lets an attempt go on, once its places are its own, and answers with what came of it.
@@ -49,7 +47,7 @@ impl Visit<'_> {
         if let Err(rejection) = self.vouch(&attempt, parts) {
             return self.refuse_attempt(site, parts, attempt, rejection).await;
         }
-        let pass = self.pass(&attempt).await?;
+        let pass = self.away.during(self.pass(&attempt)).await.0?;
         let carried = match self.sessions(site, parts, &attempt) {
             Ok(carried) => carried,
             Err(rejection) => return self.refuse_attempt(site, parts, attempt, rejection).await,
@@ -58,7 +56,7 @@ impl Visit<'_> {
         case.pass = pass;
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
-        let holding = case.admit(bytes).await?;
+        let holding = self.away.during(case.admit(bytes)).await.0?;
         let body = body.gather().await;
         let after = After::of(parts, &body);
         // Basic credentials come with requests of every kind; a login's fields with a plain one
@@ -75,12 +73,14 @@ impl Visit<'_> {
         let streams = !request.body().is_whole();
         let streaming = streams.then(|| Rc::clone(&self.downstream.link.alarm));
         let going = Going { request, tie, own, after, streaming };
-        let Answered { mut response, tunnel } = exchange::begin(case, holding, going).await?;
+        let answered = exchange::begin(Rc::clone(&case), holding, going).await;
+        self.away.add(case.away.nanos());
+        let Answered { mut response, tunnel } = answered?;
         if let Some(end) = tunnel {
-            return Ok(self.become_tunnel(response, end));
+            return Ok(self.become_tunnel(site, response, end));
         }
         response.body_mut().belong_to(self.downstream);
-        Ok(self.pass_on(response))
+        Ok(self.pass_on(site, response))
     }
 
     /// A form's attempt says where it comes from in one way, which is not taken for a success.
@@ -112,6 +112,7 @@ impl Visit<'_> {
 
     /// Says what would have been refused but for `monitor`.
     pub(super) fn excuse(&self, site: &LocalSite, rule: &LocalRule, why: &Rejection) {
+        site.cells.excused(why.reason());
         let (client, peer) = self.shown();
         let about = About {
             client: Some(&client),
@@ -200,6 +201,7 @@ impl Visit<'_> {
             basic,
             writing: attempt.writing,
             pass: None,
+            away: Away::default(),
             settled: Cell::new(false),
         };
         (case, attempt.body)
@@ -260,105 +262,5 @@ impl Visit<'_> {
         let about = About { client, site: Some(&site.name), ..About::default() };
         let details = Details { reason: Some(reason), ..Details::default() };
         events::report(Name::IdentitySuspect, about, details);
-    }
-}
-
-impl Case {
-    /// Leave to go on, in the order: locks by hand, never locked, counters.
-    async fn admit(&self, bytes: usize) -> Result<Holding, Rejection> {
-        let shared = &self.worker.shared;
-        let store = &shared.store;
-        let lockout = &self.rule.rule.lockout;
-        if let Some(hand) = store.hand_lock(&self.claim.subject, Some(&self.claim)) {
-            if lockout.mode == Mode::Enforce {
-                return Err(refused(Refusal::ByHand(hand)));
-            }
-            self.would_refuse(None, "locked by hand");
-            return Ok(Holding::Uncounted);
-        }
-        let has_room = shared.detached.has_room(self.claim.subject.address, &self.site.name);
-        if lockout.mode == Mode::Enforce && !has_room {
-            return Err(Rejection::Overload);
-        }
-        if self.is_never_locked(&lockout.never_lock) {
-            return Ok(Holding::Exempt);
-        }
-        if self.claim.counted == Counted::Fallback {
-            let reason = "no limit counts this attempt; it is counted by client address";
-            let details = Details { reason: Some(reason), ..Details::default() };
-            events::report(Name::RuleSuspect, self.about(), details);
-        }
-        if lockout.mode == Mode::Monitor {
-            return Ok(match store.would_refuse(&self.claim) {
-                None => Holding::Monitored,
-                Some(refusal) => {
-                    self.would_refuse(Some(&refusal), refusal.reason());
-                    Holding::Uncounted
-                }
-            });
-        }
-        if self.is_accepted() {
-            return match store.would_refuse(&self.claim) {
-                None => Ok(Holding::Accepted),
-                Some(refusal) => Err(refused(refusal)),
-            };
-        }
-        let terms = Terms { while_locked: lockout.while_locked, bytes };
-        let admitted = store.admit(Arc::clone(&self.claim), terms, lockout.wait).await;
-        admitted.map(Holding::Permit).map_err(refused)
-    }
-
-    /// Basic credentials that were right a moment ago come with every image of a page.
-    fn is_accepted(&self) -> bool {
-        let Shared { seen, store, .. } = &*self.worker.shared;
-        let accepted =
-            |basic: &BasicCase| seen.are_accepted(basic.credentials, store.clock().now());
-        self.writing == Writing::Basic && self.basic.as_ref().is_some_and(accepted)
-    }
-
-    fn is_never_locked(&self, never: &NeverLock) -> bool {
-        let candidates = &self.claim.subject.candidates;
-        let keyer = self.worker.shared.store.keyer();
-        let listed = |candidate: &Candidate| {
-            let is = |name: &str| keyer.spelling(name.as_bytes()) == candidate.spelling;
-            candidate.shown.is_some() && never.usernames.iter().any(|name| is(name))
-        };
-        never.networks.contains(self.client.ip())
-            || (!candidates.is_empty() && candidates.iter().all(listed))
-    }
-
-    /// In `monitor` mode: says what would have been refused.
-    pub(super) fn would_refuse(&self, refusal: Option<&Refusal>, reason: &str) {
-        let store = &self.worker.shared.store;
-        let until = match refusal {
-            Some(Refusal::Locked { until, .. }) => super::report::time_of_day(store, *until),
-            _ => None,
-        };
-        let details =
-            Details { until: until.as_deref(), reason: Some(reason), ..Details::default() };
-        events::report(Name::WouldRefuse, self.about(), details);
-    }
-}
-
-impl Refusal {
-    /// Why, in words.
-    const fn reason(&self) -> &'static str {
-        match self {
-            Self::Busy => "too many attempts at once",
-            Self::ByHand(_) => "locked by hand",
-            Self::Locked { .. } => "locked out",
-            Self::TooManyGuesses => "more guesses than are left",
-        }
-    }
-}
-
-fn refused(refusal: Refusal) -> Rejection {
-    match refusal {
-        Refusal::Busy => Rejection::Busy,
-        Refusal::ByHand(HandLock { until, reason, .. }) => {
-            Rejection::Locked(Lockout { until, keys: Vec::new(), reason })
-        }
-        Refusal::Locked { until, keys } => Rejection::Locked(Lockout::by_counters(until, keys)),
-        Refusal::TooManyGuesses => Rejection::Overfull("more guesses than are left"),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::header::{HeaderMap, HeaderValue, LOCATION};
 
+use super::flight::Away;
 use super::local::{LocalPlan, LocalRule, LocalSite};
 use super::recognise::Writing;
 use super::session::Carried;
@@ -39,6 +40,8 @@ pub(super) struct Case {
     pub writing: Writing,
     /// Whoever takes the counters over waits until it is dropped.
     pub pass: Option<Pass>,
+    /// What of its exchange's time is not the guard's own.
+    pub away: Away,
     /// Whether its outcome is settled, and reported with that.
     pub settled: Cell<bool>,
 }

@@ -31,6 +31,7 @@ use crate::policy::outcome::{Head, Judgement, NoAnswer};
 use crate::quiet::next_frame;
 use crate::rejection::Rejection;
 use crate::store::Permit;
+use crate::upstream::fault::Fault;
 use crate::upstream::pool::Wanted;
 use crate::upstream::servers::Servers;
 use crate::upstream::{Age, Lease, Sent, TunnelEnd, UpstreamError};
@@ -125,6 +126,7 @@ struct UnderWay(Rc<Worker>);
 impl UnderWay {
     fn begin(worker: &Rc<Worker>) -> Self {
         worker.exchanges.set(worker.exchanges.get() + 1);
+        worker.cells.attempts.add(1);
         Self(Rc::clone(worker))
     }
 }
@@ -132,6 +134,7 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.exchanges.set(self.0.exchanges.get().saturating_sub(1));
+        self.0.cells.attempts.one_less();
     }
 }
 
@@ -144,10 +147,12 @@ async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered,
     let dedicated = going.own.is_some() || authenticates(going.request.headers());
     let streaming = going.streaming.clone();
     let sending = send(&case, going, streaming.as_deref().unwrap_or(&alarm));
-    let (response, mut lease) = match sending.await {
+    let (answered, waited) = case.away.during(sending).await;
+    let (response, mut lease) = match answered {
         Ok(answered) => answered,
         Err(unanswered) => return Err(case.settle_unanswered(holding, unanswered)),
     };
+    case.site.cells.upstream.record(waited);
     if streaming.is_some() {
         begun_at = case.worker.alarms.now(); // how long a body takes is the client's affair
     }
@@ -167,11 +172,12 @@ async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered,
         return Err(Rejection::Locked(lockout));
     }
     if let Some(error) = broken {
+        case.site.cells.fault(Fault::Body);
         return Err(Rejection::Upstream(UpstreamError::Broken(error)));
     }
     match tunnel {
         None => {}
-        Some(None) => return Err(Rejection::Upstream(UpstreamError::Unexpected)),
+        Some(None) => return Err(case.unanswered(UpstreamError::Unexpected)),
         Some(Some(end)) => {
             let response = Response::from_parts(parts, Content::Own(None));
             return Ok(Answered { response, tunnel: Some(end) });
@@ -273,7 +279,7 @@ async fn judge(
     }
     let reading = alarm.in_time(read_beginning(incoming, begun));
     // when the time is over, what is here by then decides
-    if let Some(Err(error)) = reading.await {
+    if let Some(Err(error)) = case.away.during(reading).await.0 {
         return (rules.read_nothing(NoAnswer::Cut), Some(error));
     }
     let mut body = Vec::new();
@@ -324,7 +330,7 @@ impl Case {
         let Unanswered { error, sent } = unanswered;
         if sent == Sent::Nothing {
             self.give_back(holding);
-            return Rejection::unanswered(error);
+            return self.unanswered(error);
         }
         let why = match error {
             UpstreamError::ConnectTimeout | UpstreamError::Timeout => NoAnswer::Timeout,
@@ -338,7 +344,15 @@ impl Case {
         };
         let judgement = self.rule.rule.outcome.read_nothing(why);
         let lockout = self.settle(holding, judgement, None);
-        lockout.map_or_else(|| Rejection::unanswered(error), Rejection::Locked)
+        let unanswered = self.unanswered(error);
+        lockout.map_or(unanswered, Rejection::Locked)
+    }
+
+    /// There is no answer; whoever is to blame for that is counted.
+    fn unanswered(&self, error: UpstreamError) -> Rejection {
+        let rejection = Rejection::unanswered(error);
+        self.site.blame(&rejection);
+        rejection
     }
 
     /// The attempt was never sent: it is as if it had not been.

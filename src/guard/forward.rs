@@ -48,9 +48,13 @@ impl Visit<'_> {
         let servers = Rc::clone(&site.servers);
         let own = self.downstream.take_own(&servers);
         let sending = Sending { servers, tie, own, dedicated, after };
-        let sent = self.downstream.link.alarm.in_time(pin!(sending.send(request))).await;
-        let Some(sent) = sent else { return Err(self.late()) };
-        let (response, lease, owned) = sent.map_err(Rejection::unanswered)?;
+        let sending = pin!(sending.send(request));
+        let in_time = self.downstream.link.alarm.in_time(sending);
+        let (sent, waited) = self.away.during(in_time).await;
+        let sent =
+            sent.map_or_else(|| Err(self.late()), |sent| sent.map_err(Rejection::unanswered));
+        let (response, lease, owned) = sent.inspect_err(|rejection| site.blame(rejection))?;
+        site.cells.upstream.record(waited);
         if let Some(leaving) = leaving {
             self.left(site, leaving, response.status());
         } else if let Some(cookies) = cookies {
@@ -63,12 +67,13 @@ impl Visit<'_> {
         let owned =
             owned || headers::authenticates_connection(response.headers(), &WWW_AUTHENTICATE);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.tunnel(response, lease).map_err(Rejection::Upstream);
+            let tunnel = self.tunnel(site, response, lease).map_err(Rejection::Upstream);
+            return tunnel.inspect_err(|rejection| site.blame(rejection));
         }
         let home = if owned { Home::Client(Rc::clone(self.downstream)) } else { Home::Pool };
         let (parts, incoming) = response.into_parts();
         let body = UpstreamBody::new(incoming, lease, home);
-        Ok(self.pass_on(Response::from_parts(parts, Content::Streamed(body))))
+        Ok(self.pass_on(site, Response::from_parts(parts, Content::Streamed(body))))
     }
 
     /// Who took too long, now that the connection's alarm has rung.
@@ -80,7 +85,11 @@ impl Visit<'_> {
     }
 
     /// The answer as it goes to the client.
-    pub(super) fn pass_on(&self, answer: Response<Content>) -> Response<AnswerBody> {
+    pub(super) fn pass_on(
+        &self,
+        site: &Rc<LocalSite>,
+        answer: Response<Content>,
+    ) -> Response<AnswerBody> {
         let (mut parts, mut content) = answer.into_parts();
         headers::to_client(&mut parts.headers);
         if parts.status == StatusCode::NOT_MODIFIED && parts.headers.contains_key(CONTENT_LENGTH) {
@@ -88,7 +97,7 @@ impl Visit<'_> {
         }
         parts.version = Version::HTTP_11; // hyper speaks to the client as the client does
         let link = Rc::clone(&self.downstream.link);
-        Response::from_parts(parts, AnswerBody::new(content, link))
+        Response::from_parts(parts, AnswerBody::new(content, link).of(site))
     }
 
     /// The request as it goes upstream; takes it out of `parts`.
@@ -155,23 +164,25 @@ impl Visit<'_> {
     /// The client's and the upstream's connection become one, if that is what the upstream means.
     fn tunnel(
         &self,
+        site: &Rc<LocalSite>,
         response: Response<Incoming>,
         mut lease: Lease,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         let agrees = response.headers().get(UPGRADE).is_some_and(headers::is_websocket);
         let end = lease.take_tunnel().filter(|_| agrees).ok_or(UpstreamError::Unexpected)?;
-        Ok(self.become_tunnel(response.map(|_| Content::Own(None)), end))
+        Ok(self.become_tunnel(site, response.map(|_| Content::Own(None)), end))
     }
 
     /// The answer with which the client's connection becomes a tunnel to `end`.
     pub(super) fn become_tunnel(
         &self,
+        site: &Rc<LocalSite>,
         response: Response<Content>,
         end: TunnelEnd,
     ) -> Response<AnswerBody> {
         self.downstream.tunnel.replace(Some(end));
         self.downstream.link.enter(Phase::Tunnel);
-        let mut answer = self.pass_on(response);
+        let mut answer = self.pass_on(site, response);
         headers::upgrade_to_websocket(answer.headers_mut());
         answer
     }

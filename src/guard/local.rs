@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use super::plan::{Plan, RulePlan, SitePlan};
 use super::watch::Batch;
+use crate::metrics::Metrics;
+use crate::metrics::cells::SiteCells;
 use crate::policy::route::Mode;
+use crate::rejection::Rejection;
 use crate::upstream::pool::Upstreams;
 use crate::upstream::servers::Servers;
 
@@ -29,6 +32,8 @@ pub struct LocalSite {
     pub name: Arc<str>,
     /// This thread's connections to its application.
     pub servers: Rc<Servers>,
+    /// Where this thread counts what concerns it.
+    pub cells: Arc<SiteCells>,
     plan: Arc<SitePlan>,
     rules: Vec<Rc<LocalRule>>,
 }
@@ -50,11 +55,18 @@ impl LocalRule {
 }
 
 impl LocalPlan {
-    /// This worker's share of `plan`.
+    /// This worker's share of `plan`; the worker has that number in `metrics`.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, upstreams: &Upstreams) -> Self {
-        let sites = plan.sites().iter();
-        let sites = sites.map(|site| Rc::new(LocalSite::new(site, upstreams))).collect();
+    pub fn new(
+        plan: Arc<Plan>,
+        upstreams: &Upstreams,
+        (metrics, worker): (&Metrics, usize),
+    ) -> Self {
+        let site = |site: &Arc<SitePlan>| {
+            let cells = metrics.site(worker, &site.site.name);
+            Rc::new(LocalSite::new(site, upstreams, cells))
+        };
+        let sites = plan.sites().iter().map(site).collect();
         Self { plan, sites }
     }
 
@@ -72,17 +84,27 @@ impl LocalPlan {
 }
 
 impl LocalSite {
-    /// This worker's share of `plan`.
+    /// This worker's share of `plan`, with its cells for that.
     #[must_use]
-    pub fn new(plan: &Arc<SitePlan>, upstreams: &Upstreams) -> Self {
+    pub fn new(plan: &Arc<SitePlan>, upstreams: &Upstreams, cells: Arc<SiteCells>) -> Self {
         let rule = |plan: &Arc<RulePlan>| {
             Rc::new(LocalRule { batch: RefCell::default(), plan: Arc::clone(plan) })
         };
         Self {
             name: Arc::from(&*plan.site.name),
             servers: Rc::new(Servers::new(&plan.upstream, upstreams)),
+            cells,
             rules: plan.rules().iter().map(rule).collect(),
             plan: Arc::clone(plan),
+        }
+    }
+
+    /// Counts what the upstream did wrong, where a request failed for that.
+    pub fn blame(&self, rejection: &Rejection) {
+        if let Rejection::Upstream(error) = rejection
+            && let Some(fault) = error.fault()
+        {
+            self.cells.fault(fault);
         }
     }
 

@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body::Body as _;
 
+use super::flight::Away;
 use super::local::LocalRule;
 use super::plan::{Late, ReadsBody};
 use crate::body::{BodyError, ClientBody, Prefix, RequestBody, Watched, read_prefix};
@@ -28,19 +29,28 @@ enum Arriving {
     Whole(Bytes),
 }
 
+/// How long is waited for a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience<'a> {
+    /// For a login's body, at most.
+    pub slowest: Duration,
+    /// Takes down how long it was.
+    pub away: &'a Away,
+}
+
 /// A request as rules read it.
 pub(super) struct Reading<'a> {
     request: &'a Parts,
     body: Option<Arriving>,
-    slowest: Duration,
+    patience: Patience<'a>,
     /// Rules whose fields must not turn up in what could not be read.
     watching: Vec<Rc<LocalRule>>,
 }
 
 impl<'a> Reading<'a> {
-    /// A request of which nothing was read yet; a login's body may take as long as `slowest`.
-    pub(super) const fn new(request: &'a Parts, body: ClientBody, slowest: Duration) -> Self {
-        Self { request, body: Some(Arriving::Unread(body)), slowest, watching: Vec::new() }
+    /// A request of which nothing was read yet.
+    pub(super) const fn new(request: &'a Parts, body: ClientBody, patience: Patience<'a>) -> Self {
+        Self { request, body: Some(Arriving::Unread(body)), patience, watching: Vec::new() }
     }
 
     /// What `plan` makes of the request: credentials, where it is an attempt.
@@ -151,7 +161,9 @@ impl<'a> Reading<'a> {
         }
         let mut begun = VecDeque::new();
         let reading = read_prefix(&mut body, bound, &mut begun);
-        let read = match tokio::time::timeout(self.slowest, reading).await {
+        let Patience { slowest, away } = self.patience;
+        let (read, _) = away.during(tokio::time::timeout(slowest, reading)).await;
+        let read = match read {
             Ok(read) => read,
             Err(_) if by_method => return Err(Rejection::Slow),
             Err(_) => Ok(Prefix::Begun),

@@ -1,13 +1,12 @@
 //! Is this a login attempt, and whose? Reads the body only where a rule wants to.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use http::request::Parts;
 
 use super::local::{LocalRule, LocalSite};
 use super::plan::TakesBasic;
-use super::reading::{Reading, refusal};
+use super::reading::{Patience, Reading, refusal};
 use crate::body::{ClientBody, RequestBody};
 use crate::policy::credentials::{Basic, Credentials, Request, Source, basic, read};
 use crate::policy::outcome::Format;
@@ -78,7 +77,7 @@ pub async fn recognise(
     site: &LocalSite,
     request: &Parts,
     body: ClientBody,
-    (slowest, excuse): (Duration, Excuse<'_>),
+    (patience, excuse): (Patience<'_>, Excuse<'_>),
 ) -> Result<Recognised, Rejection> {
     let found = matches(site, request)?;
     if found.is_empty() {
@@ -91,7 +90,7 @@ pub async fn recognise(
         let Some(rule) = site.rule(rule.value.0) else { return Err(rejection) };
         unless_excused(rule, Err::<(), _>(rejection), excuse)?;
     }
-    let mut reading = Reading::new(request, body, slowest);
+    let mut reading = Reading::new(request, body, patience);
     let mut judged: Option<(Rc<LocalRule>, Credentials, bool)> = None;
     let mut takes_basic = None;
     for matched in &found {

@@ -20,6 +20,7 @@ use crate::policy::client::PeerAddr;
 use crate::policy::lockout::Standing;
 use crate::policy::route::ResponseSettings;
 use crate::rejection::page::Told;
+use crate::rejection::reason::Reason;
 use crate::rejection::{AnswerKind, Lockout, Rejection, Wanted, respond};
 use crate::store::Store;
 use crate::store::select::shown_network;
@@ -35,10 +36,13 @@ impl Visit<'_> {
             let settings = &case.rule.rule.lockout.response;
             if case.settled.get() && rejection.lockout().is_some() {
                 // it reached the upstream, and `locked_out` has said what came of it
+                case.site.cells.refused(Reason::AtLimit);
                 return self.own(answer(self.worker, rejection, &self.wanted, settings).0);
             }
+            case.site.cells.refused(rejection.reason());
             return self.own(tell(self.worker, rejection, &self.wanted, settings, case.about()));
         }
+        site.map_or(&self.worker.nowhere, |site| &site.cells).refused(rejection.reason());
         let own = site.and_then(|site| site.site.logins.first());
         let settings = own.map_or(&self.plan.settings.response, |rule| &rule.lockout.response);
         let about = About { site: site.map(|site| &*site.site.name), ..About::default() };
@@ -97,6 +101,7 @@ impl Worker {
         wanted: &Wanted,
         settings: &ResponseSettings,
     ) -> Response<Bytes> {
+        self.nowhere.refused(rejection.reason());
         let about = About { client: Some(&link.peer_text), ..About::default() };
         tell(self, rejection, wanted, settings, about)
     }
@@ -105,18 +110,19 @@ impl Worker {
 /// Reports what still counted and had to make room, of whoever it was.
 pub(super) fn evictions(shared: &Shared) {
     for evicted in shared.store.take_evicted() {
-        shared.metrics.eviction();
         let subject = &evicted.slot.subject;
         let address = shown_network(subject.address);
         let site = Some(&*subject.site);
         let about = About { client: Some(&address), site, ..About::default() };
         let failures = Some(evicted.history.failures());
         let Standing::Locked(until) = evicted.history.standing() else {
+            shared.metrics.counter_evicted();
             // lines that are alike are merged, and in a flood of keys they are many
             let details = Details { failures, ..Details::default() };
             events::report(Name::CounterEvicted, about, details);
             continue;
         };
+        shared.metrics.lockout_evicted();
         let username = evicted.slot.subject.shown_names();
         let about = About { username: username.as_deref(), ..about };
         let until = time_of_day(&shared.store, until);
@@ -179,7 +185,7 @@ pub(super) fn tell(
     response
 }
 
-/// Makes the response and counts it; with the reference that is on it.
+/// Makes the response; with the reference that is on it.
 fn answer(
     worker: &Worker,
     rejection: &Rejection,
@@ -207,7 +213,6 @@ fn answer(
         reference: &reference,
         retry_after,
     };
-    events::count_refusal(&worker.shared.metrics, kind);
     let response = respond(rejection, wanted, settings, &told);
     (response, reference)
 }

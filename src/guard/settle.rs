@@ -76,7 +76,7 @@ impl Case {
         match self.worker.shared.store.settle_unheld(&self.claim, what) {
             Ok(settled) => settled,
             Err(refusal) => {
-                self.would_refuse(Some(&refusal), "locked out meanwhile");
+                self.would_refuse(&refusal, Some("locked out meanwhile"));
                 Vec::new()
             }
         }

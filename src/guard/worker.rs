@@ -17,6 +17,7 @@ use crate::alarm::Alarms;
 use crate::clock::{Clock, Moment};
 use crate::link::{Crowd, Link, LinkLimits, Links, Scheme, Standing};
 use crate::metrics::Metrics;
+use crate::metrics::cells::{SiteCells, WorkerCells};
 use crate::policy::client::PeerAddr;
 use crate::policy::key::Keyer;
 use crate::rejection::{AnswerFormat, Rejection, Wanted};
@@ -72,6 +73,19 @@ impl Shared {
     /// Reports and counts the counters that had to make room since it was last done.
     pub fn report_evictions(&self) {
         super::report::evictions(self);
+    }
+
+    /// All metrics, as they are now.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        self.report_evictions();
+        let (plan, now) = (self.plans.latest(), Clock::system().now());
+        let states = plan.sites().iter().flat_map(|site| {
+            let states = site.upstream.states.iter();
+            states.map(|state| (&*site.site.name, state.server.to_string(), state.standing(now)))
+        });
+        self.metrics.servers(states);
+        self.metrics.text()
     }
 
     /// Loads certificates again whose files have changed, now and then.
@@ -142,6 +156,12 @@ pub struct Worker {
     pub upstreams: Upstreams,
     /// How many login exchanges are under way.
     pub exchanges: Cell<usize>,
+    /// Where it counts what it does.
+    pub cells: Arc<WorkerCells>,
+    /// Where it counts requests that belong to no site.
+    pub nowhere: Arc<SiteCells>,
+    /// Its number in the metrics.
+    number: usize,
     serving: RefCell<Rc<LocalPlan>>,
     names: RefCell<Names>,
     ended: Cell<bool>,
@@ -163,9 +183,14 @@ impl Worker {
         let limits = LinkLimits::of(&first.plan().settings);
         let links = Links::new(limits, Arc::clone(&shared.places));
         let upstreams = Upstreams::new(timeouts, Rc::clone(&alarms));
-        let serving = LocalPlan::new(Arc::clone(first.plan()), &upstreams);
+        let (number, cells) = shared.metrics.worker();
+        let counting = (&*shared.metrics, number);
+        let serving = LocalPlan::new(Arc::clone(first.plan()), &upstreams, counting);
         first.take();
         Self {
+            cells,
+            nowhere: shared.metrics.site(number, ""),
+            number,
             shared,
             links,
             alarms,
@@ -191,7 +216,8 @@ impl Worker {
         let timeouts = plan.settings.timeouts;
         self.links.set_limits(LinkLimits::of(&plan.settings));
         self.upstreams.set_timeouts(timeouts);
-        let local = LocalPlan::new(Arc::clone(plan), &self.upstreams);
+        let counting = (&*self.shared.metrics, self.number);
+        let local = LocalPlan::new(Arc::clone(plan), &self.upstreams, counting);
         self.upstreams.keep(local.sites().iter().flat_map(|site| site.servers.pools()));
         self.serving.replace(Rc::new(local));
         rollout.take();
@@ -210,6 +236,7 @@ impl Worker {
     /// A connection from `peer` begins, at the listener of that number.
     #[must_use]
     pub fn welcome(&self, peer: PeerAddr, (scheme, listener): (Scheme, usize)) -> Rc<Link> {
+        self.cells.connections.add(1);
         let is_proxy = self.serving.borrow().settings.clients.trusted.trusts(peer);
         let standing = if is_proxy { Standing::Proxy } else { Standing::Client };
         self.links.begin((peer, standing), (scheme, listener), &self.alarms)

@@ -54,8 +54,7 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>>
     let (status, kind, text) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/metrics") => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            shared.report_evictions();
-            (StatusCode::OK, kind, shared.metrics.text())
+            (StatusCode::OK, kind, shared.metrics_text())
         }
         (&Method::GET | &Method::HEAD, "/readyz") if shared.is_leaving() => {
             (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "about to end\n".to_owned())

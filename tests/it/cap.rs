@@ -46,7 +46,7 @@ fn check(configuration: &str, connections: Connections, guess: impl Fn(usize) ->
     }
     gate.wait_for_arrivals(5);
     wait::until("all others wait or are told to come again", || {
-        let answered = guard.metric("loginward_answers_total", "busy");
+        let answered = guard.metric("loginward_refusals_total", "busy");
         guard.metric("loginward_waiting", "") + answered > 994.5
     });
     assert_eq!(upstream.hits() - before, 5);

@@ -98,7 +98,7 @@ fn monitor_refuses_and_delays_nothing_and_says_what_it_would_do() {
     assert_eq!((event.get("mode"), event.get("username")), ("monitor", "bob"));
     assert_eq!(guard.wait_for_event("locked_out").get("mode"), "monitor");
     assert!(guard.events("refused").is_empty());
-    assert_eq!(guard.metric("loginward_answers_total", "") as u32, 0);
+    assert_eq!(guard.metric("loginward_refusals_total", "") as u32, 0);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn without_a_delay_it_is_not_ready_while_it_finishes() {
     assert!(guard.events("leaving").is_empty());
     assert_eq!(guard.metrics_page("/readyz").status, 503);
     assert_eq!(guard.metrics_page("/livez").status, 200);
-    assert!(guard.metrics().contains("loginward_answers"));
+    assert!(guard.metrics().contains("loginward_refusals"));
     gate.open();
     assert_eq!(client.answer().text(), "at last");
     assert_eq!(guard.wait_for_exit().code(), Some(0));

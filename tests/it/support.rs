@@ -6,6 +6,7 @@ pub mod ask;
 pub mod authority;
 pub mod client;
 pub mod event;
+pub mod exposition;
 pub mod frames;
 pub mod gate;
 pub mod guard;

@@ -90,9 +90,8 @@ fn metric(driven: &Driven, name: &str) -> usize {
         )),
     };
     let text = client.ask(&Ask::get("/metrics")).text();
-    let line =
-        text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{text}"));
-    line.trim().parse().unwrap()
+    let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+    lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<usize>().unwrap()).sum()
 }
 
 #[test]
