@@ -16,6 +16,7 @@ mod cap;
 mod certificates;
 mod commands;
 mod connection_auth;
+mod dashboards;
 mod driven;
 mod evasions;
 mod events;
