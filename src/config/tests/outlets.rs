@@ -32,34 +32,34 @@ fn an_audit_log_is_in_a_file_on_standard_output_or_at_a_syslog_server() {
 
 #[test]
 fn what_is_wrong_with_an_audit_log_is_said() {
-    let check = |keys: &str, expected: &[&str]| super::check(&file(keys), expected);
-    check("audit: {}", &["9:8: audit: needs `to`; write `to: file`, `to: stdout` or `to: syslog`"]);
-    check(
+    let wrong = |keys: &str, expected: &[&str]| check(&file(keys), expected);
+    wrong("audit: {}", &["9:8: audit: needs `to`; write `to: file`, `to: stdout` or `to: syslog`"]);
+    wrong(
         "audit: { to: file }",
         &["9:8: audit: needs `file`; say where, such as `file: audit.log`"],
     );
-    check(
+    wrong(
         "audit: { to: file, file: none/a.log }",
         &["9:26: audit.file: there is no directory `none`; make it, for the user that the guard \
            runs as"],
     );
-    check(
+    wrong(
         "audit: { to: stdout, file: a.log }",
         &["9:28: audit.file: does not go with this `to`; remove it, or change `to`"],
     );
-    check(
+    wrong(
         "audit: { to: stdout, events: [locked_up, request] }",
         &[
             "9:31: audit.events[0]: there is no event `locked_up`; did you mean `locked_out`?",
             "9:42: audit.events[1]: there is no event `request`; the README lists all events",
         ],
     );
-    check(
+    wrong(
         "audit: { to: syslog, syslog: { address: \"syslog://here\" } }",
         &["9:41: audit.syslog.address: `syslog://here` is no syslog server; write unix:/dev/log, \
            udp://HOST:514 or tcp://HOST:601"],
     );
-    check(
+    wrong(
         "audit: { to: file, file: a.log, rotate: { size: 1KiB, keep: 0 } }",
         &[
             "9:49: audit.rotate.size: `1KiB` is no size that fits here; write a size from 4KiB to \
@@ -77,7 +77,7 @@ fn events_show_of_people_what_is_said() {
     let privacy = settings(&file(keys)).privacy;
     assert_eq!((privacy.usernames, privacy.addresses), (Shown::Hashed, Shown::Masked));
     assert_eq!(&*privacy.key.unwrap().0, b"0123456789abcdef");
-    super::check(
+    check(
         &file("privacy: { usernames: hidden, key: \"${file:secret.txt}\" }"),
         &[
             "9:23: privacy.usernames: `hidden` is unknown; write `clear`, `masked` or `hashed`",
