@@ -6,17 +6,21 @@
 pub mod api;
 pub mod ask;
 pub mod body;
+pub mod caller;
 pub mod counters;
 pub mod door;
 pub mod follow;
 pub mod handover;
 pub mod hear;
+pub mod locks;
 pub mod meant;
 pub mod page;
 pub mod paging;
 pub mod passing;
 pub mod query;
 pub mod reply;
+pub mod reset;
+pub mod sent;
 pub mod socket;
 pub mod statistics;
 pub mod status;
@@ -34,6 +38,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
+use self::caller::Caller;
 use self::door::Door;
 use self::handover::Handover;
 use self::socket::AdminSocket;
@@ -108,7 +113,9 @@ pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let answering = answer_all(TokioIo::new(stream), Rc::clone(&door), Rc::clone(&admin));
+        let caller = Caller::Unix(stream.peer_cred().ok().map(|peer| peer.uid()));
+        let by = (Rc::clone(&door), caller);
+        let answering = answer_all(TokioIo::new(stream), by, Rc::clone(&admin));
         tokio::task::spawn_local(async move {
             answering.await;
             drop(place);
@@ -117,14 +124,14 @@ pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
 }
 
 /// Answers the requests of a connection, until it ends or another guard takes over.
-async fn answer_all<S>(stream: TokioIo<S>, door: Rc<Door>, admin: Rc<Admin>)
+async fn answer_all<S>(stream: TokioIo<S>, by: (Rc<Door>, Caller), admin: Rc<Admin>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut paused = admin.handover.paused.subscribe();
     let service = service_fn(move |request| {
-        let (door, admin) = (Rc::clone(&door), Rc::clone(&admin));
-        async move { Ok::<_, Infallible>(api::answer(request, &door, &admin).await) }
+        let (door, caller, admin) = (Rc::clone(&by.0), by.1, Rc::clone(&admin));
+        async move { Ok::<_, Infallible>(api::answer(request, (&door, caller), &admin).await) }
     });
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);

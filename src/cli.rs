@@ -7,15 +7,21 @@ pub mod demo;
 pub mod events;
 pub mod health;
 pub mod life;
+pub mod list;
+pub mod lock;
 pub mod manager;
 pub mod page;
 pub mod quick;
 pub mod reload;
+pub mod reset;
+pub mod rows;
 pub mod run;
 pub mod signals;
 pub mod status;
 pub mod success;
+pub mod table;
 pub mod upgrade;
+pub mod whom;
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -51,8 +57,12 @@ enum Command {
     Demo(demo::Demo),
     Events(events::Events),
     Health(health::Health),
+    List(list::List),
+    Lock(lock::Lock),
     Page(page::Page),
     Reload(reload::Reload),
+    #[command(visible_alias = "unlock")]
+    Reset(reset::Reset),
     Status(status::Status),
 }
 
@@ -75,8 +85,11 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.execute(),
         Command::Events(events) => events.execute(),
         Command::Health(health) => health.execute(),
+        Command::List(list) => list.execute(),
+        Command::Lock(lock) => lock.execute(),
         Command::Page(page) => page.execute(),
         Command::Reload(reload) => reload.execute(),
+        Command::Reset(reset) => reset.execute(),
         Command::Status(status) => status.execute(),
     };
     ExitCode::from(status)

@@ -56,6 +56,15 @@ use crate::policy::client::ClientRules;
 use crate::policy::route::{ResponseSettings, Site};
 use crate::tls::Certificates;
 
+/// The duration that `written` is, such as `10m`.
+///
+/// # Errors
+///
+/// What would be right.
+pub fn duration_of(written: &str) -> Result<Duration, &'static str> {
+    units::duration(written)
+}
+
 /// Everything a guard needs to know to run.
 #[derive(Clone, Debug)]
 pub struct Settings {

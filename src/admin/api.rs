@@ -10,11 +10,13 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 
+use super::caller::Caller;
 use super::door::Door;
 use super::follow::{self, EVENTS};
 use super::reply::{Problem, Reply, json as answer_with};
+use super::sent::Sent;
 use super::status::status;
-use super::{Admin, counters, page};
+use super::{Admin, counters, locks, page, reset};
 use crate::config::error::{Problem as ConfigProblem, Severity};
 use crate::server::reload::{ReloadError, Reloaded};
 
@@ -31,27 +33,44 @@ pub const COUNTERS: &str = "/v1/counters";
 /// What happened in the last hours, to be asked with GET.
 pub const STATISTICS: &str = "/v1/statistics";
 
+/// Lists locks by hand, to be asked with GET.
+pub const LOCKS: &str = "/v1/locks";
+/// Takes back what counts, to be asked with POST.
+pub const RESET: &str = "/v1/reset";
+/// The same.
+pub const UNLOCK: &str = "/v1/unlock";
+/// Locks by hand, to be asked with POST.
+pub const LOCK: &str = "/v1/lock";
+
 /// Everything that can be asked: the method and the path, in which `{…}` is any one segment.
 /// Whatever is not here is not there; HEAD is where GET is.
 pub const ROUTES: &[(&str, &str)] = &[
     ("GET", COUNTERS),
     ("GET", EVENTS),
+    ("GET", LOCKS),
     ("GET", STATISTICS),
     ("GET", STATUS),
+    ("POST", LOCK),
     ("POST", RELOAD),
+    ("POST", RESET),
+    ("POST", UNLOCK),
     ("POST", UPGRADE),
 ];
 
 /// Does what `request` asks for, if it may come in by `door`. Dropping the future does not undo
 /// what has begun.
-pub async fn answer(request: Request<Incoming>, door: &Door, admin: &Rc<Admin>) -> Reply {
+pub async fn answer(
+    request: Request<Incoming>,
+    (door, caller): (&Door, Caller),
+    admin: &Rc<Admin>,
+) -> Reply {
     let (uri, headers) = (request.uri(), request.headers());
     let is_reading = [Method::GET, Method::HEAD].contains(request.method());
     let answered = match page::find(uri.path()).filter(|_| is_reading) {
         // the files hold nothing: whoever has them is asked for the token with the first question
         Some(file) => door.check_origin(uri, headers).map(|()| file.reply()),
         None => match door.check(uri, headers) {
-            Ok(()) => route(request, admin).await,
+            Ok(()) => route(request, caller, admin).await,
             Err(problem) => Err(problem),
         },
     };
@@ -59,7 +78,11 @@ pub async fn answer(request: Request<Incoming>, door: &Door, admin: &Rc<Admin>) 
 }
 
 /// The way of each question to its answer.
-async fn route(mut request: Request<Incoming>, admin: &Rc<Admin>) -> Result<Reply, Problem> {
+async fn route(
+    mut request: Request<Incoming>,
+    caller: Caller,
+    admin: &Rc<Admin>,
+) -> Result<Reply, Problem> {
     let (method, pattern) = find(request.method(), request.uri().path())?;
     let shared = admin.reloader.shared();
     match (method, pattern) {
@@ -77,6 +100,15 @@ async fn route(mut request: Request<Incoming>, admin: &Rc<Admin>) -> Result<Repl
             told.map(|told| answer_with(&told))
         }
         ("GET", STATUS) => Ok(answer_with(&status(admin))),
+        ("GET", LOCKS) => locks::list(request.uri().query(), shared).map(|list| answer_with(&list)),
+        ("POST", LOCK) => {
+            let sent = Sent::read(request, &locks::MEMBERS).await?;
+            locks::lock(&sent, caller, shared).map(|lock| answer_with(&lock))
+        }
+        ("POST", RESET | UNLOCK) => {
+            let sent = Sent::read(request, &reset::MEMBERS).await?;
+            reset::reset(&sent, caller, shared).await.map(|removed| answer_with(&removed))
+        }
         ("POST", RELOAD) => reloaded(admin.reloader.reload("admin").await),
         ("POST", UPGRADE) => upgrade(&mut request, admin),
         _ => Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here")),

@@ -1,14 +1,68 @@
 //! Asking a running guard, as its commands do: one request, one answer, one connection.
 
-use std::io::{self, Read as _, Write as _};
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
 /// No answer is longer.
 const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// Where a guard is asked.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Over TCP, with its token.
+    Tcp(SocketAddr, Box<str>),
+    /// At a unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address, _) => write!(out, "http://{address}"),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// A connection to a guard.
+#[derive(Debug)]
+pub enum Connection {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// At a unix socket.
+    Unix(UnixStream),
+}
+
+/// A question.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Such as `GET`.
+    pub method: &'a str,
+    /// The path, and the query if there is one.
+    pub target: &'a str,
+    /// What is sent with it.
+    pub body: Option<&'a Value>,
+}
+
+impl<'a> Question<'a> {
+    /// A question without a body.
+    #[must_use]
+    pub const fn new(method: &'a str, target: &'a str) -> Self {
+        Self { method, target, body: None }
+    }
+}
 
 /// What a guard answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,22 +73,93 @@ pub struct Answer {
     pub body: Value,
 }
 
-/// Asks the guard at the socket `path`; each step may take so long.
+impl Answer {
+    /// What is wrong, where something is.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        self.body.get("detail").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+impl Place {
+    /// Connects; each step of what follows may take so long.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens there.
+    pub fn connect(&self, patience: Duration) -> io::Result<Connection> {
+        match self {
+            Self::Tcp(address, _) => {
+                let stream = TcpStream::connect_timeout(address, patience)?;
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
+                Ok(Connection::Tcp(stream))
+            }
+            Self::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
+                Ok(Connection::Unix(stream))
+            }
+        }
+    }
+
+    /// The header fields without which it does not answer, each with its end.
+    #[must_use]
+    pub fn fields(&self) -> String {
+        match self {
+            Self::Tcp(address, token) => {
+                format!("host: {address}\r\nauthorization: Bearer {token}\r\n")
+            }
+            Self::Unix(_) => "host: loginward\r\n".to_owned(),
+        }
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.flush(),
+            Self::Unix(stream) => stream.flush(),
+        }
+    }
+}
+
+/// Asks the guard at `place`; each step may take so long.
 ///
 /// # Errors
 ///
 /// When there is no guard, or it does not answer in time.
-pub fn ask(path: &Path, method: &str, target: &str, patience: Duration) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
+pub fn ask(place: &Place, question: Question<'_>, patience: Duration) -> io::Result<Answer> {
+    let mut connection = place.connect(patience)?;
+    let Question { method, target, body } = question;
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let fields = place.fields();
+    let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+    let length = body.len();
     let request = format!(
-        "{method} {target} HTTP/1.1\r\nhost: loginward\r\ncontent-length: 0\r\n\
-         connection: close\r\n\r\n"
+        "{method} {target} HTTP/1.1\r\n{fields}{kind}content-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
     );
-    stream.write_all(request.as_bytes())?;
+    connection.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer)?;
+    connection.take(LONGEST).read_to_end(&mut answer)?;
     parse(&answer).ok_or_else(|| io::Error::other("what answers there is no guard"))
 }
 
@@ -63,5 +188,12 @@ mod tests {
         check("HTTP/1.1 200 OK\r\n\r\n", None);
         check("SSH-2.0-OpenSSH_9.2\r\n", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let place = Place::Tcp("127.0.0.1:9180".parse().unwrap(), "secret".into());
+        assert_eq!(format!("{place} {place:?}"), "http://127.0.0.1:9180 http://127.0.0.1:9180");
+        assert!(place.fields().contains("secret"));
     }
 }

@@ -1,11 +1,11 @@
 //! Hearing of a running guard's events, as they come.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use super::ask::{Connection, Place};
 
 /// A guard that is silent for longer has ended or hangs: it says something every 15 s.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -15,7 +15,7 @@ const LONGEST: u64 = 1024 * 1024;
 /// What a guard says of its events.
 #[derive(Debug)]
 pub struct Events {
-    reader: BufReader<UnixStream>,
+    reader: BufReader<Connection>,
 }
 
 /// What is heard next.
@@ -27,17 +27,15 @@ pub enum Heard {
     Lost(u64),
 }
 
-/// Asks the guard at the socket `path`; what it refuses it with is its status and what it says.
+/// Asks the guard at `place`; what it refuses it with is its status and what it says.
 ///
 /// # Errors
 ///
 /// When there is no guard, or it does not answer in time.
-pub fn hear(path: &Path, target: &str) -> io::Result<Result<Events, (u16, String)>> {
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(SILENCE))?;
-    stream.set_write_timeout(Some(SILENCE))?;
+pub fn hear(place: &Place, target: &str) -> io::Result<Result<Events, (u16, String)>> {
+    let mut stream = place.connect(SILENCE)?;
     // the answer to this version is not cut into pieces
-    let request = format!("GET {target} HTTP/1.0\r\nhost: loginward\r\n\r\n");
+    let request = format!("GET {target} HTTP/1.0\r\n{}\r\n", place.fields());
     stream.write_all(request.as_bytes())?;
     let mut events = Events { reader: BufReader::new(stream) };
     let strange = || io::Error::other("what answers there is no guard");

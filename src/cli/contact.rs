@@ -1,78 +1,136 @@
 //! Finding the guard that a command is about, and asking it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{UNREACHABLE, USAGE, complain};
-use crate::admin::ask::{self, Answer};
+use super::{FAILED, UNREACHABLE, USAGE, complain};
+use crate::admin::ask::{self, Answer, Place, Question};
 use crate::config::{Admin, Settings, USUAL_ADMIN};
 
 /// Which guard.
 #[derive(Args, Debug)]
 pub struct Contact {
-    /// The address of its admin socket, such as `unix:/run/loginward/admin.sock`
-    #[arg(long, value_name = "ADDRESS", value_parser = socket)]
-    admin: Option<PathBuf>,
+    /// Its admin address: `unix:PATH` or `http://127.0.0.1:9180`
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    admin: Option<Address>,
+    /// The file with the token, where that address is one of TCP
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    token_file: Option<PathBuf>,
     /// Its configuration file, which names that address
     #[arg(long, value_name = "FILE", conflicts_with = "admin")]
     config: Option<PathBuf>,
 }
 
-/// The path of a unix socket, as a flag has it.
-fn socket(written: &str) -> Result<PathBuf, String> {
-    let path = written.strip_prefix("unix:").unwrap_or(written);
-    if path.contains('/') {
-        Ok(path.into())
-    } else {
-        Err("write a unix socket, such as unix:/run/loginward/admin.sock".to_owned())
+/// An address as a flag has it.
+#[derive(Clone, Debug)]
+enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+fn address(written: &str) -> Result<Address, String> {
+    if let Some(path) = written.strip_prefix("unix:") {
+        return Ok(Address::Unix(path.into()));
     }
+    let authority = written.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let local = authority.unwrap_or(written).replacen("localhost:", "127.0.0.1:", 1);
+    if let Ok(address) = local.parse() {
+        return Ok(Address::Tcp(address));
+    }
+    if authority.is_none() && written.contains('/') {
+        return Ok(Address::Unix(written.into()));
+    }
+    Err("write one such as unix:/run/loginward/admin.sock or http://127.0.0.1:9180".to_owned())
 }
 
 impl Contact {
-    /// Asks the guard, and gives up after that time. If it cannot be asked, that is told, and what
-    /// there is instead of an answer is an exit status.
+    /// Asks the guard, and gives up after that time. If it cannot be asked, or does not know the
+    /// token, that is told, and what there is instead of an answer is an exit status.
     ///
     /// # Errors
     ///
     /// The exit status.
-    pub fn ask(&self, method: &str, target: &str, patience: Duration) -> Result<Answer, u8> {
-        let path = self.path().map_err(|wrong| {
-            complain(&wrong);
-            USAGE
-        })?;
-        ask::ask(&path, method, target, patience).map_err(|error| {
-            complain(&format!("not reachable: unix:{}: {}", path.display(), why(&error)));
+    pub fn ask(&self, question: Question<'_>, patience: Duration) -> Result<Answer, u8> {
+        let place = self.place()?;
+        let answer = ask::ask(&place, question, patience).map_err(|error| {
+            complain(&format!("not reachable: {place}: {}", why(&error)));
             UNREACHABLE
-        })
+        })?;
+        if [401, 403, 421].contains(&answer.status) {
+            complain(&format!("refused: {place}: {}", answer.detail()));
+            return Err(UNREACHABLE);
+        }
+        Ok(answer)
     }
 
-    /// Where it is asked.
+    /// [`Self::ask`] for what is there: any other answer than 200 is told, too.
     ///
     /// # Errors
     ///
-    /// What is wrong with the flags or the file.
-    pub fn path(&self) -> Result<PathBuf, String> {
-        match (&self.admin, &self.config) {
-            (Some(path), _) => Ok(path.clone()),
-            (None, Some(file)) => configured(file),
-            (None, None) => Ok(USUAL_ADMIN.into()),
+    /// The exit status.
+    pub fn get(&self, question: Question<'_>, patience: Duration) -> Result<Answer, u8> {
+        let answer = self.ask(question, patience)?;
+        match answer.status {
+            200 => Ok(answer),
+            400 => {
+                complain(&format!("error: {}", answer.detail()));
+                Err(USAGE)
+            }
+            status => {
+                complain(&format!("not done: the guard answers {status}: {}", answer.detail()));
+                Err(FAILED)
+            }
         }
+    }
+
+    /// Where it is asked; what is wrong with the flags or the file is told.
+    ///
+    /// # Errors
+    ///
+    /// The exit status.
+    pub fn place(&self) -> Result<Place, u8> {
+        let place = match (&self.admin, &self.config) {
+            (Some(Address::Unix(path)), _) => Ok(Place::Unix(path.clone())),
+            (Some(Address::Tcp(address)), _) => match &self.token_file {
+                Some(file) => with_token(*address, file),
+                None => Err("error: over TCP, the guard asks for a token: --token-file".to_owned()),
+            },
+            (None, Some(file)) => configured(file),
+            (None, None) => Ok(Place::Unix(USUAL_ADMIN.into())),
+        };
+        place.map_err(|wrong| {
+            complain(&wrong);
+            USAGE
+        })
     }
 }
 
 /// Where the guard of this configuration is asked.
-fn configured(file: &Path) -> Result<PathBuf, String> {
+fn configured(file: &Path) -> Result<Place, String> {
     let (settings, _) = Settings::load(file).map_err(|problems| problems.to_string())?;
     match settings.admin {
-        Admin::At(path) => Ok(path),
+        Admin::At(path) => Ok(Place::Unix(path)),
         Admin::Nowhere => {
             Err(format!("{}: admin: is `none`, so it cannot be asked", file.display()))
         }
-        Admin::Usual => Ok(USUAL_ADMIN.into()),
+        Admin::Usual => Ok(Place::Unix(USUAL_ADMIN.into())),
     }
+}
+
+fn with_token(address: SocketAddr, file: &Path) -> Result<Place, String> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        format!("error: the token cannot be read: {}: {why}", file.display())
+    };
+    let token = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
+    let token = token.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(wrong(&"there is none in it"));
+    }
+    Ok(Place::Tcp(address, token.into()))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "foreign and open-ended")]

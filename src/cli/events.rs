@@ -68,22 +68,23 @@ impl Events {
     /// Prints events until there are no more.
     #[must_use]
     pub fn execute(&self) -> u8 {
-        let path = match self.contact.path() {
-            Ok(path) => path,
-            Err(wrong) => {
-                complain(&wrong);
-                return USAGE;
-            }
+        let place = match self.contact.place() {
+            Ok(place) => place,
+            Err(status) => return status,
         };
         let unreachable = |error: &std::io::Error| {
-            complain(&format!("not reachable: unix:{}: {}", path.display(), why(error)));
+            complain(&format!("not reachable: {place}: {}", why(error)));
             UNREACHABLE
         };
-        let mut events = match hear(&path, &self.target()) {
+        let mut events = match hear(&place, &self.target()) {
             Ok(Ok(events)) => events,
             Ok(Err((status, said))) => {
                 complain(&format!("not told: the guard answers {status}: {said}"));
-                return if status == 400 { USAGE } else { FAILED };
+                return match status {
+                    400 => USAGE,
+                    401 | 403 | 421 => UNREACHABLE,
+                    _ => FAILED,
+                };
             }
             Err(error) => return unreachable(&error),
         };

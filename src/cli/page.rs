@@ -21,6 +21,7 @@ use super::contact::Contact;
 use super::signals::Signals;
 use super::{FAILED, OK, UNREACHABLE, USAGE, complain, say};
 use crate::admin::api::STATUS;
+use crate::admin::ask::{Place, Question};
 use crate::clock::Clock;
 
 /// Nobody has asked for so long: nobody looks.
@@ -75,17 +76,19 @@ impl Page {
 
     /// The guard, which is there: whoever opens the page should not be the first to find out.
     fn guard(&self) -> Result<Guard, u8> {
-        let answer = self.contact.ask("GET", STATUS, PATIENCE)?;
+        let answer = self.contact.ask(Question::new("GET", STATUS), PATIENCE)?;
         if answer.status != 200 {
             let detail = answer.body.get("detail").and_then(Value::as_str).unwrap_or_default();
             complain(&format!("not understood: the guard answers {}: {detail}", answer.status));
             return Err(UNREACHABLE);
         }
-        let path = self.contact.path().map_err(|wrong| {
-            complain(&wrong);
-            USAGE
-        })?;
-        Ok(Guard::Unix(path))
+        match self.contact.place()? {
+            Place::Unix(path) => Ok(Guard::Unix(path)),
+            place @ Place::Tcp(..) => {
+                complain(&format!("error: this guard has the page itself: open {place}/"));
+                Err(USAGE)
+            }
+        }
     }
 
     fn serve(&self, guard: Guard) -> io::Result<()> {

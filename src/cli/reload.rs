@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::contact::Contact;
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::api::RELOAD;
-use crate::admin::ask::Answer;
+use crate::admin::ask::{Answer, Question};
 
 /// Reading a thousand files and telling every worker takes no longer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -39,7 +39,7 @@ impl Reload {
     /// Asks, and says what came of it.
     #[must_use]
     pub fn execute(&self) -> u8 {
-        match self.contact.ask("POST", RELOAD, PATIENCE) {
+        match self.contact.ask(Question::new("POST", RELOAD), PATIENCE) {
             Err(status) => status,
             Ok(answer) if self.json => {
                 say(&answer.body.to_string());

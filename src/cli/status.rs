@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::contact::Contact;
 use super::{FAILED, OK, complain, say};
 use crate::admin::api::STATUS;
+use crate::admin::ask::Question;
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -35,7 +36,7 @@ impl Status {
     /// Asks, and says what it was told.
     #[must_use]
     pub fn execute(&self) -> u8 {
-        match self.contact.ask("GET", STATUS, PATIENCE) {
+        match self.contact.ask(Question::new("GET", STATUS), PATIENCE) {
             Err(status) => status,
             Ok(answer) if answer.status != 200 => {
                 complain(&format!("not understood: the guard answers {}", answer.status));

@@ -151,7 +151,8 @@ fn forget(node: &Node, reader: &mut Reader<'_>) -> Option<Forget> {
 
 fn cool_off(node: &Node, reader: &mut Reader<'_>) -> Option<CoolOff> {
     if node.is_text("never") {
-        let wrong = "a lockout lasts until the guard is restarted, also for somebody who only forgot a password";
+        let wrong =
+            "a lockout lasts until `loginward reset`, also for somebody who only forgot a password";
         reader.warn(node, wrong, "rather escalate, such as `[5m, 1h, 1d]`");
         return Some(CoolOff::Never);
     }

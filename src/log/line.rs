@@ -182,6 +182,19 @@ fn write_escaped(line: &mut String, text: &str) {
     }
 }
 
+/// Text on its way to a terminal: whatever a terminal might obey is escaped as in JSON.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '"' => shown.push('"'),
+            letter => write_escaped(&mut shown, letter.encode_utf8(&mut [0; 4])),
+        }
+    }
+    shown
+}
+
 /// Controls, line separators, and what turns the direction of writing or shows as nothing.
 fn is_unprintable(letter: char) -> bool {
     letter.is_control()

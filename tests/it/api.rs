@@ -3,5 +3,6 @@
 mod asking;
 mod door;
 mod list;
+mod reset;
 
 pub use asking::{Operator, operator};

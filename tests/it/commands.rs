@@ -4,5 +4,6 @@ mod check;
 mod demo;
 mod health;
 mod help;
+mod operate;
 pub mod program;
 mod run;

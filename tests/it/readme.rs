@@ -94,7 +94,9 @@ fn shell_words(line: &str) -> Vec<String> {
 
 #[test]
 fn the_commands_and_flags_that_it_names_exist() {
-    for command in ["run", "check", "demo", "events", "health", "reload", "status"] {
+    for command in
+        ["run", "check", "demo", "events", "health", "list", "lock", "reload", "reset", "status"]
+    {
         let help = run(&[command, "--help"]).out;
         let row = format!("`loginward {command}");
         let rows: Vec<&str> = README.lines().filter(|line| line.contains(&row)).collect();

@@ -129,16 +129,16 @@ fn two_limits_need_two_names() {
 fn never_is_doubtful_and_needs_forget_after() {
     check(
         &limit("cool_off: never, forget_after: 1h"),
-        &["11:19: warning: lockout.limits[0].cool_off: a lockout lasts until the \
-             guard is restarted, also for somebody who only forgot a password; rather escalate, such as `[5m, 1h, 1d]`"],
+        &["11:19: warning: lockout.limits[0].cool_off: a lockout lasts until \
+             `loginward reset`, also for somebody who only forgot a password; rather escalate, such as `[5m, 1h, 1d]`"],
     );
     check(
         &limit("cool_off: never"),
         &[
             "11:7: lockout.limits[0]: needs `forget_after`, for there is no cool-off to take it \
              from; such as `forget_after: 1h`",
-            "11:19: warning: lockout.limits[0].cool_off: a lockout lasts until the \
-             guard is restarted, also for somebody who only forgot a password; rather escalate, such as `[5m, 1h, 1d]`",
+            "11:19: warning: lockout.limits[0].cool_off: a lockout lasts until \
+             `loginward reset`, also for somebody who only forgot a password; rather escalate, such as `[5m, 1h, 1d]`",
         ],
     );
 }

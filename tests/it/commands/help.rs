@@ -4,7 +4,9 @@ use super::program::run;
 
 #[test]
 fn each_command_says_what_its_exit_statuses_mean() {
-    for command in ["run", "check", "demo", "events", "health", "reload", "status"] {
+    for command in
+        ["run", "check", "demo", "events", "health", "list", "lock", "reload", "reset", "status"]
+    {
         let said = run(&[command, "--help"]);
         assert_eq!(said.status, 0);
         assert!(said.out.contains("Exit status:\n  0  "), "{command}: {}", said.out);
@@ -21,7 +23,10 @@ fn help_fits_a_terminal_that_is_100_wide() {
         &["demo"],
         &["events"],
         &["health"],
+        &["list"],
+        &["lock"],
         &["reload"],
+        &["reset"],
         &["status"],
     ] {
         let said = run(&[command, &["--help"]].concat());

@@ -1,0 +1,159 @@
+//! Locks by hand: made, and listed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::caller::Caller;
+use super::counters::by_hand;
+use super::meant::{Asked, Meant, NAMES};
+use super::query::Query;
+use super::reply::Problem;
+use super::sent::Sent;
+use crate::clock::Moment;
+use crate::events::{self, About, Details, Name};
+use crate::guard::Shared;
+use crate::store::Store;
+use crate::store::hand::{HandLock, MOST};
+use crate::store::select::{Selector, shown_network};
+
+/// What a lock may be said to be about, and what else is said of it.
+pub const MEMBERS: [&str; 8] =
+    ["what", "ip", "network", "username", "site", "counter", "for_s", "reason"];
+/// No lock with an end lasts longer: a hundred years.
+const LONGEST: u64 = 100 * 366 * 24 * 3600;
+/// No reason is longer.
+const LONGEST_REASON: usize = 256;
+
+/// Locks whom `sent` means, from the next admission on.
+///
+/// # Errors
+///
+/// When that cannot be understood, or there are too many locks.
+pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Problem> {
+    sent.texts(&["what", "ip", "network", "username", "site", "counter", "reason"])?;
+    let asked = Asked::by(|name| sent.get(name).and_then(Value::as_str));
+    if asked.is_empty() {
+        return Err(Problem::bad("it is not said whom to lock"));
+    }
+    let plan = shared.plans.latest();
+    if let Some(site) = asked.site
+        && !plan.sites().iter().any(|known| &*known.site.name == site)
+    {
+        return Err(Problem::bad(format!("there is no site {site:?}")));
+    }
+    let meant = Meant::resolve(asked, shared)?;
+    let store = &shared.store;
+    let until = time(sent)?.map_or(Moment::NEVER, |time| store.clock().now().after(time));
+    let reason = sent.text("reason")?;
+    if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+        let detail = format!("`reason` has more than {LONGEST_REASON} characters");
+        return Err(Problem::bad(detail));
+    }
+    let hand = HandLock {
+        until,
+        reason: reason.map(Arc::from),
+        username: meant.username().map(Arc::clone),
+    };
+    for selector in meant.selectors() {
+        let locked = store.lock_by_hand(selector, hand.clone(), &plan.settings.clients);
+        locked.map_err(|_| {
+            let detail = format!("there are {MOST} locks by hand already");
+            Problem::new(StatusCode::CONFLICT, detail)
+        })?;
+    }
+    report(&meant, &hand, caller, store);
+    Ok(shown(meant.base(), &hand, store))
+}
+
+/// For how long; `None`: until somebody unlocks.
+fn time(sent: &Sent) -> Result<Option<Duration>, Problem> {
+    let Some(seconds) = sent.get("for_s") else { return Ok(None) };
+    let seconds = seconds.as_u64().filter(|seconds| (1..=LONGEST).contains(seconds));
+    let wrong = || Problem::bad(format!("`for_s` is a number from 1 to {LONGEST}, or null"));
+    seconds.map(Duration::from_secs).map(Some).ok_or_else(wrong)
+}
+
+fn report(meant: &Meant, hand: &HandLock, caller: Caller, store: &Store) {
+    let base = meant.base();
+    let client = base.network.map(shown_network);
+    let until = super::counters::time(hand.until, store);
+    let reason = match &hand.reason {
+        Some(reason) => format!("{caller}: {reason}"),
+        None => caller.to_string(),
+    };
+    let counter = base.counter.map(|key| key.reference());
+    let about = About {
+        client: client.as_deref(),
+        site: base.site.as_deref(),
+        username: hand.username.as_deref(),
+        ..About::default()
+    };
+    let details = Details {
+        until: Some(&until),
+        reason: Some(&reason),
+        reference: counter.as_deref(),
+        ..Details::default()
+    };
+    events::report(Name::LockedByHand, about, details);
+}
+
+/// The locks in force that have to do with whom `query` means: all of them, where it means nobody.
+///
+/// # Errors
+///
+/// When that cannot be understood.
+pub fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem> {
+    let query = Query::parse(query, &NAMES)?;
+    let meant = Meant::resolve(Asked::by(|name| query.get(name)), shared)?;
+    let selectors = meant.selectors();
+    let mut locks = shared.store.hand_locks();
+    locks.retain(|(lock, _)| selectors.iter().any(|meant| concerns(lock, meant)));
+    if meant.reference().is_some() {
+        locks.clear(); // it is a counter's, or an answer's
+    }
+    locks.sort_by_key(|(_, hand)| std::cmp::Reverse(hand.until));
+    let locks: Vec<Value> =
+        locks.iter().map(|(what, hand)| shown(what, hand, &shared.store)).collect();
+    Ok(json!({ "locks": locks, "total": locks.len() }))
+}
+
+/// Whether a lock of `lock` has to do with everything that `meant` names.
+#[must_use]
+pub fn concerns(lock: &Selector, meant: &Selector) -> bool {
+    let network = meant.network.is_none_or(|meant| {
+        lock.network.is_some_and(|lock| lock.contains(&meant) || meant.contains(&lock))
+    });
+    network
+        && (meant.site.is_none() || meant.site == lock.site)
+        && (meant.account.is_none() || meant.account == lock.account)
+        && (meant.counter.is_none() || meant.counter == lock.counter)
+}
+
+/// A lock by hand as lists show it.
+#[must_use]
+pub fn shown(what: &Selector, hand: &HandLock, store: &Store) -> Value {
+    let mut about = Map::new();
+    if let Some(network) = what.network {
+        let is_one = network.prefix_len() == network.max_prefix_len();
+        let name = if is_one { "ip" } else { "network" };
+        about.insert(name.to_owned(), json!(shown_network(network)));
+    }
+    let username = hand.username.as_deref().or_else(|| what.account.map(|_| "(not known)"));
+    if let Some(username) = username {
+        about.insert("username".to_owned(), json!(username));
+    }
+    if let Some(site) = &what.site {
+        about.insert("site".to_owned(), json!(&**site));
+    }
+    if let Some(counter) = what.counter {
+        about.insert("counter".to_owned(), json!(format!("{counter:?}")));
+    }
+    let mut shown = by_hand(hand, store);
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("what".to_owned(), Value::Object(about));
+    }
+    shown
+}

@@ -1,0 +1,199 @@
+//! Taking back what counts: by any combination, and what locks nevertheless.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use ipnet::IpNet;
+use serde_json::{Value, json};
+
+use super::caller::Caller;
+use super::meant::{Asked, Meant};
+use super::reply::Problem;
+use super::sent::Sent;
+use super::{counters, locks};
+use crate::events::{self, About, Details, Name};
+use crate::guard::Shared;
+use crate::policy::key::AccountId;
+use crate::policy::lockout::{Parameter, Standing};
+use crate::store::hand::HandLock;
+use crate::store::operate::{Removed, Reset};
+use crate::store::register::Registered;
+use crate::store::select::{Selector, shown_network};
+use crate::store::slot::Slot;
+
+/// What a reset may be said to be about.
+pub const MEMBERS: [&str; 9] =
+    ["what", "ip", "network", "username", "site", "counter", "ref", "all", "only"];
+/// No more of what still locks is shown.
+const MOST_SHOWN: usize = 100;
+/// No more accounts and addresses are kept to look for what still locks.
+const MOST_RELATED: usize = 10_000;
+
+/// Whom the counters were about that a reset meant.
+#[derive(Debug, Default)]
+struct Related {
+    accounts: HashSet<AccountId>,
+    networks: HashSet<IpNet>,
+}
+
+impl Related {
+    fn add(&mut self, slot: &Slot, of: &Registered) {
+        let by = &of.limit.by;
+        if let Some(candidate) = slot.candidate().filter(|_| self.accounts.len() < MOST_RELATED) {
+            self.accounts.insert(candidate.account);
+        }
+        if by.contains(&Parameter::IpAddress) && self.networks.len() < MOST_RELATED {
+            self.networks.insert(slot.subject.address);
+            self.networks.insert(slot.subject.network);
+        }
+    }
+
+    /// Whether a counter is about one of them.
+    fn has(&self, slot: &Slot, of: &Registered) -> bool {
+        let by = &of.limit.by;
+        let has_name =
+            || slot.candidate().is_some_and(|named| self.accounts.contains(&named.account));
+        let has_address =
+            by.contains(&Parameter::IpAddress) && self.networks.contains(&slot.subject.address);
+        let has_network =
+            by.contains(&Parameter::IpNetwork) && self.networks.contains(&slot.subject.network);
+        // one that is about two of them has to be about two
+        match (by.contains(&Parameter::Username), has_address || has_network) {
+            (true, is_there) => {
+                let is_alone = !by.contains(&Parameter::IpAddress);
+                has_name() && (is_alone || is_there)
+            }
+            (false, is_there) => is_there,
+        }
+    }
+
+    /// Whether a lock by hand is about one of them.
+    fn is_locked_by(&self, lock: &Selector) -> bool {
+        let by_name = lock.account.is_none_or(|account| self.accounts.contains(&account));
+        let by_address = lock
+            .network
+            .is_none_or(|network| self.networks.iter().any(|own| network.contains(own)));
+        (lock.account.is_some() || lock.network.is_some()) && by_name && by_address
+    }
+}
+
+/// Takes back what `sent` means; how many counters held something, and what still locks.
+///
+/// # Errors
+///
+/// When that cannot be understood; then nothing is taken back.
+pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Problem> {
+    let (meant, what) = understand(sent, shared)?;
+    let store = &shared.store;
+    let mut removed = Removed::default();
+    if what == Reset::Everything && meant.reference().is_none() {
+        let selectors = meant.selectors();
+        let taken = selectors.iter().map(|selector| store.remove_hand_locks(selector));
+        removed.hand_locks = taken.sum();
+    }
+    let related = RefCell::new(Related::default());
+    for part in meant.parts() {
+        let is_meant = |slot: &Slot, of: &Registered| {
+            let fits = meant.fits(slot, of);
+            if fits {
+                related.borrow_mut().add(slot, of);
+            }
+            fits
+        };
+        removed.counters += store.reset_part(part, is_meant, what);
+        tokio::task::yield_now().await;
+    }
+    let related = related.into_inner();
+    let (still, total) = still_locked(&meant, &related, shared).await;
+    let hands = still_by_hand(&meant, &related, shared);
+    report(sent, (removed, total + hands.len()), &meant, caller);
+    let hands = hands.iter().take(MOST_SHOWN);
+    let hands: Vec<Value> = hands.map(|(lock, hand)| locks::shown(lock, hand, store)).collect();
+    Ok(json!({
+        "removed": removed.counters,
+        "locks_by_hand": removed.hand_locks,
+        "still_locked": still,
+        "still_locked_total": total,
+        "still_locked_by_hand": hands,
+    }))
+}
+
+fn understand(sent: &Sent, shared: &Shared) -> Result<(Meant, Reset), Problem> {
+    sent.texts(&["what", "ip", "network", "username", "site", "counter", "ref", "only"])?;
+    let asked = Asked::by(|name| sent.get(name).and_then(Value::as_str));
+    let is_all = match sent.get("all") {
+        None | Some(Value::Bool(false)) => false,
+        Some(Value::Bool(true)) => true,
+        Some(_) => return Err(Problem::bad("`all` is true or false")),
+    };
+    match (asked.is_empty(), is_all) {
+        (true, false) => return Err(Problem::bad("it is not said what to reset; or say `all`")),
+        (false, true) => return Err(Problem::bad("it is all, or what is named besides")),
+        (true, true) | (false, false) => {}
+    }
+    let what = match sent.text("only")? {
+        None => Reset::Everything,
+        Some("without_verdict") => Reset::WithoutVerdict,
+        Some(_) => return Err(Problem::bad("`only` is \"without_verdict\"")),
+    };
+    Ok((Meant::resolve(asked, shared)?, what))
+}
+
+/// The counters that still lock whom the reset was about, and how many there are.
+async fn still_locked(meant: &Meant, related: &Related, shared: &Shared) -> (Vec<Value>, usize) {
+    let store = &shared.store;
+    let (mut rows, mut total) = (Vec::new(), 0);
+    for part in crate::store::Store::parts() {
+        store.scan(part, |found| {
+            let is_locked = matches!(found.history.standing(), Standing::Locked(_));
+            let is_about = || {
+                related.has(found.slot, found.registered)
+                    || meant.fits(found.slot, found.registered)
+            };
+            if is_locked && is_about() {
+                total += 1;
+                rows.extend((rows.len() < MOST_SHOWN).then(|| found.row()));
+            }
+        });
+        tokio::task::yield_now().await;
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.locked_until));
+    (rows.iter().map(|row| counters::shown(row, store)).collect(), total)
+}
+
+/// The locks by hand that still refuse whom the reset was about.
+fn still_by_hand(meant: &Meant, related: &Related, shared: &Shared) -> Vec<(Selector, HandLock)> {
+    let selectors = meant.selectors();
+    let mut hands = shared.store.hand_locks();
+    hands.retain(|(lock, _)| {
+        let is_named = *meant != Meant::default() && meant.reference().is_none();
+        let covers = is_named && selectors.iter().any(|own| locks::concerns(lock, own));
+        covers || related.is_locked_by(lock)
+    });
+    hands
+}
+
+fn report(sent: &Sent, (removed, still): (Removed, usize), meant: &Meant, caller: Caller) {
+    let Removed { counters, hand_locks } = removed;
+    let how = match sent.get("only") {
+        Some(_) => "failures without a verdict of ",
+        None => "",
+    };
+    let what = if sent.get("all").is_some() { "all: " } else { "" };
+    let reason = format!(
+        "{caller}: {what}{how}{counters} counters, {hand_locks} locks by hand; {still} still lock"
+    );
+    let base = meant.base();
+    let client = base.network.map(shown_network);
+    let reference = meant.reference().map(|reference| reference.to_string());
+    let reference = reference.or_else(|| base.counter.map(|key| key.reference()));
+    let about = About {
+        client: client.as_deref(),
+        site: base.site.as_deref(),
+        username: meant.username().map(|name| &**name),
+        ..About::default()
+    };
+    let details =
+        Details { reason: Some(&reason), reference: reference.as_deref(), ..Details::default() };
+    events::report(Name::CountersReset, about, details);
+}

@@ -1,0 +1,172 @@
+//! `loginward list`: who has failed, and who is locked out.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::contact::Contact;
+use super::rows;
+use super::whom::{Whom, parameter};
+use super::{FAILED, OK, complain, say};
+use crate::admin::api::{COUNTERS, LOCKS};
+use crate::admin::ask::Question;
+
+/// Going through a hundred million counters may take that long.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How many rows the guard is asked for at a time.
+const PAGE: usize = 1000;
+
+/// List who has failed to log in, and who is locked out
+///
+/// Without WHAT it lists everybody: those who are locked out first, the longest time left first.
+#[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  loginward list
+  loginward list --locked
+  loginward list ada@example.com
+  loginward list 203.0.113.7
+  loginward list 203.0.113.0/24 --site shop
+
+Exit status:
+  0  there are some
+  1  nothing was found
+  2  the command line is wrong, or the configuration file, if one is named
+  3  no guard can be reached, or it refuses the token"
+)]
+pub struct List {
+    #[command(flatten)]
+    whom: Whom,
+    /// What refused this reference, from the screen of somebody who was refused
+    #[arg(long = "ref", value_name = "CODE")]
+    reference: Option<String>,
+    /// Only those who are locked out
+    #[arg(long)]
+    locked: bool,
+    /// Only what has this text in it
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// What comes first: most time left, most failures, latest failure, or by site
+    #[arg(long, value_name = "ORDER", default_value = "remaining")]
+    sort: Sort,
+    /// How many at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+    /// All of them, however many
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    contact: Contact,
+}
+
+/// What comes first.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sort {
+    Remaining,
+    Failures,
+    Latest,
+    Site,
+}
+
+impl Sort {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Remaining => "remaining",
+            Self::Failures => "failures",
+            Self::Latest => "latest",
+            Self::Site => "site",
+        }
+    }
+}
+
+/// What was found.
+struct Found {
+    counters: Vec<Value>,
+    total: u64,
+    locks: Vec<Value>,
+}
+
+impl List {
+    /// Asks, and prints what it was told.
+    #[must_use]
+    pub fn execute(&self) -> u8 {
+        let found = match self.find() {
+            Ok(found) => found,
+            Err(status) => return status,
+        };
+        let status = if found.counters.is_empty() && found.locks.is_empty() { FAILED } else { OK };
+        if self.json {
+            let Found { counters, total, locks } = found;
+            say(&json!({ "counters": counters, "total": total, "locks": locks }).to_string());
+        } else {
+            tell(&found);
+        }
+        status
+    }
+
+    fn find(&self) -> Result<Found, u8> {
+        let mut counters: Vec<Value> = Vec::new();
+        let most = if self.all { usize::MAX } else { self.limit };
+        let mut cursor = None;
+        let total = loop {
+            let wanted = (most - counters.len()).clamp(1, PAGE);
+            let target = format!("{COUNTERS}?{}", self.query(wanted, cursor.as_deref()));
+            let mut page = self.contact.get(Question::new("GET", &target), PATIENCE)?.body;
+            let rows = page.get_mut("counters").and_then(Value::as_array_mut);
+            counters.append(rows.unwrap_or(&mut Vec::new()));
+            cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() || counters.len() >= most {
+                break page.get("total").and_then(Value::as_u64).unwrap_or_default();
+            }
+        };
+        counters.truncate(most);
+        let locks = self.locks()?;
+        Ok(Found { counters, total, locks })
+    }
+
+    fn query(&self, limit: usize, cursor: Option<&str>) -> String {
+        let mut parameters = self.whom.parameters();
+        parameters.push(format!("sort={}&limit={limit}", self.sort.name()));
+        if self.locked {
+            parameters.push("state=locked".to_owned());
+        }
+        let more = [("ref", &self.reference), ("q", &self.search)];
+        let more = more.iter().filter_map(|(name, value)| Some(parameter(name, value.as_deref()?)));
+        parameters.extend(more);
+        parameters.extend(cursor.map(|cursor| parameter("cursor", cursor)));
+        parameters.join("&")
+    }
+
+    /// The locks by hand that have to do with it.
+    fn locks(&self) -> Result<Vec<Value>, u8> {
+        if self.reference.is_some() || self.search.is_some() {
+            return Ok(Vec::new());
+        }
+        let target = format!("{LOCKS}?{}", self.whom.parameters().join("&"));
+        let mut answer = self.contact.get(Question::new("GET", &target), PATIENCE)?.body;
+        let locks = answer.get_mut("locks").and_then(Value::as_array_mut);
+        Ok(locks.map(std::mem::take).unwrap_or_default())
+    }
+}
+
+fn tell(found: &Found) {
+    if found.counters.is_empty() && found.locks.is_empty() {
+        complain("nothing was found");
+    }
+    if !found.counters.is_empty() {
+        say(&rows::counters(&found.counters));
+    }
+    let more = found.total.saturating_sub(found.counters.len() as u64);
+    if more > 0 {
+        complain(&format!("{more} more: --all lists them"));
+    }
+    if !found.locks.is_empty() {
+        say(&format!("\nLocked by hand:\n{}", rows::locks(&found.locks)));
+    }
+}

@@ -1,0 +1,82 @@
+//! `loginward lock`: locks somebody out by hand.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::contact::Contact;
+use super::rows;
+use super::whom::Whom;
+use super::{OK, USAGE, complain, say};
+use crate::admin::api::LOCK;
+use crate::admin::ask::Question;
+use crate::config::duration_of;
+
+/// How long the answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lock somebody out by hand, whether or not he ever failed
+///
+/// It holds from the next attempt on, also for those who are never locked otherwise; `reset` takes
+/// it away. Everything that is named has to fit.
+#[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  loginward lock 203.0.113.0/24 --for 1h --reason 'credential stuffing'
+  loginward lock --username ada --site shop
+
+Exit status:
+  0  locked
+  1  there are too many locks by hand
+  2  the command line is wrong, or the configuration file, if one is named
+  3  no guard can be reached, or it refuses the token"
+)]
+pub struct Lock {
+    #[command(flatten)]
+    whom: Whom,
+    /// For how long, such as 30m, 1h or 7d; default: until `reset`
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    time: Option<Duration>,
+    /// Why, for lists and logs; those who are refused do not see it
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    contact: Contact,
+}
+
+fn time(written: &str) -> Result<Duration, String> {
+    let time = duration_of(written)?;
+    if time.as_secs() == 0 { Err("write a second or more".to_owned()) } else { Ok(time) }
+}
+
+impl Lock {
+    /// Asks, and says what came of it.
+    #[must_use]
+    pub fn execute(&self) -> u8 {
+        if self.whom.is_nobody() {
+            complain("error: it is not said whom to lock: name an address, a username or a site");
+            return USAGE;
+        }
+        let mut body = self.whom.members();
+        if let Some(time) = self.time {
+            body.insert("for_s".to_owned(), json!(time.as_secs()));
+        }
+        if let Some(reason) = &self.reason {
+            body.insert("reason".to_owned(), json!(reason));
+        }
+        let body = Value::Object(body);
+        let question = Question { method: "POST", target: LOCK, body: Some(&body) };
+        match self.contact.get(question, PATIENCE) {
+            Ok(answer) if self.json => say(&answer.body.to_string()),
+            Ok(answer) => say(&format!("locked:\n{}", rows::locks(&[answer.body]))),
+            Err(status) => return status,
+        }
+        OK
+    }
+}

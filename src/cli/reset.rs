@@ -1,0 +1,120 @@
+//! `loginward reset`: takes back failures and lockouts.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::contact::Contact;
+use super::rows;
+use super::whom::Whom;
+use super::{FAILED, OK, USAGE, complain, say};
+use crate::admin::api::RESET;
+use crate::admin::ask::Question;
+
+/// Going through a hundred million counters may take that long.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Unlock somebody: forget failures, lockouts and locks by hand
+///
+/// Everything that is named has to fit: an address with every counter that has it in it, a username
+/// in every spelling. It says how many counters that were, and what locks nevertheless.
+#[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  loginward reset ada@example.com
+  loginward reset 203.0.113.7
+  loginward reset --username ada --ip 203.0.113.0/24
+  loginward reset --ref QZ52GVYE
+  loginward reset --all --without-verdict
+
+Exit status:
+  0  something was taken back
+  1  nothing was found
+  2  the command line is wrong, or the configuration file, if one is named
+  3  no guard can be reached, or it refuses the token"
+)]
+pub struct Reset {
+    #[command(flatten)]
+    whom: Whom,
+    /// What refused this reference, from the screen of somebody who was refused
+    #[arg(long = "ref", value_name = "CODE")]
+    reference: Option<String>,
+    /// Everybody
+    #[arg(long)]
+    all: bool,
+    /// Only failures on which the application gave no verdict (5xx, cut off, too slow)
+    #[arg(long)]
+    without_verdict: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    contact: Contact,
+}
+
+impl Reset {
+    /// Asks, and says what came of it.
+    #[must_use]
+    pub fn execute(&self) -> u8 {
+        if self.whom.is_nobody() && self.reference.is_none() && !self.all {
+            complain("error: it is not said whom to unlock: name an address, a username, or --all");
+            return USAGE;
+        }
+        let mut body = self.whom.members();
+        if let Some(reference) = &self.reference {
+            body.insert("ref".to_owned(), json!(reference));
+        }
+        if self.all {
+            body.insert("all".to_owned(), json!(true));
+        }
+        if self.without_verdict {
+            body.insert("only".to_owned(), json!("without_verdict"));
+        }
+        let body = Value::Object(body);
+        let question = Question { method: "POST", target: RESET, body: Some(&body) };
+        match self.contact.get(question, PATIENCE) {
+            Ok(answer) => self.tell(&answer.body),
+            Err(status) => status,
+        }
+    }
+
+    fn tell(&self, answer: &Value) -> u8 {
+        let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let (removed, by_hand) = (number("removed"), number("locks_by_hand"));
+        let status = if removed + by_hand > 0 { OK } else { FAILED };
+        if self.json {
+            say(&answer.to_string());
+            return status;
+        }
+        if status == FAILED {
+            complain("nothing was found");
+        } else {
+            say(&format!("reset: {}", counted(removed, by_hand)));
+        }
+        let list = |name: &str| answer.get(name).and_then(Value::as_array).cloned();
+        let still = list("still_locked").unwrap_or_default();
+        if !still.is_empty() {
+            let total = number("still_locked_total");
+            say(&format!("\nStill locked, {total} in all:\n{}", rows::counters(&still)));
+        }
+        let hands = list("still_locked_by_hand").unwrap_or_default();
+        if !hands.is_empty() {
+            say(&format!("\nStill locked by hand:\n{}", rows::locks(&hands)));
+        }
+        status
+    }
+}
+
+fn counted(counters: u64, by_hand: u64) -> String {
+    let several = |number: u64, one: &str, more: &str| {
+        format!("{number} {}", if number == 1 { one } else { more })
+    };
+    let counters = several(counters, "counter", "counters");
+    match by_hand {
+        0 => counters,
+        _ => format!("{counters}, {}", several(by_hand, "lock by hand", "locks by hand")),
+    }
+}

@@ -1,0 +1,119 @@
+//! Counters and locks by hand, as people read them.
+
+use serde_json::Value;
+
+use super::table::{Table, width};
+
+/// Counters, a line each.
+#[must_use]
+pub fn counters(counters: &[Value]) -> String {
+    let mut table = Table::new(&["LOCKED FOR", "FAILURES", "SITE", "WHO", "LIMIT", "REF"]);
+    for row in counters {
+        let of = format!("{}/{}", number(row, "failures"), number(row, "of"));
+        let unproven = number(row, "without_verdict");
+        let failures =
+            if unproven == 0 { of } else { format!("{of} ({unproven} without a verdict)") };
+        let limit = text(row, "limit");
+        let limit = match row.get("login").and_then(Value::as_str) {
+            Some(login) => format!("{login} {limit}"),
+            None => limit.to_owned(),
+        };
+        table.add(&[
+            left(row),
+            failures,
+            text(row, "site").to_owned(),
+            who(row),
+            limit,
+            text(row, "ref").to_owned(),
+        ]);
+    }
+    table.text(width())
+}
+
+/// Locks by hand, a line each.
+#[must_use]
+pub fn locks(locks: &[Value]) -> String {
+    let mut table = Table::new(&["LOCKED FOR", "WHOM", "REASON"]);
+    for lock in locks {
+        table.add(&[time_left(lock), whom(lock), text(lock, "reason").to_owned()]);
+    }
+    table.text(width())
+}
+
+/// Whom a lock by hand is about.
+#[must_use]
+pub fn whom(lock: &Value) -> String {
+    let what = lock.get("what").and_then(Value::as_object);
+    let parts = what.into_iter().flatten().map(|(name, value)| {
+        let value = value.as_str().unwrap_or_default();
+        if name == "username" { value.to_owned() } else { format!("{name} {value}") }
+    });
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// The values that a counter counts; the username first.
+#[must_use]
+pub fn who(row: &Value) -> String {
+    let value = |name: &str| row.get("parameters")?.get(name)?.as_str();
+    let names = ["username", "ip_address", "ip_network", "user_agent"];
+    let values: Vec<&str> = names.iter().filter_map(|name| value(name)).collect();
+    values.join(", ")
+}
+
+/// How long a counter is locked, by its failures or by hand.
+fn left(row: &Value) -> String {
+    let is_locked = row.get("locked") == Some(&Value::Bool(true));
+    match row.get("by_hand").filter(|hand| !hand.is_null()) {
+        _ if is_locked => time_left(row),
+        Some(hand) => format!("{} (by hand)", time_left(hand)),
+        None => "-".to_owned(),
+    }
+}
+
+/// The time that is left, as people say it.
+#[must_use]
+pub fn time_left(locked: &Value) -> String {
+    match locked.get("remaining_s").and_then(Value::as_u64) {
+        Some(seconds) => duration(seconds),
+        None => "ever".to_owned(),
+    }
+}
+
+/// A duration in its two largest units.
+#[must_use]
+pub fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {}m", minutes % 60),
+        (_, _, _) => format!("{days}d {}h", hours % 24),
+    }
+}
+
+fn number(row: &Value, name: &str) -> u64 {
+    row.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn text<'a>(row: &'a Value, name: &str) -> &'a str {
+    row.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_units() {
+        for (seconds, expected) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m 0s"),
+            (3599, "59m 59s"),
+            (3600, "1h 0m"),
+            (90_000, "1d 1h"),
+        ] {
+            assert_eq!(duration(seconds), expected);
+        }
+    }
+}

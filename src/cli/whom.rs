@@ -1,0 +1,63 @@
+//! Whom a command is about, as its flags say it.
+
+use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+
+/// Whom.
+#[derive(Args, Debug)]
+pub struct Whom {
+    /// An address, a network or a username
+    #[arg(value_name = "WHAT")]
+    what: Option<String>,
+    /// Of this address or network; an IPv6 address means its /64
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    /// Of this username, in every spelling
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// Of this site
+    #[arg(long, value_name = "SITE")]
+    site: Option<String>,
+    /// This counter, by the `id` that `list --json` shows
+    #[arg(long, value_name = "ID")]
+    counter: Option<String>,
+}
+
+impl Whom {
+    /// What is given, by the names that the guard knows.
+    fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("what", &self.what),
+            ("ip", &self.ip),
+            ("username", &self.username),
+            ("site", &self.site),
+            ("counter", &self.counter),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    /// Nothing is given.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        self.given().next().is_none()
+    }
+
+    /// As members of a body.
+    #[must_use]
+    pub fn members(&self) -> Map<String, Value> {
+        self.given().map(|(name, value)| (name.to_owned(), json!(value))).collect()
+    }
+
+    /// As parameters of a query.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<String> {
+        self.given().map(|(name, value)| parameter(name, value)).collect()
+    }
+}
+
+/// A parameter of a query.
+#[must_use]
+pub fn parameter(name: &str, value: &str) -> String {
+    format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))
+}
