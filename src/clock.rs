@@ -61,6 +61,43 @@ impl Tick {
     }
 }
 
+/// A point of time as another process of this machine can relate it to its own, also after a
+/// reboot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Names the boot; `None` where the system does not tell.
+    pub boot: Option<u128>,
+    /// Milliseconds since the boot, those asleep too; no clock that is set changes it.
+    pub since_boot: u64,
+    /// Milliseconds of the wall clock since 1970.
+    pub wall: u64,
+}
+
+impl Stamp {
+    /// How long before `now` this was. Within one boot nothing that happens to the wall clock
+    /// changes that. Across a reboot the wall clock is believed, but never that time goes back: one
+    /// that is behind means that no time has passed.
+    #[must_use]
+    pub fn elapsed(self, now: Self) -> Duration {
+        let millis = if self.boot.is_some() && self.boot == now.boot {
+            now.since_boot.saturating_sub(self.since_boot)
+        } else {
+            now.wall.saturating_sub(self.wall)
+        };
+        Duration::from_millis(millis)
+    }
+}
+
+/// Names the boot.
+fn boot() -> Option<u128> {
+    static BOOT: OnceLock<Option<u128>> = OnceLock::new();
+    let read = || {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        u128::from_str_radix(&text.trim().replace('-', ""), 16).ok()
+    };
+    *BOOT.get_or_init(read)
+}
+
 /// Where the guard takes the time from.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
@@ -92,6 +129,7 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         origin();
+        boot(); // while it can be read
         Self(Source::System)
     }
 
@@ -117,6 +155,24 @@ impl Clock {
         match &self.0 {
             Source::System => Moment(BEGINNING + millis(Instant::now().duration_since(origin()))),
             Source::Driven(driven) => Moment(driven.millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The present moment as other processes can relate it to theirs.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        let wall = millis(self.wall_now());
+        match &self.0 {
+            Source::System => {
+                let (boot, since_boot) = match clock_gettime(ClockId::CLOCK_BOOTTIME) {
+                    Ok(since_boot) => (boot(), millis(since_boot.into())),
+                    Err(_) => (None, 0), // then the wall clock is believed
+                };
+                Stamp { boot, since_boot, wall }
+            }
+            Source::Driven(driven) => {
+                Stamp { boot: Some(0), since_boot: driven.millis.load(Ordering::SeqCst), wall }
+            }
         }
     }
 
@@ -146,5 +202,38 @@ impl Clock {
     pub fn wall(&self, moment: Moment) -> Duration {
         let (wall, now) = (self.wall_now(), self.now());
         wall.saturating_add(moment.since(now)).saturating_sub(now.since(moment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_on_across_restarts_and_never_back() {
+        let stamp = |boot, since_boot, wall| Stamp { boot, since_boot, wall };
+        let before = stamp(Some(1), 50_000, 1_000_000);
+        for (what, now, millis) in [
+            ("the same moment", before, 0),
+            ("later in the same boot", stamp(Some(1), 53_000, 1_003_000), 3_000),
+            ("the wall clock was set forward", stamp(Some(1), 53_000, 9_000_000), 3_000),
+            ("the wall clock was set back", stamp(Some(1), 53_000, 5), 3_000),
+            ("a machine that was put back", stamp(Some(1), 40_000, 1_003_000), 0),
+            ("after a reboot", stamp(Some(2), 10, 1_060_000), 60_000),
+            ("after a reboot without a clock", stamp(Some(2), 90_000, 12), 0),
+            ("after a reboot that nobody names", stamp(None, 60_000, 1_001_000), 1_000),
+        ] {
+            assert_eq!(before.elapsed(now), Duration::from_millis(millis), "{what}");
+        }
+        let nameless = stamp(None, 50_000, 1_000_000);
+        let later = stamp(None, 53_000, 1_001_000);
+        assert_eq!(nameless.elapsed(later), Duration::from_secs(1), "two boots without a name");
+    }
+
+    #[test]
+    fn the_system_tells_its_boot_and_the_time_since() {
+        let (clock, before) = (Clock::system(), Clock::system().stamp());
+        let now = clock.stamp();
+        assert!(now.boot.is_some() && now.since_boot > 0 && before.since_boot <= now.since_boot);
     }
 }

@@ -159,12 +159,14 @@ pub enum UpstreamAddr {
 }
 
 /// Where the counters are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     /// How many counters are remembered at most.
     pub max_counters: u64,
     /// How many lockouts are in force at most.
     pub max_lockouts: u64,
+    /// The file that keeps them across restarts; `None`: they end with the process.
+    pub snapshot: Option<PathBuf>,
 }
 
 /// A user and a group of the system.

@@ -38,7 +38,7 @@
 //! [`tls`] loads certificates. [`store`] applies decisions to counters, one attempt at a time. [`stream`], [`link`], [`body`],
 //! [`headers`] and [`upstream`] are what HTTP needs on both sides. [`rejection`] makes our own
 //! answers. [`metrics`] counts and [`events`] names everything that is reported. [`guard`] carries
-//! a request through all of that. [`server`] accepts connections, [`statistics`] remembers the last hours,
+//! a request through all of that. [`server`] accepts connections, [`snapshot`] keeps the counters in a file, [`statistics`] remembers the last hours,
 //! [`admin`] answers operators, [`log`]
 //! takes every event, writes lines and tells the [`outlets`], [`privileges`] gives up what the process need not do, and [`cli`] is what is typed.
 //!
@@ -71,6 +71,8 @@
 //!   budget of their own, in which the one with the least time left yields. A counter in which
 //!   somebody holds a place or waits is never evicted. Every eviction of what still counted is
 //!   reported.
+//! - **What was told is kept.** Where there is a file for it ([`snapshot`]), no answer that rests on a
+//!   lockout goes out before that is on the disk; no thread that serves waits for one.
 //! - **Secrets cannot be printed.** Passwords are neither decoded nor kept; of Basic credentials
 //!   and sessions, only keyed hashes are. What carries a request's body shows nothing of it in
 //!   `Debug`.
@@ -102,6 +104,7 @@ pub mod privileges;
 pub mod quiet;
 pub mod rejection;
 pub mod server;
+pub mod snapshot;
 pub mod statistics;
 pub mod store;
 pub mod stream;

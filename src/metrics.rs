@@ -7,6 +7,7 @@
 pub mod cells;
 mod collect;
 pub mod histogram;
+mod kept;
 mod process;
 mod totals;
 

@@ -3,6 +3,7 @@
 //! Workers share nothing but the counters. Where the kernel cannot give each of them a listener of
 //! its own (unix sockets, and what is inherited), they take turns at one.
 
+mod begin;
 pub mod connection;
 mod framing;
 pub mod health;
@@ -20,7 +21,6 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,21 +30,20 @@ use tokio::sync::{oneshot, watch};
 use crate::alarm::SWEEP;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
-use crate::guard::plan::Plan;
-use crate::guard::rollout::Plans;
-use crate::guard::seen::Seen;
 use crate::guard::{Shared, Worker};
-use crate::metrics::Metrics;
-use crate::policy::key::{Fingerprinter, Keyer};
-use crate::store::Store;
-use crate::store::detached::Detached;
-use crate::store::gate::{Gate, Standing};
+use crate::policy::key::Keyer;
+use crate::snapshot::Keeping;
+use begin::{begin, random};
 use inherited::Inherited;
 use listen::{Bound, Listener, Offered};
 use pulse::Pulses;
 
 /// For how long a guard that retires waits for the next request of each connection.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// For how long a guard that ends waits for a disk that keeps its counters.
+const LAST_WRITE: Duration = Duration::from_secs(10);
+/// For how long it does where it was told twice.
+const LAST_WRITE_IN_HASTE: Duration = Duration::from_secs(2);
 
 /// A running guard.
 #[derive(Debug)]
@@ -61,6 +60,8 @@ pub struct Server {
     metrics_bound: Option<std::net::SocketAddr>,
     /// Ends the metrics when it is dropped.
     metrics: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
+    /// Writes the counters down, where they are kept.
+    keeping: Option<Keeping>,
 }
 
 /// What a running guard is asked to do.
@@ -139,15 +140,6 @@ impl Server {
         mut inherited: Inherited,
         prepare: impl FnOnce(&Settings, &[PathBuf]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let (keyer, fingerprinter, standing) = match inherited.secrets {
-            Some((keyer, fingerprinter)) => (keyer, fingerprinter, Standing::Awaiting),
-            None => (Keyer::new(random()?), Fingerprinter::new(random()?), Standing::Open),
-        };
-        let store = Store::new(settings.store, clock, keyer);
-        let detached = Arc::new(Detached::default());
-        let places = Arc::new(AtomicIsize::new(0));
-        let holdings = (Arc::clone(&store), Arc::clone(&detached), Arc::clone(&places));
-        let metrics = Arc::new(Metrics::new(holdings));
         let workers = settings.workers.get();
         let mut listeners = listen::bind(&settings.listen, workers, &mut inherited)?;
         let metrics_listener = match settings.metrics {
@@ -157,20 +149,7 @@ impl Server {
         let (metrics_listener, metrics_bound) = metrics_listener.unzip();
         let (bound, made) = (listeners.bound.clone(), listeners.made.clone());
         prepare(&settings, &made)?;
-        let plans = Plans::new(Plan::new(settings, &store, &metrics, None));
-        let shared = Arc::new(Shared {
-            plans,
-            store,
-            detached,
-            metrics,
-            gate: Gate::new(standing),
-            seen: Seen::new(fingerprinter),
-            places,
-            certificates_due: AtomicU64::new(0),
-            expiry_due: AtomicU64::new(0),
-            leaving: AtomicBool::new(false),
-        });
-        shared.note_certificates();
+        let (shared, keeping) = begin(settings, clock, &mut inherited)?;
         let (stop, stopping) = watch::channel(Stage::Run);
         let mut server = Self {
             shared: Arc::clone(&shared),
@@ -182,6 +161,7 @@ impl Server {
             offered: Rc::new(RefCell::new(std::mem::take(&mut listeners.offered))),
             metrics_bound,
             metrics: None,
+            keeping,
         };
         for at in 0..workers {
             server.begin_worker(at, listeners.take(), stopping.clone())?;
@@ -254,6 +234,9 @@ impl Server {
         self.made.clear();
         self.end_metrics();
         self.shared.leave();
+        if let Some(keeping) = self.keeping.take() {
+            keeping.leave();
+        }
         self.offered.borrow_mut().clear();
         self.stop.send_replace(Stage::Retire);
     }
@@ -261,6 +244,9 @@ impl Server {
     /// Ends at once, and leaves the unix sockets to another guard.
     pub fn step_back(mut self) {
         self.made.clear();
+        if let Some(keeping) = self.keeping.take() {
+            keeping.leave();
+        }
         self.abandon();
     }
 
@@ -292,11 +278,17 @@ impl Server {
             drop(worker.join());
         }
         self.end_metrics();
+        if let Some(keeping) = self.keeping {
+            keeping.finish(LAST_WRITE);
+        }
         listen::remove_sockets(&self.made);
     }
 
     /// Ends at once, with the process; what is under way is cut.
     pub fn abandon(self) {
+        if let Some(keeping) = self.keeping {
+            keeping.finish(LAST_WRITE_IN_HASTE);
+        }
         listen::remove_sockets(&self.made);
     }
 }
@@ -304,14 +296,6 @@ impl Server {
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     let thread = std::thread::Builder::new().name(name.clone()).spawn(run);
     thread.map_err(|error| StartError::new(name, error))
-}
-
-/// A secret.
-fn random() -> Result<[u8; 16], StartError> {
-    let mut secret = [0; 16];
-    let filled = getrandom::fill(&mut secret).map_err(io::Error::other);
-    filled.map_err(|error| StartError::new("no random numbers", error))?;
-    Ok(secret)
 }
 
 /// A runtime belongs to the thread that builds it.

@@ -6,14 +6,18 @@
 pub mod counters;
 pub mod detached;
 pub mod gate;
+pub mod gather;
 pub mod hand;
 pub mod handover;
 pub mod index;
+pub mod keep;
 pub mod ledger;
 pub mod memory;
 pub mod operate;
 pub mod order;
 pub mod queue;
+pub mod recall;
+mod records;
 pub mod register;
 pub mod scan;
 pub mod select;
@@ -21,7 +25,7 @@ pub mod slot;
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
@@ -29,6 +33,7 @@ use crate::config::StoreSettings;
 use crate::policy::client::ClientRules;
 use crate::policy::key::{Claim, CountedLimit, Key, Keyer, LimitId, ScopeNames, Subject};
 use crate::policy::lockout::{Limit, Proof};
+use crate::snapshot::progress::Progress;
 use counters::{Counters, Evicted};
 use hand::{HandLock, TooMany};
 use ledger::{Admission, Held, Ledger, Refusal, Settled, Settlement, Terms};
@@ -50,6 +55,8 @@ pub struct Store {
     closed: AtomicBool,
     /// How many counters have room, and how many lockouts.
     room: (u64, u64),
+    /// How far what changes is kept, where somebody keeps it.
+    progress: OnceLock<Arc<Progress>>,
 }
 
 /// Leave to forward an attempt. Dropped unsettled it charges a failure without a verdict, since
@@ -64,7 +71,7 @@ pub struct Permit {
 impl Store {
     /// An empty store that hashes under `keyer`.
     #[must_use]
-    pub fn new(settings: StoreSettings, clock: Clock, keyer: Keyer) -> Arc<Self> {
+    pub fn new(settings: &StoreSettings, clock: Clock, keyer: Keyer) -> Arc<Self> {
         let counters = Counters::new(settings.max_counters, settings.max_lockouts);
         Arc::new(Self {
             ledger: Mutex::new(Ledger::new(counters)),
@@ -73,6 +80,7 @@ impl Store {
             hand_locks: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             room: (settings.max_counters, settings.max_lockouts),
+            progress: OnceLock::new(),
         })
     }
 
@@ -222,6 +230,7 @@ impl Store {
         });
         let mut ledger = lock(&self.ledger);
         ledger.hand.lock(selector, hand, self.clock.now())?;
+        ledger.note_hands();
         self.hand_locks.store(ledger.hand.count(), Ordering::Release);
         Ok(())
     }

@@ -76,10 +76,16 @@
 //!     `policy::credentials::tests::the_worst_bodies_are_read_in_bounded_time`.
 //! 11. **Nothing of a password remains**, in logs, lists or `Debug`:
 //!     `it::secrets::no_password_is_logged_at_any_level_in_any_format`,
-//!     `it::secrets::what_holds_a_password_for_a_moment_does_not_show_it`.
+//!     `it::secrets::what_holds_a_password_for_a_moment_does_not_show_it`; nor, in any form, in the
+//!     file that keeps the counters (which has usernames, addresses, and the key of their hashes; it
+//!     is for its owner alone): `it::snapshot::secrets::no_password_and_no_hash_of_one_is_in_the_file`.
 //! 12. **Identities are not shared**: connections that NTLM or Negotiate authenticated stay with
 //!     their client: `it::connection_auth::two_clients_never_share_an_identity`.
-//! 13. **Who does none of this notices nothing**:
+//! 13. **Whoever can have the guard killed gains nothing**, where it keeps its counters: what a
+//!     client was told of is on the disk:
+//!     `it::snapshot::kill::whatever_moment_it_is_killed_at_nothing_is_forgotten_that_somebody_was_told`,
+//!     `it::snapshot::a_place_that_was_held_counts_as_a_failure`.
+//! 14. **Who does none of this notices nothing**:
 //!     `it::ordinary::browsers_log_in_as_ever`, `it::ordinary::uploads_of_any_size_stream_through`,
 //!     `it::ordinary::polls_and_token_refreshes_are_no_attempts`,
 //!     `it::cap::correct_logins_at_once_all_succeed_below_a_limit_of_five`.

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, watch};
 
-use super::passing::{self, Header, LISTENS, Part, RESUMES, TAKEN, YOURS};
+use super::passing::{self, Header, Keeps, LISTENS, Part, RESUMES, TAKEN, YOURS};
 use crate::guard::Shared;
 use crate::server::listen::Offered;
 use crate::server::{Server, Stage};
+use crate::snapshot::progress::Order;
 use crate::store::gate::Standing;
 
 /// How long a successor may take for each of its steps.
@@ -95,13 +97,17 @@ impl Handover {
         own: &super::socket::AdminSocket,
     ) -> io::Result<()> {
         let mut sockets = own.duplicates()?;
+        let progress = self.shared.store.progress();
+        let lock = progress.map(|progress| progress.lock()).transpose()?;
+        let keeps = if lock.is_some() { Keeps::Yes } else { Keeps::No };
+        sockets.extend(lock.map(OwnedFd::from));
         let mut addresses = Vec::new();
         for offered in self.offered.borrow().iter() {
             sockets.push(offered.socket.duplicate()?);
             addresses.push(offered.address.clone());
         }
         let secrets = (*self.shared.store.keyer(), *self.shared.seen.fingerprinter());
-        let header = Header { secrets, addresses, made: self.made.clone() };
+        let header = Header { secrets, keeps, addresses, made: self.made.clone() };
         within(stream.write_all(&passing::framed(Part::Header, &header.write()))).await?;
         for socket in sockets {
             within(passing::give(stream, &socket)).await?;
@@ -134,6 +140,9 @@ impl Handover {
                 offered.elsewhere.store(false, Ordering::Release);
             });
             self.shared.store.reopen();
+            if let Some(progress) = self.shared.store.progress() {
+                progress.order(Order::Write);
+            }
             self.shared.gate.set(Standing::Open);
             self.stop.send_replace(Stage::Run);
             self.paused.send_replace(false);
@@ -148,6 +157,12 @@ impl Handover {
             // it has nothing to say before it has everything
             end = stream.read_u8() => return Err(unexpected(end)),
         };
+        // the file is the other one's from here on, if it wants it
+        if let Some(progress) = self.shared.store.progress()
+            && !progress.pause(PATIENCE).await
+        {
+            return Err(io::Error::other("the disk with the snapshot does not go on"));
+        }
         let now = self.shared.store.clock().now();
         let mut frames = 0;
         for frame in self.shared.store.hand_over(now) {

@@ -50,11 +50,23 @@ pub enum Part {
     Seen,
 }
 
+/// Whether a guard keeps its counters in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// It does not.
+    No,
+    /// It does.
+    Yes,
+}
+
 /// What comes first.
 #[derive(Clone)]
 pub struct Header {
     /// What counters are hashed under, and what secrets are.
     pub secrets: (Keyer, Fingerprinter),
+    /// Whether the lock of the file that keeps the counters follows the operators' socket and its
+    /// lock.
+    pub keeps: Keeps,
     /// Where the sockets listen that follow, after the operators' own and its lock.
     pub addresses: Vec<ListenAddr>,
     /// The unix sockets among them that are to be removed in the end.
@@ -75,6 +87,7 @@ impl Header {
         to.number(VERSION);
         to.hash(u128::from_le_bytes(self.secrets.0.secret()));
         to.hash(u128::from_le_bytes(self.secrets.1.secret()));
+        to.byte(self.keeps as u8);
         to.number(self.addresses.len() as u64);
         for address in &self.addresses {
             match address {
@@ -103,6 +116,11 @@ impl Header {
                 Keyer::new(from.hash()?.to_le_bytes()),
                 Fingerprinter::new(from.hash()?.to_le_bytes()),
             ),
+            keeps: match from.byte()? {
+                0 => Keeps::No,
+                1 => Keeps::Yes,
+                _ => return None,
+            },
             addresses: from.several(|from| match from.byte()? {
                 0 => from.text()?.parse().ok().map(ListenAddr::Tcp),
                 1 => from.text().map(PathBuf::from).map(ListenAddr::Unix),

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Admin;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
+use crate::snapshot::load::Found;
+use crate::store::Store;
 
 /// How the guard of `admin` is.
 #[must_use]
@@ -33,5 +35,29 @@ pub fn status(admin: &Admin) -> Value {
             "latest_success": reloads.last_success.as_secs(),
             "failures": reloads.failures,
         },
+        "snapshot": snapshot(&shared.store),
+    })
+}
+
+/// How it stands with the file that keeps the counters; null where there is none.
+fn snapshot(store: &Store) -> Value {
+    let Some(progress) = store.progress() else { return Value::Null };
+    let numbers = progress.numbers(store.clock().now());
+    let Found { recollection, written, put_aside } = numbers.found;
+    json!({
+        "file": progress.path(),
+        "state": numbers.standing.name(),
+        "latest_write": numbers.latest.as_secs(),
+        "behind_ms": millis(numbers.behind),
+        "bytes": numbers.bytes,
+        "errors": numbers.errors,
+        "loaded": {
+            "written": written.as_secs(),
+            "counters": recollection.counters,
+            "locked": recollection.locked,
+            "locks_by_hand": recollection.hand_locks,
+            "unknown": recollection.unknown,
+        },
+        "put_aside": put_aside,
     })
 }

@@ -11,6 +11,7 @@ use crate::outlets::settings::AuditTo;
 use crate::privileges::sandbox::{self, Sandbox};
 use crate::privileges::{become_user, give, is_root};
 use crate::server::StartError;
+use crate::snapshot::place;
 
 /// Why a guard cannot run.
 #[derive(Debug)]
@@ -67,6 +68,9 @@ pub fn confine(
 ) -> Result<(), Unfit> {
     let admin = admin.into_iter().map(Path::to_path_buf);
     let sockets: Vec<PathBuf> = admin.chain(made.iter().cloned()).collect();
+    if let Some(snapshot) = &settings.store.snapshot {
+        place::prepare(snapshot, settings.run_as.as_ref().filter(|_| is_root()))?;
+    }
     match &settings.run_as {
         Some(whom) => descend(whom, files, &sockets)?,
         None if is_root() => {
@@ -83,10 +87,11 @@ pub fn confine(
 
 /// The files that it writes, of which there may come others beside them.
 fn written(settings: &Settings) -> Vec<PathBuf> {
-    match settings.audit.as_ref().map(|audit| &audit.to) {
-        Some(AuditTo::File(file)) => vec![file.path.clone()],
-        Some(AuditTo::Stdout | AuditTo::Syslog(_)) | None => Vec::new(),
-    }
+    let audit = match settings.audit.as_ref().map(|audit| &audit.to) {
+        Some(AuditTo::File(file)) => Some(file.path.clone()),
+        Some(AuditTo::Stdout | AuditTo::Syslog(_)) | None => None,
+    };
+    audit.into_iter().chain(settings.store.snapshot.clone()).collect()
 }
 
 /// Becomes `whom`, who has to be able to read `files` and gets the `sockets`.

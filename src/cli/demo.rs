@@ -127,6 +127,7 @@ fn yaml(listen: SocketAddr, behind: SocketAddr) -> String {
 listen: {}
 workers: 2
 admin: none
+store: {{ snapshot: none }}
 sites:
   - name: demo
     upstream: \"http://{behind}\"

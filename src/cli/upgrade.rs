@@ -14,13 +14,18 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use tokio::sync::oneshot;
 
 use crate::admin::api::{PROTOCOL, UPGRADE};
-use crate::admin::passing::{Header, LISTENS, Part, RESUMES, TAKEN, YOURS, read_frame, take};
+use crate::admin::passing::{
+    Header, Keeps, LISTENS, Part, RESUMES, TAKEN, YOURS, read_frame, take,
+};
 use crate::admin::socket::AdminSocket;
 use crate::config::{Admin, ListenAddr, Settings, USUAL_ADMIN};
 use crate::guard::Shared;
 use crate::server::StartError;
 use crate::server::inherited::Inherited;
 use crate::server::listen::ListenerSocket;
+use crate::snapshot;
+use crate::snapshot::place::LockFile;
+use crate::snapshot::progress::Order;
 use crate::store::gate::Standing;
 use crate::store::handover::Arrival;
 
@@ -99,14 +104,19 @@ fn take_sockets(mut stream: UnixStream, path: &Path, settings: &Settings) -> io:
     }
     let strange = || io::Error::other("it is of a version that hands over in another way");
     let Ok((Part::Header, header)) = read_frame(&mut stream)? else { return Err(strange()) };
-    let Header { secrets, addresses, made } = Header::read(&header).ok_or_else(strange)?;
+    let Header { secrets, keeps, addresses, made } = Header::read(&header).ok_or_else(strange)?;
     let admin = (take(&stream)?, take(&stream)?);
+    let lock = match keeps {
+        Keeps::No => None,
+        Keeps::Yes => Some(LockFile::of_predecessor(take(&stream)?)),
+    };
     let mut sockets = Vec::with_capacity(addresses.len());
     for address in addresses {
         let socket = listener(&address, take(&stream)?);
         sockets.push((address, socket));
     }
     let mut inherited = Inherited::from_predecessor(sockets, made, secrets);
+    inherited.lock = lock;
     let wanted = inherited.keep_named(settings);
     Ok(Legacy {
         predecessor: Predecessor { stream, process, wanted },
@@ -163,9 +173,14 @@ impl Predecessor {
             let message = "the other guard ended too early; what has not come is forgotten";
             let counters = arrival.counters;
             tracing::error!(event = "handover_incomplete", counters, message, error = %error);
+            // what it has kept has not been lost with it
+            drop(snapshot::recover(&shared.store));
         }
         let Arrival { counters, unknown, hand_locks, .. } = arrival;
         tracing::info!(event = "taken_over", counters, unknown, hand_locks);
+        if let Some(progress) = shared.store.progress() {
+            progress.order(Order::Write);
+        }
         shared.gate.set(Standing::Open);
         Ok(())
     }

@@ -66,7 +66,8 @@ vocabulary! {
         "status", "html", "json", "redirect", "contact", "cors_origins", "identify",
     ], [];
     ACCESS: "access", ["deny", "only_allow", "covers"], [];
-    STORE: "store", ["memory"], ["snapshot", "redis"];
+    STORE: "store", ["memory", "snapshot"], ["redis"];
+    SNAPSHOT: "snapshot", ["file"], [];
     MEMORY: "memory", ["max_counters", "max_lockouts"], [];
     ADMIN: "admin", ["address"], ["token_file"];
     METRICS: "metrics", ["address"], [];

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::fields::Fields;
 use super::keys;
 use super::node::Node;
 use super::reader::Reader;
-use super::scalar::{choice, duration, duration_from, flag, size, whole};
+use super::scalar::{choice, duration, duration_from, flag, size, text, whole};
 use super::{
     AccessLog, Admin, Bounds, LogFormat, LogSettings, Sandboxed, Shutdown, StoreSettings, Timeouts,
     address,
@@ -23,8 +24,12 @@ pub(super) fn workers(fields: &Fields<'_>, reader: &mut Reader<'_>) -> NonZeroUs
 
 /// Where the counters are.
 pub(super) fn store(fields: &Fields<'_>, reader: &mut Reader<'_>) -> StoreSettings {
-    let mut store = StoreSettings { max_counters: 200_000, max_lockouts: 0 };
+    let mut store = StoreSettings { max_counters: 200_000, max_lockouts: 0, snapshot: None };
     let fields = fields.get("store").map(|node| Fields::of(node, &keys::STORE, reader));
+    store.snapshot = match fields.and_then(|fields| fields.get("snapshot")) {
+        Some(node) => snapshot(node, reader),
+        None => usual_snapshot(reader),
+    };
     if let Some(node) = fields.and_then(|fields| fields.get("memory")) {
         let fields = Fields::of(node, &keys::MEMORY, reader);
         fields.set("max_counters", &mut store.max_counters, capacity, reader);
@@ -34,6 +39,39 @@ pub(super) fn store(fields: &Fields<'_>, reader: &mut Reader<'_>) -> StoreSettin
         store.max_lockouts = store.max_counters.div_ceil(2);
     }
     store
+}
+
+/// The file that keeps the counters.
+fn snapshot(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    const RIGHT: &str = "write `{ file: PATH }`, or `snapshot: none`";
+    if node.is_text("none") {
+        return None;
+    }
+    if node.entries().is_none() {
+        reader.error(node, "says no file", RIGHT);
+        return None;
+    }
+    let fields = Fields::of(node, &keys::SNAPSHOT, reader);
+    if fields.lacks("file") {
+        reader.error(node, "needs `file`", RIGHT);
+    }
+    // it is no part of the configuration: nobody reads it again with that
+    fields.read("file", |node, reader| Some((node, text(node, reader)?)), reader).and_then(
+        |(node, written)| {
+            if written.ends_with('/') {
+                reader.error(node, "names a directory", "name a file in it");
+                return None;
+            }
+            Some(reader.base.join(written))
+        },
+    )
+}
+
+/// Where systemd says that a service may keep things (`StateDirectory=`); nowhere otherwise.
+fn usual_snapshot(reader: &Reader<'_>) -> Option<PathBuf> {
+    let directories = (reader.variable)("STATE_DIRECTORY")?;
+    let first = directories.split(':').next().filter(|first| first.starts_with('/'))?;
+    Some(Path::new(first).join("counters.db"))
 }
 
 fn capacity(node: &Node, reader: &mut Reader<'_>) -> Option<u64> {

@@ -24,7 +24,7 @@ impl Settings {
         stay("audit", self.audit == before.audit);
         self.listen = before.listen.iter().map(|listen| self.listener(listen)).collect();
         self.workers = before.workers;
-        self.store = before.store;
+        self.store = before.store.clone();
         self.run_as = before.run_as.clone();
         self.sandbox = before.sandbox;
         self.admin = before.admin.clone();

@@ -16,8 +16,24 @@ use crate::store::hand::HandLock;
 use crate::store::ledger::{Refusal, Terms};
 
 impl Case {
+    /// Leave to go on, or a refusal that is kept.
+    pub(super) async fn leave_to_go_on(&self, bytes: usize) -> Result<Holding, Rejection> {
+        let admitted = self.admit(bytes).await;
+        if let Err(rejection) = &admitted {
+            self.until_kept(rejection).await;
+        }
+        admitted
+    }
+
+    /// Nobody is told of a lockout that a crash could take back.
+    pub(super) async fn until_kept(&self, rejection: &Rejection) {
+        if let Some(lockout) = rejection.lockout() {
+            self.worker.shared.store.until_kept(&lockout.keys).await;
+        }
+    }
+
     /// Leave to go on, in the order: locks by hand, never locked, counters.
-    pub(super) async fn admit(&self, bytes: usize) -> Result<Holding, Rejection> {
+    async fn admit(&self, bytes: usize) -> Result<Holding, Rejection> {
         let shared = &self.worker.shared;
         let store = &shared.store;
         let lockout = &self.rule.rule.lockout;

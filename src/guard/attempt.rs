@@ -56,7 +56,7 @@ impl Visit<'_> {
         case.pass = pass;
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
-        let holding = self.away.during(case.admit(bytes)).await.0?;
+        let holding = self.away.during(case.leave_to_go_on(bytes)).await.0?;
         let body = body.gather().await;
         let after = After::of(parts, &body);
         // Basic credentials come with requests of every kind; a login's fields with a plain one

@@ -138,15 +138,24 @@ impl Drop for UnderWay {
     }
 }
 
-/// The exchange itself: send, read the outcome, settle.
+/// The exchange itself, until what is answered is kept.
 async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
+    let answered = carry(&case, holding, going).await;
+    if let Err(rejection) = &answered {
+        case.away.during(case.until_kept(rejection)).await;
+    }
+    answered
+}
+
+/// Sends it, reads the outcome, settles.
+async fn carry(case: &Case, holding: Holding, going: Going) -> Result<Answered, Rejection> {
     let timeouts = &case.plan.settings.timeouts;
     let (alarm, mut begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
     alarm.set(timeouts.response_head.min(timeouts.exchange));
     let dedicated = going.own.is_some() || authenticates(going.request.headers());
     let streaming = going.streaming.clone();
-    let sending = send(&case, going, streaming.as_deref().unwrap_or(&alarm));
+    let sending = send(case, going, streaming.as_deref().unwrap_or(&alarm));
     let (answered, waited) = case.away.during(sending).await;
     let (response, mut lease) = match answered {
         Ok(answered) => answered,
@@ -166,7 +175,7 @@ async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered,
     };
     let (judgement, broken) = match tunnel {
         Some(None) => (case.rule.rule.outcome.read_nothing(NoAnswer::Cut), None),
-        Some(Some(_)) | None => judge(&case, &parts, (&mut incoming, &mut begun), &alarm).await,
+        Some(Some(_)) | None => judge(case, &parts, (&mut incoming, &mut begun), &alarm).await,
     };
     if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
         return Err(Rejection::Locked(lockout));

@@ -288,6 +288,6 @@ impl Collector for Holdings {
         for (name, help, value) in rows {
             gauge(&mut encoder, (name, help), value)?;
         }
-        Ok(())
+        super::kept::encode(&self.store, encoder)
     }
 }

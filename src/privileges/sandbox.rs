@@ -73,8 +73,11 @@ fn restrict(
     let system = SYSTEM.iter().map(PathBuf::from);
     let authorities = AUTHORITIES.iter().filter_map(env::var_os).map(PathBuf::from);
     let may_read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let may_write =
-        AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
+    let may_write = may_read
+        | AccessFs::WriteFile
+        | AccessFs::MakeReg
+        | AccessFs::RemoveFile
+        | AccessFs::Truncate;
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V5))?
         .create()?

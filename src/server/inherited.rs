@@ -12,6 +12,7 @@ use listenfd::ListenFd;
 use super::listen::ListenerSocket;
 use crate::config::{ListenAddr, Settings};
 use crate::policy::key::{Fingerprinter, Keyer};
+use crate::snapshot::place::LockFile;
 
 /// Sockets that are still to be given to those who listen on their addresses.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Inherited {
     /// What the counters, and the secrets that were seen, are hashed under that are still to come
     /// from another process.
     pub secrets: Option<(Keyer, Fingerprinter)>,
+    /// The lock of the file in which another process keeps its counters, if it does.
+    pub lock: Option<LockFile>,
 }
 
 /// A socket, and what is known of it.
@@ -76,7 +79,7 @@ impl Inherited {
     ) -> Self {
         let given = |(address, socket)| Given { name: None, address, socket };
         let sockets = sockets.into_iter().map(given).collect();
-        Self { sockets, made, secrets: Some(secrets) }
+        Self { sockets, made, secrets: Some(secrets), lock: None }
     }
 
     /// Keeps those of which `settings` name the address; which of them that is, in their order.

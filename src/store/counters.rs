@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::{History, Limit};
+use crate::store::gather::{Change, Gather};
 use crate::store::index::Index;
 use crate::store::order::{Order, Place};
 use crate::store::slot::{Rest, Slot, State, Tier};
@@ -39,6 +40,8 @@ pub struct Counters {
     by_end: BTreeSet<(Moment, Key)>,
     max_locked: usize,
     evicted: Vec<Evicted>,
+    /// What has changed, where somebody keeps it.
+    pub(super) gather: Option<Gather>,
 }
 
 impl Counters {
@@ -54,6 +57,7 @@ impl Counters {
             by_end: BTreeSet::new(),
             max_locked: usize::try_from(max_lockouts).unwrap_or(usize::MAX).max(1),
             evicted: Vec::new(),
+            gather: None,
         }
     }
 
@@ -128,6 +132,9 @@ impl Counters {
         let mut state = slot.state();
         state.rest = Rest::Nowhere;
         let (history, is_idle) = (state.history, state.is_idle());
+        if is_idle {
+            self.note(&slot, &mut state, Change::Places);
+        }
         drop(state);
         if is_idle {
             self.index.remove(key);

@@ -39,6 +39,8 @@ impl HandLock {
 pub struct HandLocks {
     locks: HashMap<Selector, HandLock>,
     shapes: Vec<Shape>,
+    /// What has changed since somebody asked, where somebody keeps them.
+    pub(super) changed: Option<Vec<Selector>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,9 @@ impl HandLocks {
         if !self.shapes.contains(&shape) {
             self.shapes.push(shape);
         }
+        if let Some(changed) = &mut self.changed {
+            changed.push(selector.clone());
+        }
         self.locks.insert(selector, lock);
         Ok(())
     }
@@ -132,11 +137,20 @@ impl HandLocks {
             let in_force = now < lock.until;
             let goes = !in_force || locked.is_within(selector);
             removed += usize::from(goes && in_force);
+            if let Some(changed) = self.changed.as_mut().filter(|_| goes) {
+                changed.push(locked.clone());
+            }
             !goes
         });
         let shapes: Vec<Shape> = self.locks.keys().map(Shape::of).collect();
         self.shapes.retain(|shape| shapes.contains(shape));
         removed
+    }
+
+    /// The lock on just what `selector` says.
+    #[must_use]
+    pub fn get(&self, selector: &Selector) -> Option<&HandLock> {
+        self.locks.get(selector)
     }
 
     /// The locks in force at `now`.

@@ -8,14 +8,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ipnet::IpNet;
-
 use crate::clock::Moment;
-use crate::policy::key::{AccountId, Candidate, Charge, Key, LimitId, ScopeKind, Subject};
+use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::History;
 use crate::store::Store;
 use crate::store::hand::HandLock;
 use crate::store::memory::lock;
+use crate::store::records::{
+    read_hand, read_name, read_subject, write_hand, write_name, write_subject,
+};
 use crate::store::register::LimitName;
 use crate::store::select::Selector;
 use crate::store::slot::Slot;
@@ -121,6 +122,7 @@ impl Store {
                     let (selector, hand) = read_hand(&mut reader)?;
                     let mut ledger = lock(&self.ledger);
                     ledger.hand.lock(selector, hand, now).ok()?;
+                    ledger.note_hands();
                     self.hand_locks.store(ledger.hand.count(), Ordering::Release);
                     arrival.hand_locks += 1;
                 }
@@ -156,6 +158,7 @@ impl Store {
         let mut state = slot.state();
         let later = state.history.aged(&limit, now);
         state.history = history.with_later(&later, &limit, now);
+        ledger.counters.note_taken(&slot, &mut state);
         drop(state);
         ledger.rest(&slot, now);
         Some(())
@@ -194,76 +197,4 @@ impl Frames {
         self.full.push(self.writer.done());
         self.full
     }
-}
-
-fn write_name(name: &LimitName, to: &mut Writer) {
-    to.text(&name.site);
-    to.optional(name.login.as_deref(), Writer::text);
-    to.text(&name.limit);
-    to.byte(name.kind as u8);
-}
-
-fn read_name(from: &mut Reader<'_>) -> Option<LimitName> {
-    Some(LimitName {
-        site: from.text()?.into(),
-        login: from.optional(Reader::text)?.map(Into::into),
-        limit: from.text()?.into(),
-        kind: match from.byte()? {
-            kind if kind == ScopeKind::Limit as u8 => ScopeKind::Limit,
-            kind if kind == ScopeKind::Uncounted as u8 => ScopeKind::Uncounted,
-            _ => return None,
-        },
-    })
-}
-
-fn write_subject(subject: &Subject, to: &mut Writer) {
-    to.text(&subject.site);
-    to.number(subject.candidates.len() as u64);
-    for candidate in &subject.candidates {
-        to.hash(candidate.account.0);
-        to.optional(candidate.shown.as_deref(), Writer::text);
-        to.number(candidate.spelling);
-    }
-    to.text(&subject.address.to_string());
-    to.text(&subject.network.to_string());
-    to.optional(subject.user_agent.as_deref(), Writer::text);
-}
-
-fn read_subject(from: &mut Reader<'_>) -> Option<Subject> {
-    Some(Subject {
-        site: from.text()?.into(),
-        candidates: from.several(|from| {
-            Some(Candidate {
-                account: AccountId(from.hash()?),
-                shown: from.optional(Reader::text)?.map(Into::into),
-                spelling: from.number()?,
-            })
-        })?,
-        address: from.text()?.parse().ok()?,
-        network: from.text()?.parse().ok()?,
-        user_agent: from.optional(Reader::text)?.map(Into::into),
-    })
-}
-
-fn write_hand(selector: &Selector, hand: &HandLock, to: &mut Writer) {
-    to.optional(selector.site.as_deref(), Writer::text);
-    to.optional(selector.network.map(|network| network.to_string()), |to, text| to.text(&text));
-    to.optional(selector.account.map(|account| account.0), Writer::hash);
-    to.optional(selector.counter.map(|counter| counter.0), Writer::hash);
-    to.moment(hand.until);
-    to.optional(hand.reason.as_deref(), Writer::text);
-    to.optional(hand.username.as_deref(), Writer::text);
-}
-
-fn read_hand(from: &mut Reader<'_>) -> Option<(Selector, HandLock)> {
-    let network = |from: &mut Reader<'_>| from.text()?.parse::<IpNet>().ok();
-    let selector = Selector {
-        site: from.optional(Reader::text)?.map(Into::into),
-        network: from.optional(network)?,
-        account: from.optional(Reader::hash)?.map(AccountId),
-        counter: from.optional(Reader::hash)?.map(Key),
-    };
-    let (until, reason) = (from.moment()?, from.optional(Reader::text)?.map(Into::into));
-    let username = from.optional(Reader::text)?.map(Into::into);
-    Some((selector, HandLock { until, reason, username }))
 }

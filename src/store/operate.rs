@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::policy::lockout::History;
+use crate::store::gather::Change;
+use crate::store::hand::MOST as MOST_HANDS;
 use crate::store::ledger::Ledger;
 use crate::store::register::Registered;
 use crate::store::select::{Row, Selector, row};
@@ -46,8 +48,8 @@ impl Ledger {
 
     /// Takes away what a reset takes of a counter, if it means it; whether it held any.
     pub(super) fn wipe(
-        &self,
-        slot: &Slot,
+        &mut self,
+        slot: &Arc<Slot>,
         is_meant: impl Fn(&Slot, &Registered) -> bool,
         (what, now): (Reset, Moment),
     ) -> bool {
@@ -63,6 +65,7 @@ impl Ledger {
             Reset::WithoutVerdict => {}
         }
         state.history = history;
+        self.counters.note(slot, &mut state, Change::History);
         true
     }
 
@@ -74,6 +77,16 @@ impl Ledger {
         }
         self.refuse_hopeless(&self.waiting.all(), now);
         self.waiting.wake_all();
+    }
+
+    /// Locks by hand have changed, of which somebody may have to be told.
+    pub(super) fn note_hands(&mut self) {
+        let Some(gather) = &mut self.counters.gather else { return };
+        gather.note_hands();
+        if let Some(changed) = self.hand.changed.as_mut().filter(|c| c.len() > 2 * MOST_HANDS) {
+            *changed = Vec::new();
+            gather.need_everything();
+        }
     }
 
     /// How much there is of everything at `now`.

@@ -134,6 +134,7 @@ impl Store {
     pub fn remove_hand_locks(&self, selector: &Selector) -> usize {
         let mut ledger = lock(&self.ledger);
         let removed = ledger.hand.remove(selector, self.clock.now());
+        ledger.note_hands();
         self.hand_locks.store(ledger.hand.count(), std::sync::atomic::Ordering::Release);
         removed
     }

@@ -38,6 +38,10 @@ pub struct State {
     pub place: Place,
     /// When its table was last told that it is used.
     pub touched: Moment,
+    /// The batch with the latest change of its history; see [`crate::store::gather`].
+    pub changed: u64,
+    /// Whoever keeps it will be told of it.
+    pub is_noted: bool,
     /// Who waits, by number of arrival; few counters ever have a queue.
     queue: BTreeSet<u64>,
 }
@@ -106,6 +110,8 @@ impl Slot {
                 rest,
                 place: Place::default(),
                 touched: Moment(0),
+                changed: 0,
+                is_noted: false,
                 queue: BTreeSet::new(),
             }),
         })

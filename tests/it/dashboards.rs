@@ -25,6 +25,7 @@ listen:
   - "127.0.0.1:0"
   - { address: "127.0.0.2:0", tls: { certificate: c.pem, key: k.pem } }
 lockout: { limits: { by: ip_address, failures: 2, cool_off: 10m } }
+store: { snapshot: { file: counters.db } }
 "#;
     let setup = Setup::new(text).upstream(&upstream);
     let guard: Guard = setup.file("c.pem", &certificate.0).file("k.pem", &certificate.1).start();

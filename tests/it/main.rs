@@ -52,6 +52,7 @@ mod sessions;
 mod shutdown;
 mod sites;
 mod smoke;
+mod snapshot;
 mod statistics;
 mod streaming;
 mod support;

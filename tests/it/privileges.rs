@@ -10,7 +10,7 @@ use crate::support::guard::ADMIN;
 use crate::support::{Guard, Setup, Upstream, not_run};
 
 /// Whether this is root, without whom nobody becomes another user.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     if !is_root {
         not_run("it takes root to become another user");

@@ -118,6 +118,9 @@ fn the_units_commands_are_those_of_the_program() {
     }
     assert_eq!(count, 3);
     assert!(unit.contains("\nRestartPreventExitStatus=2\n"));
+    // where counters are kept, for the guard alone; see `snapshot::start` for what becomes of it
+    assert!(unit.contains("\nStateDirectory=loginward\nStateDirectoryMode=0700\n"));
+    assert!(!unit.contains("\nProcSubset=pid\n"), "the name of the boot would be hidden");
 }
 
 #[test]

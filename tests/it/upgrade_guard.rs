@@ -14,18 +14,18 @@ const LIMIT: &str = "lockout: { limits: { by: username, failures: 5, cool_off: 1
 /// Its port is another one than that of `listen`, by its address.
 const METRICS: &str = "metrics: { address: \"127.0.0.2:0\" }\n";
 
-fn first(text: &str, upstream: &Upstream) -> Guard {
+pub fn first(text: &str, upstream: &Upstream) -> Guard {
     Guard::start(&format!("{ADMIN}{METRICS}{text}"), upstream)
 }
 
 /// A guard that is to take over from `guard`.
-fn next(guard: &Guard, text: &str, upstream: &Upstream) -> Setup {
+pub fn next(guard: &Guard, text: &str, upstream: &Upstream) -> Setup {
     let admin = format!("admin: {{ address: \"{}\" }}\n", guard.admin());
     Setup::new(&format!("{admin}{METRICS}{text}")).upstream(upstream).flag("--upgrade")
 }
 
 /// A shop that holds the logins of `held` at the gate.
-fn holding(gate: &Gate, held: &'static str) -> Upstream {
+pub fn holding(gate: &Gate, held: &'static str) -> Upstream {
     let gate = gate.clone();
     Upstream::answering(move |request| {
         if request.text().contains(held) {

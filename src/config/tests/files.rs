@@ -92,6 +92,40 @@ fn variables_and_files_stand_for_their_text() {
     assert_eq!(limits[0].failures.get(), 3000);
 }
 
+#[test]
+fn where_counters_are_kept() {
+    let usual = |name: &str| (name == "STATE_DIRECTORY").then(|| "/var/lib/a:/b".to_owned());
+    let relative = |name: &str| (name == "STATE_DIRECTORY").then(|| "a".to_owned());
+    let none: fn(&str) -> Option<String> = |_| None;
+    let (absolute, beside) = ("/srv/kept.db", base().join("kept.db"));
+    for (written, variable, expected) in [
+        ("", none, None),
+        ("", usual, Some("/var/lib/a/counters.db".into())),
+        ("", relative, None),
+        ("store: { memory: { max_counters: 5000 } }", usual, Some("/var/lib/a/counters.db".into())),
+        ("store: { snapshot: none }", usual, None),
+        ("store: { snapshot: { file: kept.db } }", usual, Some(beside)),
+        ("store: { snapshot: { file: /srv/kept.db } }", none, Some(absolute.into())),
+    ] {
+        let (base, yaml) = (base(), file(written));
+        let mut reader = Reader::new(&yaml, &base, "config.yaml");
+        reader.variable = variable;
+        let (settings, warnings) = crate::config::file::parse(&mut reader).unwrap();
+        assert_eq!((settings.store.snapshot, warnings), (expected, Vec::new()), "{written}");
+        assert!(reader.files().is_empty(), "it is no part of the configuration");
+    }
+    for (written, expected) in [
+        ("true", "9:20: store.snapshot: says no file; write `{ file: PATH }`, or `snapshot: none`"),
+        ("{}", "9:20: store.snapshot: needs `file`; write `{ file: PATH }`, or `snapshot: none`"),
+        ("{ file: a/ }", "9:28: store.snapshot.file: names a directory; name a file in it"),
+        ("{ file: \"\" }", "9:28: store.snapshot.file: is empty"),
+        ("{ files: a }", "9:22: store.snapshot.files: unknown key; did you mean `file`?"),
+    ] {
+        let problems = parse(&file(&format!("store: {{ snapshot: {written} }}"))).unwrap_err();
+        assert!(problems.to_string().contains(expected), "{written}: {problems}");
+    }
+}
+
 #[track_caller]
 fn check_with_port(yaml: &str, expected: &str) {
     let problems = with_port(yaml).unwrap_err().to_string();

@@ -205,11 +205,8 @@ fn keys_are_known_and_stand_there_once() {
 #[test]
 fn what_later_versions_bring_is_named() {
     check(
-        &file("store: { redis: { url: x }, snapshot: { file: x } }"),
-        &[
-            "9:10: store.redis: is not available in this version",
-            "9:29: store.snapshot: is not available in this version",
-        ],
+        &file("store: { redis: { url: x } }"),
+        &["9:10: store.redis: is not available in this version"],
     );
     check(
         &file(r#"admin: { address: "127.0.0.1:9180" }"#),

@@ -1,0 +1,74 @@
+//! What a guard begins with: what it kept, or what another one hands over, or nothing.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64};
+
+use super::StartError;
+use super::inherited::Inherited;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::guard::Shared;
+use crate::guard::plan::Plan;
+use crate::guard::rollout::Plans;
+use crate::guard::seen::Seen;
+use crate::metrics::Metrics;
+use crate::policy::key::{Fingerprinter, Keyer};
+use crate::snapshot::{Keeping, Snapshot};
+use crate::store::Store;
+use crate::store::detached::Detached;
+use crate::store::gate::{Gate, Standing};
+
+/// What all workers share, and who keeps the counters. To be done by the user and with the rights that
+/// the guard will have. Counters that were kept are here when it returns; those of a predecessor are
+/// still to come.
+pub(super) fn begin(
+    settings: Settings,
+    clock: Clock,
+    inherited: &mut Inherited,
+) -> Result<(Arc<Shared>, Option<Keeping>), StartError> {
+    let path = settings.store.snapshot.as_deref();
+    let snapshot = match (path, inherited.secrets) {
+        (None, _) => None,
+        (Some(path), None) => Some(Snapshot::open(path)?),
+        (Some(path), Some(_)) => Some(Snapshot::inherit(path, inherited.lock.take())?),
+    };
+    let (keyer, fingerprinter, standing) = match inherited.secrets {
+        Some((keyer, fingerprinter)) => (keyer, fingerprinter, Standing::Awaiting),
+        None => {
+            let kept = snapshot.as_ref().and_then(Snapshot::keyer);
+            let keyer = kept.map_or_else(|| random().map(Keyer::new), Ok)?;
+            (keyer, Fingerprinter::new(random()?), Standing::Open)
+        }
+    };
+    let store = Store::new(&settings.store, clock, keyer);
+    let detached = Arc::new(Detached::default());
+    let places = Arc::new(AtomicIsize::new(0));
+    let holdings = (Arc::clone(&store), Arc::clone(&detached), Arc::clone(&places));
+    let metrics = Arc::new(Metrics::new(holdings));
+    let plans = Plans::new(Plan::new(settings, &store, &metrics, None));
+    // the limits are known by now
+    let keeping = snapshot.map(|snapshot| snapshot.keep(&store)).transpose()?;
+    let shared = Arc::new(Shared {
+        plans,
+        store,
+        detached,
+        metrics,
+        gate: Gate::new(standing),
+        seen: Seen::new(fingerprinter),
+        places,
+        certificates_due: AtomicU64::new(0),
+        expiry_due: AtomicU64::new(0),
+        leaving: AtomicBool::new(false),
+    });
+    shared.note_certificates();
+    Ok((shared, keeping))
+}
+
+/// A secret.
+pub(super) fn random() -> Result<[u8; 16], StartError> {
+    let mut secret = [0; 16];
+    let filled = getrandom::fill(&mut secret).map_err(io::Error::other);
+    filled.map_err(|error| StartError::new("no random numbers", error))?;
+    Ok(secret)
+}

@@ -1,0 +1,97 @@
+//! What is told of limits, subjects and locks by hand, to another process or to a file.
+
+use ipnet::IpNet;
+
+use crate::policy::key::{AccountId, Candidate, Key, ScopeKind, Subject};
+use crate::store::hand::HandLock;
+use crate::store::register::LimitName;
+use crate::store::select::Selector;
+use crate::wire::{Reader, Writer};
+
+/// What identifies a limit.
+pub(super) fn write_name(name: &LimitName, to: &mut Writer) {
+    to.text(&name.site);
+    to.optional(name.login.as_deref(), Writer::text);
+    to.text(&name.limit);
+    to.byte(name.kind as u8);
+}
+
+/// What identifies a limit.
+pub(super) fn read_name(from: &mut Reader<'_>) -> Option<LimitName> {
+    Some(LimitName {
+        site: from.text()?.into(),
+        login: from.optional(Reader::text)?.map(Into::into),
+        limit: from.text()?.into(),
+        kind: match from.byte()? {
+            kind if kind == ScopeKind::Limit as u8 => ScopeKind::Limit,
+            kind if kind == ScopeKind::Uncounted as u8 => ScopeKind::Uncounted,
+            _ => return None,
+        },
+    })
+}
+
+/// Whose failures they are.
+pub(super) fn write_subject(subject: &Subject, to: &mut Writer) {
+    to.text(&subject.site);
+    to.number(subject.candidates.len() as u64);
+    for candidate in &subject.candidates {
+        to.hash(candidate.account.0);
+        to.optional(candidate.shown.as_deref(), Writer::text);
+        to.number(candidate.spelling);
+    }
+    to.text(&subject.address.to_string());
+    to.text(&subject.network.to_string());
+    to.optional(subject.user_agent.as_deref(), Writer::text);
+}
+
+/// Whose failures they are.
+pub(super) fn read_subject(from: &mut Reader<'_>) -> Option<Subject> {
+    Some(Subject {
+        site: from.text()?.into(),
+        candidates: from.several(|from| {
+            Some(Candidate {
+                account: AccountId(from.hash()?),
+                shown: from.optional(Reader::text)?.map(Into::into),
+                spelling: from.number()?,
+            })
+        })?,
+        address: from.text()?.parse().ok()?,
+        network: from.text()?.parse().ok()?,
+        user_agent: from.optional(Reader::text)?.map(Into::into),
+    })
+}
+
+/// A lock by hand.
+pub(super) fn write_hand(selector: &Selector, hand: &HandLock, to: &mut Writer) {
+    write_selector(selector, to);
+    to.moment(hand.until);
+    to.optional(hand.reason.as_deref(), Writer::text);
+    to.optional(hand.username.as_deref(), Writer::text);
+}
+
+/// A lock by hand.
+pub(super) fn read_hand(from: &mut Reader<'_>) -> Option<(Selector, HandLock)> {
+    let selector = read_selector(from)?;
+    let (until, reason) = (from.moment()?, from.optional(Reader::text)?.map(Into::into));
+    let username = from.optional(Reader::text)?.map(Into::into);
+    Some((selector, HandLock { until, reason, username }))
+}
+
+/// What an operator means.
+pub(super) fn write_selector(selector: &Selector, to: &mut Writer) {
+    to.optional(selector.site.as_deref(), Writer::text);
+    to.optional(selector.network.map(|network| network.to_string()), |to, text| to.text(&text));
+    to.optional(selector.account.map(|account| account.0), Writer::hash);
+    to.optional(selector.counter.map(|counter| counter.0), Writer::hash);
+}
+
+/// What an operator means.
+pub(super) fn read_selector(from: &mut Reader<'_>) -> Option<Selector> {
+    let network = |from: &mut Reader<'_>| from.text()?.parse::<IpNet>().ok();
+    Some(Selector {
+        site: from.optional(Reader::text)?.map(Into::into),
+        network: from.optional(network)?,
+        account: from.optional(Reader::hash)?.map(AccountId),
+        counter: from.optional(Reader::hash)?.map(Key),
+    })
+}
