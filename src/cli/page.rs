@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -19,9 +18,9 @@ use self::pass::Guard;
 use self::serve::Served;
 use super::contact::Contact;
 use super::signals::Signals;
-use super::{FAILED, OK, UNREACHABLE, USAGE, complain, say};
+use super::{FAILED, OK, complain, say};
 use crate::admin::api::STATUS;
-use crate::admin::ask::{Place, Question};
+use crate::admin::ask::Question;
 use crate::clock::Clock;
 
 /// Nobody has asked for so long: nobody looks.
@@ -76,19 +75,8 @@ impl Page {
 
     /// The guard, which is there: whoever opens the page should not be the first to find out.
     fn guard(&self) -> Result<Guard, u8> {
-        let answer = self.contact.ask(Question::new("GET", STATUS), PATIENCE)?;
-        if answer.status != 200 {
-            let detail = answer.body.get("detail").and_then(Value::as_str).unwrap_or_default();
-            complain(&format!("not understood: the guard answers {}: {detail}", answer.status));
-            return Err(UNREACHABLE);
-        }
-        match self.contact.place()? {
-            Place::Unix(path) => Ok(Guard::Unix(path)),
-            place @ Place::Tcp(..) => {
-                complain(&format!("error: this guard has the page itself: open {place}/"));
-                Err(USAGE)
-            }
-        }
+        self.contact.get(Question::new("GET", STATUS), PATIENCE)?;
+        self.contact.place().map(Guard)
     }
 
     fn serve(&self, guard: Guard) -> io::Result<()> {

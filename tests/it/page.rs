@@ -1,4 +1,8 @@
-//! `loginward page`: the page for operators.
+//! The page for operators, in a real browser that clicks.
 
+mod clicks;
+mod gone;
+mod keyboard;
 mod link;
+mod looks;
 mod shown;

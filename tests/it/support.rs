@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod ask;
 pub mod authority;
+pub mod browser;
 pub mod client;
 pub mod event;
 pub mod exposition;
@@ -24,6 +25,7 @@ pub mod wire;
 pub use answer::Answer;
 pub use ask::Ask;
 pub use authority::Authority;
+pub use browser::Browser;
 pub use client::Client;
 pub use gate::Gate;
 pub use guard::Guard;

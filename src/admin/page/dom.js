@@ -82,7 +82,10 @@ export function button(label, action, { kind, focus, named } = {}) {
 
 /** Says something to those who listen, once they have heard the rest. */
 export function announce(text) {
-  byId("said").textContent = text;
+  const said = byId("said");
+  // what is added is read out, so that one thing does not talk over another
+  said.append(el("p", {}, text));
+  while (said.children.length > 5) said.firstElementChild.remove();
 }
 
 /** Calls `show` only where `data` differs from what it was called with before. */

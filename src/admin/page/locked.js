@@ -18,16 +18,19 @@ export function locked(unlock, release) {
   // what is left of the time changes with every answer and counts down by itself
   const shown = onChange((_, counters, total, locks) => show(counters, total, locks, { unlock, release, more }));
   async function refresh() {
-    const [{ counters, total }, locks] = await Promise.all([upTo(wanted), get("v1/locks")]);
-    const steady = counters.map(({ remaining_s: _, ...rest }) => rest);
-    shown([steady, total, locks.locks.map(({ remaining_s: _, ...rest }) => rest)], counters, total, locks.locks);
-    const all = total + locks.locks.length;
+    const [{ counters, total }, answer] = await Promise.all([upTo(wanted), get("v1/locks")]);
+    const locks = answer.locks.map(({ what, ...rest }) => ({ ...what, ...rest }));
+    shown([counters.map(steady), total, locks.map(steady)], counters, total, locks);
+    const all = total + locks.length;
     byId("locked-count").textContent = all ? number(all) : "";
     if (before !== undefined && before !== all) announce(all ? `${count(all, "lockout")} in force.` : "Nobody is locked out.");
     before = all;
   }
   return { refresh };
 }
+
+/** What of a counter or a lock does not change from one moment to the next. */
+const steady = ({ remaining_s: _, ...rest }) => rest;
 
 /** The first so many, page by page. */
 async function upTo(wanted) {

@@ -31,10 +31,14 @@ async function look() {
   try {
     const status = await get("v1/status");
     reached(status);
-    const [answer] = await Promise.all([ruleList.refresh(), lockedList.refresh(), numbers.refresh()]);
-    notices({ status, rules: answer.rules });
+    // what can be told is told, whatever becomes of the rest
+    const asked = await Promise.allSettled([lockedList.refresh(), numbers.refresh()]);
+    const wrong = asked.filter((one) => one.status === "rejected").map((one) => one.reason);
+    const grave = wrong.find((error) => error instanceof Refused || error instanceof Unreachable);
+    if (grave) throw grave;
+    notices({ status, rules: [], wrong });
     answered = Date.now();
-    document.body.dataset.state = "live";
+    document.body.dataset.state = wrong.length ? "wrong" : "live";
   } catch (error) {
     failed(error);
     if (error instanceof Refused) return;
@@ -103,8 +107,8 @@ byId("signin").addEventListener("submit", (event) => {
 });
 
 /** What has to be said before anything else. */
-function notices({ status, rules: all }) {
-  const said = [];
+function notices({ status, rules: all, wrong }) {
+  const said = wrong.map((error) => ({ kind: "bad", title: "The guard does not tell everything.", text: error.message }));
   const reload = status.reload ?? {};
   if (reload.successful === false) {
     const problems = (reload.problems ?? []).map((problem) => problem.text ?? problem);

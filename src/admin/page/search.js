@@ -6,7 +6,8 @@ import { counterTable } from "./counters.js";
 import { count, number } from "./format.js";
 import { story } from "./story.js";
 
-const REFERENCE = /^[0-9A-HJKMNP-TV-Z]{8}$/i;
+/** Letters and digits that are not mistaken for each other; the guard knows what to make of O, I and L. */
+const REFERENCE = /^[0-9A-TV-Z]{8}$/i;
 const ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)$/i;
 const NETWORK = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)\/\d{1,3}$/i;
 

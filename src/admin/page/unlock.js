@@ -6,6 +6,9 @@ import { count, whom } from "./format.js";
 import { lockName } from "./locked.js";
 import { tally } from "./counters.js";
 
+/** So many of those that lock nevertheless are named. */
+const SHOWN = 20;
+
 /** Opens `dialog` with `children`; closing it gives the focus back to whoever had it. */
 export function open(dialog, ...children) {
   dialog.replaceChildren(...children.flat().filter(Boolean));
@@ -63,14 +66,16 @@ export function unlocking(done) {
     confirm.focus();
   }
 
-  function tell({ removed, locks_by_hand: hands = 0, still_locked: still = [] }) {
-    const what = [count(removed, "counter")];
+  function tell({ removed, locks_by_hand: hands, still_locked: still, still_locked_total: total, still_locked_by_hand: byHand }) {
+    const what = hands && !removed ? [] : [count(removed, "counter")];
     if (hands) what.push(count(hands, "lock by hand", "locks by hand"));
-    const rest = still.slice(0, 20).map((one) =>
-      el("li", {}, `${one.parameters ? whom(one.parameters) : lockName(one)}, limit ${one.limit ?? "by hand"}${one.site ? ` at ${one.site}` : ""} `, one.id ? button("Unlock it too", () => counter(one), { kind: "small" }) : undefined),
-    );
-    const after = still.length
-      ? [el("p", {}, el("strong", {}, "Still locked: "), `${count(still.length, "lockout")} may refuse the same client or username.`), el("ul", {}, rest)]
+    const rest = [
+      ...byHand.map(({ what: about, ...lock }) => left(`${lockName(about)}, by hand${about.site ? ` at ${about.site}` : ""}`, () => hand({ ...about, ...lock }))),
+      ...still.map((one) => left(`${whom(one.parameters)}, limit ${one.limit} at ${one.site}`, () => counter(one))),
+    ].slice(0, SHOWN);
+    const all = total + byHand.length;
+    const after = all
+      ? [el("p", {}, el("strong", {}, "Still locked: "), `${count(all, "lockout")} may refuse the same client or username.`), el("ul", { class: "still" }, rest)]
       : [el("p", {}, "Nothing else of it is locked.")];
     const closing = button("Close", close, { kind: "main" });
     open(
@@ -82,6 +87,9 @@ export function unlocking(done) {
 
   return { counter, hand };
 }
+
+/** Something that locks nevertheless. */
+const left = (label, action) => el("li", {}, el("span", {}, label), button("Unlock it too …", action, { kind: "small" }));
 
 /** Clients of IPv6 are counted by a network that is called their address. */
 const clientOf = (address) => (address.includes("/") ? { network: address } : { ip: address });

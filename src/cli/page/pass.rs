@@ -1,13 +1,12 @@
 //! What the page asks is passed on to the guard, and what the guard answers to the page.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
+    HeaderValue, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
@@ -16,7 +15,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::admin::ask::Place;
 
 /// An answer to the page; its body comes as the guard sends it.
 pub type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
@@ -29,12 +31,9 @@ const PASSED: [HeaderName; 3] = [ACCEPT, CONTENT_TYPE, HeaderName::from_static("
 /// its own.
 const KEPT: [HeaderName; 4] = [CONNECTION, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE];
 
-/// Where the guard is asked.
+/// The guard, which is asked there.
 #[derive(Clone, Debug)]
-pub enum Guard {
-    /// At this unix socket.
-    Unix(PathBuf),
-}
+pub struct Guard(pub Place);
 
 impl Guard {
     /// Asks the guard what `request` asks, at `target`. Dropping the future breaks off.
@@ -56,23 +55,39 @@ impl Guard {
         *question.method_mut() = parts.method;
         *question.uri_mut() = target.parse::<Uri>().map_err(io::Error::other)?;
         let headers = question.headers_mut();
-        headers.insert(HOST, HeaderValue::from_static("loginward"));
         copy(&parts.headers, headers, &PASSED);
-        let Self::Unix(socket) = self;
-        let stream = UnixStream::connect(socket).await?;
-        let shaken = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        let (mut sender, connection) = shaken;
-        tokio::task::spawn_local(async move {
-            // how it ends, the answer tells
-            drop(connection.await);
-        });
-        let answer = sender.send_request(question).await.map_err(io::Error::other)?;
-        let (mut parts, body) = answer.into_parts();
-        for name in KEPT {
-            parts.headers.remove(name);
+        match &self.0 {
+            Place::Unix(path) => {
+                headers.insert(HOST, HeaderValue::from_static("loginward"));
+                send(UnixStream::connect(path).await?, question).await
+            }
+            Place::Tcp(address, token) => {
+                let value = |text: &str| HeaderValue::from_str(text).map_err(io::Error::other);
+                headers.insert(HOST, value(&address.to_string())?);
+                headers.insert(AUTHORIZATION, value(&format!("Bearer {token}"))?);
+                send(TcpStream::connect(address).await?, question).await
+            }
         }
-        Ok(Response::from_parts(parts, body.boxed_unsync()))
     }
+}
+
+/// Sends a question over a connection of its own.
+async fn send<S>(stream: S, question: Request<Incoming>) -> io::Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let shaken = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (mut sender, connection) = shaken;
+    tokio::task::spawn_local(async move {
+        // how it ends, the answer tells
+        drop(connection.await);
+    });
+    let answer = sender.send_request(question).await.map_err(io::Error::other)?;
+    let (mut parts, body) = answer.into_parts();
+    for name in KEPT {
+        parts.headers.remove(name);
+    }
+    Ok(Response::from_parts(parts, body.boxed_unsync()))
 }
 
 fn copy(from: &HeaderMap, to: &mut HeaderMap, names: &[HeaderName]) {

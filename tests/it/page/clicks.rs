@@ -1,0 +1,163 @@
+//! What operators do with the mouse: look, search, unlock, lock.
+
+use super::shown::{LIMITS, Shown};
+use crate::support::Upstream;
+
+#[test]
+fn a_lockout_appears_by_itself_and_a_click_and_a_confirmation_end_it() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    shown.browser.until_text("#locked-list", "Nobody is locked out.");
+    shown.fail("alice", 2);
+    assert_eq!(shown.guard.client().log_in("alice", "right").status, 403);
+    shown.browser.until_text("#locked-list", "alice from 127.0.0.1");
+    shown.browser.until_text("#said", "locked out");
+    shown.browser.until_text("#event-list", "Locked out");
+    // 10 min counts down
+    shown.browser.until(
+        "the time goes on",
+        "/9 min \\d\\d s/.test(document.querySelector('#locked-list').innerText)",
+    );
+    shown.browser.click_button("Unlock alice from 127.0.0.1");
+    shown.browser.until_text("#unlock", "Unlock alice from 127.0.0.1?");
+    let asked = shown.browser.text("#unlock");
+    assert!(asked.contains("2 of 2"), "what will be removed: {asked}");
+    assert_eq!(shown.guard.client().log_in("alice", "right").status, 403, "not yet");
+    shown.browser.click("document.querySelector('#unlock button[type=submit]')");
+    shown.browser.until_text("#unlock", "Removed 1 counter");
+    assert_eq!(shown.guard.client().log_in("alice", "right").status, 302);
+    shown.browser.click("document.querySelector('#unlock button')");
+    shown.browser.until_text("#locked-list", "Nobody is locked out.");
+    shown.is_clean();
+}
+
+#[test]
+fn it_is_said_what_locks_still() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    // the second failure locks the one counter; by the third, from elsewhere, the other one is locked
+    shown.fail("alice", 2);
+    let mut elsewhere = crate::support::Client::from("127.0.0.2", &shown.guard);
+    elsewhere.log_in("alice", "wrong");
+    shown.browser.until_text("#locked-count", "2");
+    shown.browser.click_button("Unlock alice from 127.0.0.1");
+    shown.browser.click("document.querySelector('#unlock button[type=submit]')");
+    shown.browser.until_text("#unlock", "Still locked");
+    assert_eq!(shown.guard.client().log_in("alice", "right").status, 403);
+    shown.browser.click_button("Unlock it too");
+    shown.browser.until_text("#unlock", "Unlock alice?");
+    shown.browser.click("document.querySelector('#unlock button[type=submit]')");
+    shown.browser.until_text("#unlock", "Nothing else of it is locked.");
+    assert_eq!(shown.guard.client().log_in("alice", "right").status, 302);
+    shown.is_clean();
+}
+
+#[test]
+fn search_finds_addresses_networks_and_usernames() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    shown.fail("alice", 1);
+    shown.fail("bob", 1);
+    for (text, expected) in
+        [("127.0.0.1", "bob from 127.0.0.1"), ("127.0.0.0/24", "alice from"), ("ALICE", "alice")]
+    {
+        shown.browser.eval("document.getElementById('what').value = ''");
+        shown.browser.click("document.getElementById('what')");
+        shown.browser.write(text);
+        shown.browser.click_button("Search");
+        shown.browser.until_text("#found caption", &format!("of {text}"));
+        shown.browser.until_text("#found", expected);
+    }
+    shown.browser.eval("document.getElementById('what').value = ''");
+    shown.browser.click("document.getElementById('what')");
+    shown.browser.write("nobody");
+    shown.browser.click_button("Search");
+    shown.browser.until_text("#found", "Nothing is counted or locked for nobody.");
+    shown.is_clean();
+}
+
+#[test]
+fn somebody_is_locked_by_hand_with_a_reason_and_released() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    shown.browser.click_button("Lock by hand");
+    shown.browser.until("the field has the focus", "document.activeElement.id === 'lock-value'");
+    shown.browser.write("mallory");
+    shown.browser.click("document.getElementById('lock-reason')");
+    shown.browser.write("left the company");
+    shown.browser.click("document.querySelector('#lock button[type=submit]')");
+    shown.browser.until_text("#locked-list", "left the company");
+    let listed = shown.browser.text("#locked-list");
+    let left = listed.contains("1 h 00 min") || listed.contains("59 min");
+    assert!(listed.contains("mallory") && left, "{listed}");
+    assert_eq!(shown.guard.client().log_in("mallory", "right").status, 403);
+    shown.browser.click_button("Unlock mallory");
+    shown.browser.until_text("#unlock", "left the company");
+    shown.browser.click("document.querySelector('#unlock button[type=submit]')");
+    shown.browser.until_text("#unlock", "1 lock by hand");
+    assert_eq!(shown.guard.client().log_in("mallory", "right").status, 302);
+    shown.is_clean();
+}
+
+#[test]
+fn what_cannot_be_locked_is_said_in_the_dialog() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    shown.browser.click_button("Lock by hand");
+    shown.browser.eval("document.getElementById('lock-kind').value = 'ip'");
+    shown.browser.click("document.getElementById('lock-value')");
+    shown.browser.write("nonsense");
+    shown.browser.click("document.querySelector('#lock button[type=submit]')");
+    shown.browser.until("it is said", "document.querySelector('#lock .wrong').innerText !== ''");
+    shown.browser.press("Escape");
+    shown.browser.until("it is closed", "!document.getElementById('lock').open");
+}
+
+#[test]
+fn names_that_clients_send_are_text_and_run_nothing() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    let evil = ["<img src=x onerror=alert(1)>", "\"><script>alert(2)</script>", "'-alert(3)-'"];
+    for name in evil {
+        let encoded: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        shown.fail(&encoded, 2);
+    }
+    shown.browser.until_text("#locked-count", "3");
+    for name in evil {
+        shown.browser.until_text("#locked-list", name);
+        shown.browser.until_text("#event-list", name);
+    }
+    shown.browser.until_text("#top-usernames", evil[0]);
+    shown.browser.click_button(&format!("Unlock {}", evil[0]));
+    shown.browser.until_text("#unlock h2", evil[0]);
+    shown.browser.press("Escape");
+    let strange =
+        "document.querySelectorAll('main img, main script, dialog img, dialog script').length";
+    assert_eq!(shown.browser.eval(strange), 0);
+    shown.is_clean();
+}
+
+#[test]
+fn the_charts_show_what_has_happened_and_tell_it_as_a_table_too() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    shown.guard.client().log_in("alice", "right");
+    shown.fail("alice", 1);
+    shown.fail("bob", 3);
+    shown.browser.until_text("#chart-attempts .legend", "succeeded 1");
+    // the rule names no failure: its answers are matched by nothing
+    shown.browser.until_text("#chart-attempts .legend", "unmatched 3");
+    shown.browser.until_text("#chart-refusals .legend", "locked out 2");
+    shown.browser.until_text("#chart-lockouts .total", "1 in force now");
+    let told = shown.browser.eval("document.querySelector('#chart-attempts desc').textContent");
+    assert!(told.as_str().unwrap().contains("1 succeeded"), "{told}");
+    shown.browser.click("document.querySelector('#chart-attempts summary')");
+    shown.browser.until("the table is there", "document.querySelector('#chart-attempts tbody th')");
+    shown.browser.click("document.querySelector('#spans input[value=\"900\"]')");
+    shown.browser.until_text("#chart-attempts .total", "in the last 15 minutes");
+    shown.browser.until_text("#chart-attempts .legend", "unmatched 3");
+    shown.browser.until_text("#top-usernames", "bob");
+    shown.browser.click_button("bob: find its counters");
+    shown.browser.until_text("#found caption", "of bob");
+    shown.is_clean();
+}
