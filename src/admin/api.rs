@@ -103,11 +103,15 @@ async fn route(
         ("GET", LOCKS) => locks::list(request.uri().query(), shared).map(|list| answer_with(&list)),
         ("POST", LOCK) => {
             let sent = Sent::read(request, &locks::MEMBERS).await?;
-            locks::lock(&sent, caller, shared).map(|lock| answer_with(&lock))
+            let locked = locks::lock(&sent, caller, shared);
+            shared.store.until_all_kept().await;
+            locked.map(|lock| answer_with(&lock))
         }
         ("POST", RESET | UNLOCK) => {
             let sent = Sent::read(request, &reset::MEMBERS).await?;
-            reset::reset(&sent, caller, shared).await.map(|removed| answer_with(&removed))
+            let removed = reset::reset(&sent, caller, shared).await;
+            shared.store.until_all_kept().await;
+            removed.map(|removed| answer_with(&removed))
         }
         ("POST", RELOAD) => reloaded(admin.reloader.reload("admin").await),
         ("POST", UPGRADE) => upgrade(&mut request, admin),

@@ -74,10 +74,24 @@ fn lines(status: &Value) -> String {
         ("workers", member("/workers")),
         ("counters", format!("{}, and {} locked", member("/counters"), member("/locked"))),
         ("attempts", format!("{} places held, {} waiting", member("/places"), member("/waiting"))),
+        ("snapshot", snapshot(status)),
     ];
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let rows = rows.map(|(name, value)| format!("{name:width$}  {value}"));
     rows.join("\n")
+}
+
+/// Whether a restart forgets the counters.
+fn snapshot(status: &Value) -> String {
+    let member = |name: &str| status.pointer(&format!("/snapshot/{name}"));
+    let Some(file) = member("file") else {
+        return "none: a restart forgets the counters".to_owned();
+    };
+    let (file, bytes) = (shown(file), member("bytes").map_or_else(String::new, shown));
+    match member("state").and_then(Value::as_str) {
+        Some("writing") => format!("{file}, {bytes} bytes"),
+        _ => format!("{file} cannot be written: a restart forgets the counters; see the log"),
+    }
 }
 
 fn configuration(status: &Value) -> String {

@@ -273,3 +273,73 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::super::place::Place;
+    use super::*;
+
+    fn progress(dir: &tempfile::TempDir) -> Progress {
+        let place = Place::take(&dir.path().join("counters.db")).unwrap();
+        Progress::new(place.path(), place.duplicate().unwrap())
+    }
+
+    fn at(seconds: u64) -> (Moment, Option<Duration>) {
+        (Moment(seconds * 1000), None)
+    }
+
+    #[test]
+    fn whoever_waits_goes_on_once_its_batch_is_kept_and_has_it_written_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let progress = progress(&dir);
+        progress.order(Order::Write);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waiting = pin!(progress.reached(2));
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        // it is not slept until the time is over
+        assert_eq!(progress.next(Order::Write, Duration::from_secs(60)), Order::Write);
+        progress.kept(1, at(1), 0);
+        assert!(waiting.as_mut().poll(&mut context).is_pending(), "that is an earlier one");
+        progress.kept(2, at(2), 0);
+        assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(()));
+        assert_eq!(pin!(progress.reached(2)).poll(&mut context), Poll::Ready(()));
+    }
+
+    #[test]
+    fn a_disk_that_does_not_go_on_is_waited_for_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let progress = progress(&dir);
+        progress.order(Order::Write);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            // nobody writes; several wait, and all of them go on after the same time
+            let both = async { tokio::join!(progress.reached(1), progress.reached(1)) };
+            tokio::time::timeout(PATIENCE * 2, both).await.expect("nobody waits for ever");
+            let mut context = Context::from_waker(Waker::noop());
+            assert_eq!(pin!(progress.reached(1)).poll(&mut context), Poll::Ready(()));
+            assert_eq!(progress.numbers(Moment(0)).standing, Standing::Late);
+            assert_eq!(progress.numbers(Moment(0)).errors, 1);
+            progress.kept(1, at(1), 0);
+            assert_eq!(progress.numbers(Moment(0)).standing, Standing::Writing);
+            assert!(pin!(progress.reached(2)).poll(&mut context).is_pending());
+        });
+    }
+
+    #[test]
+    fn for_a_disk_that_fails_nobody_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let progress = progress(&dir);
+        let mut context = Context::from_waker(Waker::noop());
+        progress.failed(&io::ErrorKind::StorageFull.into(), Duration::from_secs(1));
+        assert_eq!(pin!(progress.reached(1)).poll(&mut context), Poll::Ready(()));
+        progress.kept(3, at(7), 123);
+        let numbers = progress.numbers(Moment(9_500));
+        assert_eq!((numbers.standing, numbers.errors), (Standing::Writing, 1));
+        assert_eq!((numbers.behind, numbers.bytes), (Duration::from_millis(2500), 123));
+    }
+}

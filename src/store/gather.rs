@@ -87,6 +87,12 @@ impl Gather {
         self.slots.push(Arc::clone(slot));
     }
 
+    /// The batch that gathers.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The batch with the latest change of locks by hand.
     #[must_use]
     pub const fn hands(&self) -> u64 {

@@ -69,6 +69,13 @@ impl Store {
         progress.reached(number).await;
     }
 
+    /// Waits until everything that has changed so far is kept, as [`Self::until_kept`] does.
+    pub async fn until_all_kept(&self) {
+        let Some(progress) = self.progress.get() else { return };
+        let gathering = lock(&self.ledger).counters.gather.as_ref().map_or(0, Gather::number);
+        progress.reached(gathering).await;
+    }
+
     /// What has changed since this was last asked, and which locks by hand.
     #[must_use]
     pub fn take_changes(&self) -> (Batch, Vec<Selector>) {

@@ -4,6 +4,7 @@ mod eviction;
 mod hand;
 mod handover;
 mod interleavings;
+mod keep;
 mod permit;
 mod stress;
 mod waiting;

@@ -251,6 +251,33 @@ fn limits_that_change_hold_for_counters_that_were_kept() {
 }
 
 #[test]
+fn what_an_operator_did_is_kept_before_he_is_told() {
+    let (shelf, upstream) = (Shelf::new(), Upstream::shop());
+    let text = format!("{ADMIN}{LIMIT}");
+    let guard = shelf.start(&text, &upstream);
+    lock_out(&guard, "eve");
+    lock_out(&guard, "ann");
+    let said = |guard: &Guard, words: &[&str]| {
+        let said = crate::commands::program::run(&[words, &["--admin", &guard.admin()]].concat());
+        assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    };
+    said(&guard, &["lock", "--username", "bob", "--for", "1h", "--reason", "on leave"]);
+    said(&guard, &["lock", "--ip", "203.0.113.9"]);
+    drop(guard);
+    let guard = shelf.start(&text, &upstream);
+    assert_eq!(guard.wait_for_event("snapshot_loaded").get("hand_locks"), "2");
+    assert!((3590..=3600).contains(&left(&guard, "bob")));
+    said(&guard, &["reset", "--username", "eve"]);
+    said(&guard, &["reset", "--username", "bob"]);
+    drop(guard);
+    let guard = shelf.start(&text, &upstream);
+    assert_eq!(guard.wait_for_event("snapshot_loaded").get("hand_locks"), "1");
+    assert_eq!(guard.client().log_in("bob", "right").status, 302);
+    assert_eq!(guard.client().log_in("eve", "right").status, 302);
+    assert_eq!(guard.client().log_in("ann", "right").verdict(), (403, "locked"));
+}
+
+#[test]
 fn the_status_says_how_it_stands() {
     let (shelf, upstream) = (Shelf::new(), Upstream::shop());
     let guard = shelf.start(&format!("{ADMIN}{LIMIT}"), &upstream);
@@ -261,6 +288,9 @@ fn the_status_says_how_it_stands() {
     assert_eq!(snapshot["state"], "writing", "{snapshot}");
     assert_eq!(snapshot["file"], shelf.file().to_str().unwrap());
     assert!(snapshot["bytes"].as_u64().unwrap() > 100 && snapshot["errors"] == 0);
+    let said = crate::commands::program::run(&["status", "--admin", &guard.admin()]).out;
+    let line = format!("snapshot       {}, ", shelf.file().display());
+    assert!(said.contains(&line) && said.contains(" bytes"), "{said}");
     assert!(guard.metric("loginward_snapshot_bytes", "") > 100.0);
     assert!(guard.metric("loginward_snapshot_latest_write_timestamp_seconds", "") > 1e9);
     assert_eq!(guard.metric("loginward_snapshot_errors_total", "") as u64, 0);
