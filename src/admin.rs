@@ -20,6 +20,7 @@ pub mod passing;
 pub mod query;
 pub mod reply;
 pub mod reset;
+pub mod rules;
 pub mod sent;
 pub mod socket;
 pub mod statistics;

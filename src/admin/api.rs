@@ -14,6 +14,7 @@ use super::caller::Caller;
 use super::door::Door;
 use super::follow::{self, EVENTS};
 use super::reply::{Problem, Reply, json as answer_with};
+use super::rules::rules;
 use super::sent::Sent;
 use super::status::status;
 use super::{Admin, counters, locks, page, reset};
@@ -30,6 +31,8 @@ pub const PROTOCOL: &str = "loginward-upgrade";
 pub const RELOAD: &str = "/v1/reload";
 /// Lists counters, to be asked with GET.
 pub const COUNTERS: &str = "/v1/counters";
+/// What each login rule has seen, to be asked with GET.
+pub const RULES: &str = "/v1/rules";
 /// What happened in the last hours, to be asked with GET.
 pub const STATISTICS: &str = "/v1/statistics";
 
@@ -48,6 +51,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", COUNTERS),
     ("GET", EVENTS),
     ("GET", LOCKS),
+    ("GET", RULES),
     ("GET", STATISTICS),
     ("GET", STATUS),
     ("POST", LOCK),
@@ -94,6 +98,7 @@ async fn route(
             let query = request.uri().query().unwrap_or_default();
             Ok(follow::answer(query, request.headers(), admin.reloader.hub().outlets()))
         }
+        ("GET", RULES) => Ok(answer_with(&rules(admin))),
         ("GET", STATISTICS) => {
             let query = request.uri().query().map(str::to_owned);
             let told = admin.recorder.tell(query.as_deref(), shared).await;
@@ -197,7 +202,8 @@ fn reloaded(result: Result<Reloaded, ReloadError>) -> Result<Reply, Problem> {
     }
 }
 
-fn shown<'a>(problems: impl Iterator<Item = &'a ConfigProblem>) -> Vec<Value> {
+/// Problems of a configuration, as JSON.
+pub(super) fn shown<'a>(problems: impl Iterator<Item = &'a ConfigProblem>) -> Vec<Value> {
     let shown = |problem: &ConfigProblem| {
         let severity = match problem.severity {
             Severity::Error => "error",

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Admin;
+use super::api::shown;
 use crate::clock::{Clock, millis};
 use crate::snapshot::load::Found;
 use crate::store::Store;
@@ -34,6 +35,7 @@ pub fn status(admin: &Admin) -> Value {
             "successful": reloads.is_last_successful,
             "latest_success": reloads.last_success.as_secs(),
             "failures": reloads.failures,
+            "problems": shown(admin.reloader.problems().iter()),
         },
         "snapshot": snapshot(&shared.store),
     })

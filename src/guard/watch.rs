@@ -129,10 +129,18 @@ impl RuleWatch {
             return None;
         }
         tally.reported = Some(now);
-        Some(match &tally.all.unmatched {
-            Some(looks) => format!("{suspicion}; unmatched answers look like {looks}"),
-            None => suspicion,
-        })
+        Some(told(suspicion, tally.all.unmatched.as_deref()))
+    }
+
+    /// What is wrong with the rule at present, whether or not it was said.
+    #[must_use]
+    pub fn suspicion(&self, now: Moment) -> Option<String> {
+        let tally = lock(&self.0);
+        match (tally.all.suspicion(), &tally.all.unmatched) {
+            (Some(suspicion), looks) => Some(told(suspicion, looks.as_deref())),
+            (None, _) if now.since(tally.latest) >= SILENCE => Some(SILENT.to_owned()),
+            (None, _) => None,
+        }
     }
 
     /// What is wrong where no request has matched the rule for long; said once a day.
@@ -143,7 +151,17 @@ impl RuleWatch {
             return None;
         }
         tally.latest = now;
-        Some("no request has matched this rule for 24 hours".to_owned())
+        Some(SILENT.to_owned())
+    }
+}
+
+const SILENT: &str = "no request has matched this rule for 24 hours";
+
+/// A suspicion, with what answers look like that no rule matches.
+fn told(suspicion: String, looks: Option<&str>) -> String {
+    match looks {
+        Some(looks) => format!("{suspicion}; unmatched answers look like {looks}"),
+        None => suspicion,
     }
 }
 
@@ -171,6 +189,8 @@ mod tests {
         let said = watch.see(batch(1, unmatched), Moment(1)).expect("the twentieth is reported");
         assert_eq!(said, "in 20 attempts never a success; unmatched answers look like status 200");
         assert_eq!(watch.see(batch(5, unmatched), Moment(2)), None);
+        let present = watch.suspicion(Moment(2)).expect("it is so, said or not");
+        assert!(present.starts_with("in 25 attempts never a success; "), "{present}");
         let later = Moment(1).after(AGAIN);
         assert!(watch.see(batch(1, unmatched), later).is_some());
         let success = batch(1, sighting(Outcome::Success, Basis::Rule));

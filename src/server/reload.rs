@@ -1,5 +1,6 @@
 //! Other settings while the guard runs: read, checked, and in force at once or not at all.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Reloader {
     hub: Hub,
     /// Locked by whoever reloads.
     watched: Mutex<Watched>,
+    /// What was wrong or doubtful when it was last tried.
+    problems: RefCell<Vec<Problem>>,
 }
 
 /// Where a guard's settings come from.
@@ -59,7 +62,13 @@ impl Reloader {
     /// Reloads what `shared` was started with, from `source`, which consists of `files`.
     #[must_use]
     pub fn new((shared, hub): (Arc<Shared>, Hub), source: Source, files: Vec<PathBuf>) -> Self {
-        Self { shared, source, hub, watched: Mutex::new(Watched::new(files)) }
+        Self {
+            shared,
+            source,
+            hub,
+            watched: Mutex::new(Watched::new(files)),
+            problems: RefCell::default(),
+        }
     }
 
     /// What the workers share.
@@ -83,6 +92,12 @@ impl Reloader {
         }
     }
 
+    /// What was wrong or doubtful when the configuration was last read again.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        self.problems.borrow().clone()
+    }
+
     /// Reads everything again, checks all of it, and puts it in force; `reason` is who asked.
     /// Returns when every worker serves by it.
     ///
@@ -96,6 +111,11 @@ impl Reloader {
             Source::Flags => Err(ReloadError::NoFile),
         };
         report(reason, &result);
+        match &result {
+            Ok(Reloaded { warnings, .. }) => self.problems.replace(warnings.clone()),
+            Err(ReloadError::Unusable(all)) => self.problems.replace(all.iter().cloned().collect()),
+            Err(ReloadError::NoFile) => Vec::new(),
+        };
         result
     }
 

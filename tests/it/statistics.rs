@@ -112,3 +112,49 @@ fn the_page_is_there_for_whoever_may_ask() {
     assert_eq!(operator.ask("GET", "/page/../page/main.js", ("", "")).status, 404);
     assert_eq!(operator.ask("POST", "/", ("", "")).status, 404);
 }
+
+#[test]
+fn rules_tell_what_they_have_seen_and_what_looks_wrong() {
+    let upstream = Upstream::shop();
+    let monitor =
+        "lockout: { mode: monitor, limits: { by: username, failures: 100, cool_off: 1h } }";
+    let guard = Guard::start(&format!("{ADMIN}{monitor}"), &upstream);
+    let operator = operator(&guard);
+    let told = operator.get("/v1/rules");
+    let rule = &told["rules"][0];
+    assert_eq!((&rule["site"], &rule["login"]), (&"shop".into(), &"/login".into()));
+    assert_eq!((&rule["mode"], &rule["suspicion"]), (&"monitor".into(), &Value::Null));
+    for _ in 0..20 {
+        guard.client().log_in("bob", "wrong");
+    }
+    crate::support::wait::until("the rule is suspect", || {
+        let told = operator.get("/v1/rules");
+        let said = told["rules"][0]["suspicion"].as_str().unwrap_or_default().to_owned();
+        said.starts_with("in 20 attempts never a success; unmatched answers look like status 200")
+    });
+    let told = operator.get("/v1/rules");
+    assert_eq!(told["rules"][0]["attempts"]["unmatched"], 20);
+    assert_eq!(told["identity"], Value::Array(Vec::new()));
+    let forwarded = crate::support::Ask::login("bob", "wrong").with("X-Forwarded-For", "8.8.8.8");
+    guard.ask(&forwarded);
+    crate::support::wait::until("the client is suspect", || {
+        let told = operator.get("/v1/rules");
+        told["identity"][0]["peer"] == "127.0.0.1" || told["identity"][0]["client"] == "127.0.0.1"
+    });
+}
+
+#[test]
+fn status_tells_what_was_wrong_with_the_last_configuration() {
+    let upstream = Upstream::hello();
+    let guard = Guard::start(ADMIN, &upstream);
+    let operator = operator(&guard);
+    assert_eq!(operator.get("/v1/status")["reload"]["problems"], Value::Array(Vec::new()));
+    guard.reconfigure(|text| text.replace("username: {", "usrname: {"));
+    guard.hang_up();
+    guard.wait_for_event("reload_failed");
+    let status = operator.get("/v1/status");
+    let is_said = status["reload"]["problems"].as_array().unwrap().iter().any(|problem| {
+        problem["severity"] == "error" && problem["text"].as_str().unwrap().contains("usrname")
+    });
+    assert!(is_said, "{status}");
+}

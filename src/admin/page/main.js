@@ -32,11 +32,11 @@ async function look() {
     const status = await get("v1/status");
     reached(status);
     // what can be told is told, whatever becomes of the rest
-    const asked = await Promise.allSettled([lockedList.refresh(), numbers.refresh()]);
+    const asked = await Promise.allSettled([ruleList.refresh(), lockedList.refresh(), numbers.refresh()]);
     const wrong = asked.filter((one) => one.status === "rejected").map((one) => one.reason);
     const grave = wrong.find((error) => error instanceof Refused || error instanceof Unreachable);
     if (grave) throw grave;
-    notices({ status, rules: [], wrong });
+    notices({ status, rules: asked[0].value?.rules ?? [], wrong });
     answered = Date.now();
     document.body.dataset.state = wrong.length ? "wrong" : "live";
   } catch (error) {

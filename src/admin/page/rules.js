@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, el, onChange, replace, table } from "./dom.js";
-import { number } from "./format.js";
+import { clock, count, millis, number } from "./format.js";
 
 /** The section. */
 export function rules() {
@@ -38,7 +38,7 @@ function show({ rules: all, identity }) {
   replace(byId("rule-list"), list);
   const wrong = [
     ...all.filter((rule) => rule.suspicion).map((rule) => item(`${rule.site}, ${rule.login}`, rule.suspicion)),
-    ...(identity ?? []).map((one) => item("Clients", one)),
+    ...identity.map((one) => item(one.peer ? `Clients of ${one.peer}` : `Client ${one.client}`, `${one.reason} (${count(one.times, "time")}, ${clock(millis(one.latest))})`)),
   ];
   const notice = wrong.length
     ? el("div", { class: "notice warn" }, el("strong", {}, "This looks wrong"), el("ul", {}, wrong))

@@ -1,13 +1,16 @@
 // Search: by reference, address, network or username.
 
-import { get, Problem } from "./api.js";
+import { get } from "./api.js";
 import { button, byId, el, replace } from "./dom.js";
 import { counterTable } from "./counters.js";
 import { count, number } from "./format.js";
 import { story } from "./story.js";
 
-/** Letters and digits that are not mistaken for each other; the guard knows what to make of O, I and L. */
+/** What a refused client has on its screen. */
 const REFERENCE = /^[0-9A-TV-Z]{8}$/i;
+/** As the guard writes it, whichever way it was copied. */
+const written = (text) => text.toUpperCase().replaceAll("O", "0").replace(/[IL]/g, "1");
+
 const ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)$/i;
 const NETWORK = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)\/\d{1,3}$/i;
 
@@ -34,7 +37,7 @@ export function searching(dialogs) {
     const mine = {};
     latest = mine;
     try {
-      const parts = await find(kinds, text, dialogs, run);
+      const parts = await find(kinds, text, dialogs);
       if (latest === mine) replace(found, parts);
     } catch (error) {
       if (latest === mine) replace(found, el("p", { class: "wrong" }, error.message));
@@ -55,9 +58,9 @@ export function searching(dialogs) {
   return { search, again: () => (latest ? run() : undefined) };
 }
 
-async function find(kinds, text, dialogs, again) {
+async function find(kinds, text, dialogs) {
   for (const kind of kinds) {
-    const parts = kind === "ref" ? await reference(text.toUpperCase(), dialogs, again) : await counters(kind, text, dialogs);
+    const parts = kind === "ref" ? await story(written(text), dialogs) : await counters(kind, text, dialogs);
     if (parts) return parts;
   }
   return [el("p", { class: "empty" }, `Nothing is counted or locked for ${text}.`), offer(kinds[kinds.length - 1], text, dialogs)];
@@ -75,15 +78,4 @@ async function counters(kind, text, dialogs) {
   if (total > all.length) parts.push(el("p", { class: "muted" }, `${number(total - all.length)} more are not shown.`));
   parts.push(offer(kind, text, dialogs));
   return parts;
-}
-
-async function reference(ref, dialogs) {
-  let chain;
-  try {
-    chain = await get(`v1/references/${encodeURIComponent(ref)}`);
-  } catch (error) {
-    if (error instanceof Problem && error.status === 404) return undefined;
-    throw error;
-  }
-  return [story(ref, chain, dialogs)];
 }

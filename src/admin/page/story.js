@@ -1,27 +1,65 @@
-// What refused a reference, in sentences.
+// What refused a reference, in sentences: what was reported of it, and the counters that it names.
 
+import { follow, get } from "./api.js";
 import { button, el } from "./dom.js";
-import { left } from "./counters.js";
-import { clock, millis, number, whom } from "./format.js";
+import { endOf, left, tally, until } from "./counters.js";
+import { clock, count, millis, whom } from "./format.js";
 
-/** The chain of what refused `ref`; `dialogs` are what its buttons open. */
-export function story(ref, chain, dialogs) {
-  const when = millis(chain.when);
-  const who = chain.client ? `A request from ${chain.client}` : "A request";
-  const tried = chain.username ? ` for the username ${chain.username}` : "";
-  const where = [chain.site, chain.login].filter(Boolean).join(", ");
-  const locked = chain.counters ?? [];
-  const steps = locked.map((counter) => {
-    const count = `${whom(counter.parameters)} reached ${number(counter.of)} failures (limit ${counter.limit})`;
-    const state = counter.locked ? [" and is locked: ", left(counter.remaining_s === null ? Infinity : Date.now() + counter.remaining_s * 1000), " "] : [" and is not locked any more. "];
-    return el("li", {}, count, state, counter.locked ? button("Unlock …", () => dialogs.unlock(counter), { kind: "small", focus: counter.id }) : undefined);
-  });
+const EVENTS = "v1/events?follow=false&last=1000&name=locked_out,refused,would_refuse";
+
+/** The chain of what refused `ref`; `dialogs` are what its buttons open. Nothing, where nothing is known of it. */
+export async function story(ref, dialogs) {
+  const [{ counters }, events] = await Promise.all([get("v1/counters", { ref, limit: 20 }), reported(ref)]);
+  if (!counters.length && !events.length) return undefined;
+  const begun = events.findLast((event) => event.event === "locked_out");
+  const refusals = events.filter((event) => event.event !== "locked_out");
   return el(
     "div",
     { class: "story" },
     el("h3", {}, "Reference ", el("span", { class: "ref" }, ref)),
-    el("p", {}, `${who}${tried} was refused${where ? ` at ${where}` : ""}${when ? `, ${clock(when)}` : ""}: ${chain.reason ?? chain.kind}.`),
-    steps.length ? el("ol", {}, steps) : undefined,
-    chain.unlock ? el("p", { class: "muted" }, chain.unlock) : undefined,
+    refusals.length ? el("p", {}, refused(refusals)) : undefined,
+    begun ? el("p", {}, began(begun)) : undefined,
+    counters.length ? el("ul", {}, counters.map((counter) => stands(counter, dialogs))) : el("p", { class: "muted" }, released(refusals)),
   );
+}
+
+/** The events of a reference among the latest of the guard. */
+async function reported(ref) {
+  const events = [];
+  const take = ({ data }) => {
+    const event = JSON.parse(data);
+    if (event.ref === ref) events.push(event);
+  };
+  await follow(EVENTS, { signal: AbortSignal.timeout(15000) }, () => {}, take);
+  return events;
+}
+
+const who = ({ username, client }) => whom({ username, ip_address: client });
+
+const where = ({ site, login }) => [site, login].filter(Boolean).join(", ");
+
+function refused(refusals) {
+  const latest = refusals[refusals.length - 1];
+  const verb = latest.event === "would_refuse" ? "would have been refused, but for monitor mode," : "was refused";
+  const again = refusals.length > 1 ? ` It is the latest of ${count(refusals.length, "refusal")} with this reference.` : "";
+  return `${clock(millis(latest.ts))}: a login of ${who(latest)} ${verb} at ${where(latest)}: ${latest.reason}.${again}`;
+}
+
+function began(event) {
+  return `${clock(millis(event.ts))}: the lockout began, when ${who(event)} reached ${event.failures} of ${event.of} failures (limit ${event.limit}).`;
+}
+
+/** How a counter stands now, and what would change that. */
+function stands(counter, dialogs) {
+  const limit = `${whom(counter.parameters)} at ${counter.site}, limit ${counter.limit}: ${tally(counter)}`;
+  const end = endOf(counter);
+  const state = end === undefined ? [" failures, not locked now."] : [", locked for ", left(end), end === Infinity ? "" : ` (until ${until(end)})`, "."];
+  const change = button(`${counter.locked ? "Unlock" : "Reset"} …`, () => dialogs.unlock(counter), { kind: "small", focus: counter.id });
+  return el("li", {}, limit, state, " ", change);
+}
+
+function released(refusals) {
+  const reason = refusals[refusals.length - 1]?.reason ?? "";
+  if (/by hand/.test(reason)) return "It is a lock by hand: release it in the list below.";
+  return "No counter holds anything of it any more: whatever locked is over or was reset.";
 }

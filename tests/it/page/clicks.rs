@@ -161,3 +161,43 @@ fn the_charts_show_what_has_happened_and_tell_it_as_a_table_too() {
     shown.browser.until_text("#found caption", "of bob");
     shown.is_clean();
 }
+
+#[test]
+fn a_reference_tells_what_refused_it() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    shown.fail("alice", 2);
+    let refused = shown.guard.client().log_in("alice", "right");
+    let reference = refused.get("x-loginward-ref").unwrap();
+    shown.browser.click("document.getElementById('what')");
+    shown.browser.write(&reference.to_lowercase());
+    shown.browser.press("Enter");
+    shown.browser.until_text("#found", &format!("Reference {reference}"));
+    let told = shown.browser.text("#found");
+    for part in ["127.0.0.1", "alice", "2 failures", "username+ip_address", "shop"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    shown.browser.click("[...document.querySelectorAll('#found button')][0]");
+    shown.browser.until_text("#unlock", "Unlock alice from 127.0.0.1?");
+    shown.browser.click("document.querySelector('#unlock button[type=submit]')");
+    shown.browser.until_text("#unlock", "Removed 1 counter");
+    assert_eq!(shown.guard.client().log_in("alice", "right").status, 302);
+    shown.is_clean();
+}
+
+#[test]
+fn monitor_mode_and_a_configuration_that_cannot_be_used_are_said_first() {
+    let upstream = Upstream::shop();
+    let monitor = "lockout: { mode: monitor, limits: { by: username, failures: 1, cool_off: 1h } }";
+    let Some(mut shown) = Shown::of(monitor, &upstream) else { return };
+    shown.browser.until_text("#notices", "Monitor mode: nobody is locked out");
+    shown.browser.until_text("#rule-list", "monitor: refuses nothing");
+    shown.fail("alice", 2);
+    shown.browser.until_text("#chart-refusals .legend", "would be refused 1");
+    shown.browser.until_text("#event-list", "Would be refused");
+    shown.guard.reconfigure(|text| text.replace("failures: 1", "failures: none"));
+    shown.guard.hang_up();
+    shown.browser.until_text("#notices", "The configuration cannot be used as it is now.");
+    shown.browser.until_text("#notices", "failures");
+    shown.is_clean();
+}
