@@ -35,6 +35,7 @@ mod tests;
 mod unique;
 mod units;
 mod upstream;
+mod webhook;
 mod yaml;
 
 use std::ffi::CString;
@@ -51,7 +52,7 @@ pub use upstream::{
     Balance, HealthCheck, HostSent, MOST_SERVERS, ServerKey, UpstreamServer, UpstreamSettings,
 };
 
-use crate::outlets::settings::{Audit, Privacy};
+use crate::outlets::settings::{Audit, Privacy, Webhook};
 use crate::policy::client::ClientRules;
 use crate::policy::route::{ResponseSettings, Site};
 use crate::tls::Certificates;
@@ -92,6 +93,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Where events are kept as evidence.
     pub audit: Option<Audit>,
+    /// Where events are posted.
+    pub webhooks: Vec<Webhook>,
     /// What events show of people.
     pub privacy: Privacy,
     /// How it ends.

@@ -62,7 +62,7 @@ const NAMES: [Name; 14] = [
 
 /// The events about the program itself, which are reported where they happen. Those at debug, and
 /// the lines of the access log, are none of them: nobody but the log is told.
-const OPERATIONAL: [&str; 37] = [
+const OPERATIONAL: [&str; 40] = [
     "admin_listening",
     "admin_unavailable",
     "audit_failed",
@@ -99,6 +99,9 @@ const OPERATIONAL: [&str; 37] = [
     "upstream_out",
     "upstream_rests",
     "user_changed",
+    "webhook_abandoned",
+    "webhook_failed",
+    "webhook_recovered",
     "worker_hangs",
 ];
 

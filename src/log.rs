@@ -103,7 +103,9 @@ pub struct LogGuard {
 impl Hub {
     /// Writes and shows what `settings` say, from now on.
     pub fn configure(&self, settings: &Settings) {
-        let has_outlets = settings.admin != Admin::Nowhere || settings.audit.is_some();
+        let has_outlets = settings.admin != Admin::Nowhere
+            || settings.audit.is_some()
+            || !settings.webhooks.is_empty();
         let events = if has_outlets { Events::Told } else { Events::Untold };
         *lock(&self.0.wanted) = Wanted { level: settings.log.level, events };
         self.0.outlets.set_privacy(&settings.privacy);

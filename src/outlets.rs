@@ -1,10 +1,11 @@
-//! Where events go besides the log: the latest are kept, whoever follows is told, and the audit log
-//! is written.
+//! Where events go besides the log: the latest are kept, whoever follows is told, the audit log is
+//! written, and webhooks are called.
 //!
 //! All of them are told by the thread that writes the log, which waits for none of them: what may
 //! have to wait has a thread and a bounded queue of its own.
 
 pub mod audit;
+pub mod deliveries;
 pub mod dropped;
 pub mod file;
 pub mod latest;
@@ -12,8 +13,11 @@ pub mod live;
 pub mod piece;
 pub mod queue;
 pub mod settings;
+pub mod sign;
 pub mod stdout;
 pub mod syslog;
+pub mod webhook;
+pub mod webhooks;
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -31,7 +35,8 @@ use audit::Writing;
 use latest::Latest;
 use live::{Following, Told};
 use queue::Line;
-use settings::Privacy;
+use settings::{Privacy, Webhook};
+use webhooks::Webhooks;
 
 /// So many are handed on together.
 const TOGETHER: usize = 256;
@@ -44,6 +49,7 @@ pub struct Outlets {
     latest: Mutex<Latest>,
     live: broadcast::Sender<Told>,
     audit: OnceLock<Writing>,
+    webhooks: Webhooks,
     /// How values are shown that tell of people, everywhere.
     show: ArcSwap<Show>,
     /// A key of this process for that.
@@ -59,8 +65,8 @@ impl Outlets {
         // a guard does not start where there are no random numbers
         _ = getrandom::fill(&mut key);
         let show = ArcSwap::from_pointee(Show::new(&Privacy::default(), &key));
-        let (latest, audit) = (Mutex::default(), OnceLock::new());
-        Self { began, latest, live, audit, show, key }
+        let (latest, audit, webhooks) = (Mutex::default(), OnceLock::new(), Webhooks::default());
+        Self { began, latest, live, audit, webhooks, show, key }
     }
 
     /// Shows of people what `privacy` says, from now on.
@@ -84,7 +90,14 @@ impl Outlets {
         if let Some(audit) = settings.audit.as_ref().filter(|_| self.audit.get().is_none()) {
             drop(self.audit.set(Writing::begin(audit)?));
         }
-        Ok(())
+        self.webhooks.set(&settings.webhooks)
+    }
+
+    /// These are the webhooks from now on.
+    pub fn set_webhooks(&self, webhooks: &[Webhook]) {
+        if let Err(error) = self.webhooks.set(webhooks) {
+            tracing::error!(event = "webhook_failed", reason = %error);
+        }
     }
 
     /// What tells the events of this process from those of another.
@@ -118,6 +131,7 @@ impl Outlets {
         if let Some(audit) = self.audit.get() {
             audit.end();
         }
+        self.webhooks.end();
     }
 }
 
@@ -144,18 +158,18 @@ impl Telling<'_> {
         let number = lock(&self.outlets.latest).keep(entry);
         let follows = self.outlets.live.receiver_count() > 0;
         let audits = self.outlets.audit.get().is_some_and(|audit| audit.wants(name));
-        if !follows && !audits {
+        let posts = self.outlets.webhooks.want(name);
+        if !follows && !audits && !posts {
             return;
         }
         let text = self.line(entry);
-        if audits {
-            let text = text.as_str().into();
-            self.audit.push(Line {
-                name: name.into(),
-                level: entry.level(),
-                wall: entry.wall,
-                text,
-            });
+        if audits || posts {
+            let (level, wall) = (entry.level(), entry.wall);
+            let line = Line { name: name.into(), level, wall, text: text.as_str().into() };
+            if posts {
+                self.outlets.webhooks.put(&line);
+            }
+            self.audit.extend(audits.then_some(line));
         }
         if follows {
             let told = Told::new((number, name), entry, text);

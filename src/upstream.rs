@@ -6,6 +6,7 @@ mod connect;
 pub mod fault;
 pub mod health;
 mod http2;
+pub mod once;
 pub mod pool;
 pub mod servers;
 pub mod state;

@@ -90,7 +90,7 @@ pub(super) fn upstream(node: &Node, reader: &mut Reader<'_>) -> Option<(Scheme, 
 }
 
 /// What follows `http://`: a host, maybe a port, and nothing else.
-fn authority(rest: &str, usual: u16) -> Result<UpstreamAddr, &'static str> {
+pub(super) fn authority(rest: &str, usual: u16) -> Result<UpstreamAddr, &'static str> {
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains('@') {
         return Err("has credentials, and the guard sends none of its own");

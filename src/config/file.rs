@@ -12,7 +12,7 @@ use super::lockout::Level;
 use super::node::{Kind, Node};
 use super::reader::{MOST_BYTES, Reader, read};
 use super::site::{Above, sites};
-use super::{Settings, account, edge, keys, outlets, process, syntax, yaml};
+use super::{Settings, account, edge, keys, outlets, process, syntax, webhook, yaml};
 
 /// The smallest configuration that guards something.
 const SMALLEST: &str = "\
@@ -147,6 +147,7 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
         metrics: process::metrics(&fields, reader),
         log: process::log(&fields, reader),
         audit: outlets::audit(&fields, reader),
+        webhooks: webhook::webhooks(&fields, reader),
         privacy: outlets::privacy(&fields, reader),
         shutdown: process::shutdown(&fields, reader),
         timeouts: process::timeouts(&fields, reader),

@@ -23,7 +23,7 @@ macro_rules! vocabulary {
 vocabulary! {
     FILE: "the file", [
         "listen", "workers", "trusted_proxies", "client_address", "sites", "lockout", "access",
-        "store", "admin", "metrics", "log", "audit", "privacy", "user", "group", "sandbox", "shutdown", "timeouts", "bounds", "anchors",
+        "store", "admin", "metrics", "log", "audit", "webhooks", "privacy", "user", "group", "sandbox", "shutdown", "timeouts", "bounds", "anchors",
     ], [];
     LISTENER: "a listener", ["address", "redirect_to_https", "proxy_protocol", "tls"], [];
     REDIRECT: "redirect_to_https", ["port"], [];
@@ -75,6 +75,7 @@ vocabulary! {
     AUDIT: "audit", ["to", "file", "rotate", "syslog", "events"], [];
     ROTATE: "rotate", ["size", "keep"], [];
     SYSLOG: "syslog", ["address", "facility"], [];
+    WEBHOOK: "a webhook", ["name", "url", "secret", "events", "timeout", "retry_for", "ca"], [];
     PRIVACY: "privacy", ["usernames", "addresses", "key"], [];
     SHUTDOWN: "shutdown", ["delay", "deadline"], [];
     TIMEOUTS: "timeouts", [

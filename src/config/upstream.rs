@@ -253,7 +253,16 @@ fn trust(node: &Node, tls: Option<&Node>, reader: &mut Reader<'_>) -> Option<Arc
         Some(tls) => trust_settings(tls, reader)?,
         None => TrustSettings::default(),
     };
-    match reader.trusts.load(&settings) {
+    load_trust(node, &settings, reader)
+}
+
+/// What `settings` say, loaded; `node` is to blame where that does not do.
+pub(super) fn load_trust(
+    node: &Node,
+    settings: &TrustSettings,
+    reader: &mut Reader<'_>,
+) -> Option<Arc<Trust>> {
+    match reader.trusts.load(settings) {
         Ok(trust) => Some(trust),
         Err(TrustError::File(error)) => {
             let TlsError { file, wrong, right } = &*error;
@@ -301,7 +310,7 @@ fn trust_settings(node: &Node, reader: &mut Reader<'_>) -> Option<TrustSettings>
     (!reader.has_errors_since(before)).then_some(TrustSettings { ca, own, server_name, verify })
 }
 
-fn file(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
+pub(super) fn file(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
     text(node, reader).map(|path| reader.path(path))
 }
 

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::cells::{SiteCells, Tally, WorkerCells};
 use super::histogram::{Histogram, Sum};
+use crate::outlets::deliveries::{self, DELIVERIES};
 use crate::outlets::dropped::{OUTLETS, so_far};
 use crate::rejection::reason::Reason;
 use crate::store::Store;
@@ -253,6 +254,14 @@ impl Collector for Untold {
             encoder.encode_descriptor("events_dropped", help, None, MetricType::Counter)?;
         for outlet in OUTLETS {
             count(&mut metric, &[("outlet", outlet.name())], so_far(outlet))?;
+        }
+        let help = "Calls of webhooks, by what came of them.";
+        let mut metric =
+            encoder.encode_descriptor("webhook_deliveries", help, None, MetricType::Counter)?;
+        for delivery in DELIVERIES {
+            let labels = [("result", delivery.name())];
+            let calls = ConstCounter::new(deliveries::so_far(delivery));
+            calls.encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
     }

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+
+use crate::config::UpstreamServer;
 
 /// How values are shown that tell of people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,4 +111,33 @@ pub enum SyslogAddr {
     Udp(Box<str>),
     /// At a unix socket for datagrams.
     Unix(PathBuf),
+}
+
+/// Where events are posted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// What it is called; no two of one name.
+    pub name: Box<str>,
+    /// The server.
+    pub server: UpstreamServer,
+    /// What the server is called in a `Host` field.
+    pub host: Box<str>,
+    /// Path and query, which may be secret.
+    pub target: Uri,
+    /// What is signed with.
+    pub secret: Secret,
+    /// What is posted.
+    pub events: Chosen,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// For how long an event is tried to be posted.
+    pub retry_for: Duration,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = out.debug_struct("Webhook");
+        shown.field("name", &self.name).field("server", &self.server);
+        shown.field("events", &self.events).finish_non_exhaustive()
+    }
 }

@@ -133,6 +133,7 @@ impl Reloader {
         })?;
         let (rollout, need_restart) = apply(&self.shared, settings);
         self.hub.configure(&rollout.plan().settings);
+        self.hub.outlets().set_webhooks(&rollout.plan().settings.webhooks);
         self.shared.metrics.reload_succeeded(Clock::system().wall_now());
         let workers = rollout.plan().settings.workers.get();
         // it is in force also where a worker is late

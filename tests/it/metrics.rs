@@ -339,6 +339,7 @@ fn names_are_as_prometheus_wants_them() {
                 "version",
                 "certificate",
                 "outlet",
+                "result",
                 "le",
             ];
             assert!(known.contains(&label.as_str()), "{name}: {label}");

@@ -4,6 +4,7 @@ mod audit;
 mod follow;
 mod privacy;
 mod syslog;
+mod webhook;
 
 use serde_json::Value;
 

@@ -86,3 +86,46 @@ fn events_show_of_people_what_is_said() {
         ],
     );
 }
+
+#[test]
+fn a_webhook_is_a_url_and_a_secret() {
+    let keys = "webhooks: { url: \"http://127.0.0.1:9/a?b=c\", secret: 0123456789abcdef }";
+    let [webhook] = &settings(&file(keys)).webhooks[..] else { panic!("one") };
+    assert_eq!((&*webhook.name, &*webhook.host), ("127.0.0.1:9", "127.0.0.1:9"));
+    assert_eq!(webhook.target, "/a?b=c");
+    assert_eq!((webhook.timeout.as_secs(), webhook.retry_for.as_secs()), (10, 3600));
+    assert!(webhook.events.has("locked_out") && !webhook.events.has("login_failed"));
+    assert!(!format!("{webhook:?}").contains("a?b=c"));
+    check(
+        &file("webhooks: [{}]"),
+        &[
+            "9:12: webhooks[0]: needs `url`; say where, such as `url: \
+         \"https://hooks.example.com/loginward\"`",
+            "9:12: webhooks[0]: needs `secret`; say what is signed with, such as `secret: \
+         \"${file:webhook.secret}\"`",
+        ],
+    );
+    let two = "{ url: \"http://localhost/\", secret: 0123456789abcdef }";
+    check(
+        &file(&format!("webhooks: [{two}, {two}]")),
+        &[
+            "9:68: webhooks[1]: there are two webhooks of the name `localhost`; give each a `name` of \
+         its own",
+        ],
+    );
+    check(
+        &file("webhooks: { url: \"http://user:t0ken@h/\", secret: \"whsec_?\" }"),
+        &[
+            "9:18: webhooks.url: has credentials, and the guard sends none of its own",
+            "9:50: webhooks.secret: is no secret to sign with; write 16 bytes or more that nobody \
+         guesses; behind `whsec_`, as base64",
+        ],
+    );
+    check(
+        &file("webhooks: { url: \"http://10.0.0.1/\", secret: 0123456789abcdef }"),
+        &[
+            "9:18: warning: webhooks.url: whoever is on the way reads the events; write `https://` if \
+         the server speaks it",
+        ],
+    );
+}

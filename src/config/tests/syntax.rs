@@ -149,13 +149,13 @@ fn a_file_has_something_in_it() {
         "- a",
         &["1:1: expected a mapping with `listen`, `workers`, `trusted_proxies`, \
              `client_address`, `sites`, `lockout`, `access`, `store`, `admin`, `metrics`, \
-             `log`, `audit`, `privacy`, `user`, `group`, `sandbox`, `shutdown`, `timeouts`, `bounds` or `anchors`, not a list"],
+             `log`, `audit`, `webhooks`, `privacy`, `user`, `group`, `sandbox`, `shutdown`, `timeouts`, `bounds` or `anchors`, not a list"],
     );
     check(
         "listen",
         &["1:1: expected a mapping with `listen`, `workers`, `trusted_proxies`, \
              `client_address`, `sites`, `lockout`, `access`, `store`, `admin`, `metrics`, \
-             `log`, `audit`, `privacy`, `user`, `group`, `sandbox`, `shutdown`, `timeouts`, `bounds` or `anchors`, not `listen`"],
+             `log`, `audit`, `webhooks`, `privacy`, `user`, `group`, `sandbox`, `shutdown`, `timeouts`, `bounds` or `anchors`, not `listen`"],
     );
     check(&file("workers:"), &["9:1: workers: has no value; give it one or remove the key"]);
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{members, objects};
 use crate::commands::program::run;
 use crate::support::guard::ADMIN;
-use crate::support::{Ask, Guard, Setup, Upstream};
+use crate::support::upstream::ok;
+use crate::support::{Ask, Guard, Request, Setup, Upstream};
 
 /// Names and addresses of people, in words that nothing else has.
 const NAMES: [&str; 4] = ["zaphod", "trillian", "marvin", "slartibart"];
@@ -36,6 +37,7 @@ sites:
 lockout: { limits: [{ by: username, failures: 2, cool_off: 10m }, { by: ip_address, failures: 50, cool_off: 10m }] }
 trusted_proxies: ["127.0.0.1"]
 audit: { to: file, file: audit.log }
+webhooks: { url: "{HOOK}/", secret: "0123456789abcdef", events: all }
 "#;
 
 /// Everything that a guard writes about people of whom it hears in every way.
@@ -46,7 +48,9 @@ fn story(privacy: &str, format: &str) -> (Guard, String) {
     });
     let log = format!("log: {{ format: {format}, level: debug, access: true }}\n");
     let text = format!("{ADMIN}{SITES}{log}privacy: {privacy}\n");
-    let mut guard = Setup::new(&text).upstream(&upstream).start();
+    let hook = Upstream::answering(|_| ok(""));
+    let setup = Setup::new(&text).upstream(&upstream).replace("{HOOK}", hook.url());
+    let mut guard = setup.start();
     let from = |ask: Ask, address: &str| guard.ask(&ask.with("X-Forwarded-For", address));
     for address in ADDRESSES {
         for name in NAMES {
@@ -78,7 +82,9 @@ fn story(privacy: &str, format: &str) -> (Guard, String) {
     guard.terminate();
     guard.wait_for_exit();
     let audit = std::fs::read_to_string(guard.dir().join("audit.log")).unwrap();
-    let all = [guard.log(), said.out, json.out, audit].join("\n");
+    let posted = hook.requests().iter().map(Request::text).collect::<Vec<_>>().join("\n");
+    assert!(posted.contains("locked_out"));
+    let all = [guard.log(), said.out, json.out, audit, posted].join("\n");
     (guard, all)
 }
 
