@@ -1,15 +1,18 @@
 //! The commands: what they take, and what their exit statuses mean.
 
 pub mod check;
+pub mod completions;
 pub mod confine;
 pub mod contact;
 pub mod demo;
 pub mod events;
+pub mod explain;
 pub mod health;
 pub mod life;
 pub mod list;
 pub mod lock;
 pub mod manager;
+pub mod manual;
 pub mod page;
 pub mod quick;
 pub mod reload;
@@ -54,11 +57,14 @@ Each command has its own --help, which names its exit statuses.";
 enum Command {
     Run(Box<run::Run>),
     Check(check::Check),
+    Completions(completions::Completions),
     Demo(demo::Demo),
     Events(events::Events),
+    Explain(Box<explain::Explain>),
     Health(health::Health),
     List(list::List),
     Lock(lock::Lock),
+    Man(manual::Manual),
     Page(page::Page),
     Reload(reload::Reload),
     #[command(visible_alias = "unlock")]
@@ -82,11 +88,14 @@ pub fn main() -> ExitCode {
     let status = match arguments.command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Completions(completions) => completions.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Events(events) => events.execute(),
+        Command::Explain(explain) => explain.execute(),
         Command::Health(health) => health.execute(),
         Command::List(list) => list.execute(),
         Command::Lock(lock) => lock.execute(),
+        Command::Man(manual) => manual.execute(),
         Command::Page(page) => page.execute(),
         Command::Reload(reload) => reload.execute(),
         Command::Reset(reset) => reset.execute(),

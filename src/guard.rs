@@ -6,6 +6,7 @@
 mod admission;
 pub mod answer;
 pub mod attempt;
+mod begin;
 pub mod case;
 pub mod exchange;
 pub mod flight;
@@ -23,6 +24,8 @@ pub mod seen;
 pub mod session;
 pub mod settle;
 pub mod target;
+mod telling;
+pub mod trace;
 pub mod watch;
 pub mod worker;
 
@@ -42,6 +45,7 @@ use crate::guard::flight::{Away, Flight};
 use crate::guard::local::{LocalPlan, LocalRule, LocalSite};
 use crate::guard::reading::Patience;
 use crate::guard::recognise::{Recognised, recognise};
+use crate::guard::trace::Story;
 use crate::headers::{self, Trust};
 use crate::link::Scheme;
 use crate::policy::client::{ClientAddr, Identity, identify};
@@ -86,6 +90,7 @@ pub async fn answer(
     let plan = worker.serving();
     let visit = Visit::new((worker, &plan), &downstream, &parts);
     let asked = visit.asked(&parts);
+    visit.tell(|story| story.client = visit.client.map(|client| client.to_string()));
     let (site, answered) = match visit.site(&mut parts) {
         Ok(site) => (Some(&**site), visit.way(site, &mut parts, body).await),
         Err(rejection) => (None, Err(rejection)),
@@ -112,6 +117,10 @@ pub async fn answer(
     let took = Tick::now().since(begun);
     cells.requests.record(took);
     cells.guard.record(took.saturating_sub(visit.away.nanos()));
+    if let Some(trace) = &worker.trace {
+        trace.tell(|story| story.status = Some(response.status().as_u16()));
+        trace.end();
+    }
     response.body_mut().keep(flight);
     Ok(response)
 }
@@ -159,6 +168,10 @@ impl<'a> Visit<'a> {
         parts: &mut Parts,
         body: ClientBody,
     ) -> Result<Response<AnswerBody>, Rejection> {
+        self.tell(|story| {
+            story.site = Some(site.name.to_string());
+            story.asked = Some((parts.method.to_string(), parts.uri.path().to_owned()));
+        });
         self.check_access(&site.site.access, Covers::Everything)?;
         if let Some(redirected) = self.redirect(parts)? {
             return Ok(self.own(redirected));
@@ -170,7 +183,7 @@ impl<'a> Visit<'a> {
         let timeouts = &self.plan.settings.timeouts;
         let slowest = timeouts.login_body.min(timeouts.body);
         let excuse = |rule: &LocalRule, why: &Rejection| self.excuse(site, rule, why);
-        let patience = Patience { slowest, away: &self.away };
+        let patience = Patience { slowest, away: &self.away, trace: self.worker.trace.as_deref() };
         match recognise(site, parts, body, (patience, &excuse)).await? {
             Recognised::Ordinary(body, basic) => self.forward(site, parts, body, basic).await,
             Recognised::Attempt(attempt) => {
@@ -178,6 +191,13 @@ impl<'a> Visit<'a> {
                 self.check_access(attempt.rule.rule.access.as_slice(), Covers::Logins)?;
                 self.attempt(site, parts, attempt).await
             }
+        }
+    }
+
+    /// Adds to the story, where somebody wants it.
+    fn tell(&self, tell: impl FnOnce(&mut Story)) {
+        if let Some(trace) = &self.worker.trace {
+            trace.tell(tell);
         }
     }
 

@@ -48,6 +48,12 @@ fn address(written: &str) -> Result<Address, String> {
 }
 
 impl Contact {
+    /// The guard of a configuration file.
+    #[must_use]
+    pub const fn of_file(file: PathBuf) -> Self {
+        Self { admin: None, token_file: None, config: Some(file) }
+    }
+
     /// Asks the guard, and gives up after that time. If it cannot be asked, or does not know the
     /// token, that is told, and what there is instead of an answer is an exit status.
     ///

@@ -98,6 +98,10 @@ impl Case {
     /// In `monitor` mode: says what would have been refused.
     pub(super) fn would_refuse(&self, refusal: &Refusal, reason: Option<&str>) {
         self.site.cells.excused(refusal.reason());
+        if let Some(trace) = &self.worker.trace {
+            let words = refusal.words().to_owned();
+            trace.tell(|story| story.excused.push((refusal.reason(), words)));
+        }
         let store = &self.worker.shared.store;
         let until = match refusal {
             Refusal::Locked { until, .. } => super::report::time_of_day(store, *until),

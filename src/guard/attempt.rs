@@ -57,6 +57,7 @@ impl Visit<'_> {
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
         let holding = self.away.during(case.leave_to_go_on(bytes)).await.0?;
+        self.tell(|story| story.admitted = Some(holding.words()));
         let body = body.gather().await;
         let after = After::of(parts, &body);
         // Basic credentials come with requests of every kind; a login's fields with a plain one
@@ -113,6 +114,7 @@ impl Visit<'_> {
     /// Says what would have been refused but for `monitor`.
     pub(super) fn excuse(&self, site: &LocalSite, rule: &LocalRule, why: &Rejection) {
         site.cells.excused(why.reason());
+        self.tell(|story| story.excused.push((why.reason(), why.to_string())));
         let (client, peer) = self.shown();
         let about = About {
             client: Some(&client),
@@ -163,6 +165,7 @@ impl Visit<'_> {
             subject.user_agent = parts.headers.get(USER_AGENT).map(agent);
         }
         let claim = claim(keyer, attempt.rule.counting(), (Arc::new(subject), client), guesses);
+        self.tell_attempt(&attempt, &claim);
         let basic = (!attempt.basic.is_empty()).then(|| BasicCase {
             credentials: fingerprint(
                 shared.seen.fingerprinter(),

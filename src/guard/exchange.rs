@@ -54,6 +54,19 @@ pub(super) enum Holding {
     Uncounted,
 }
 
+impl Holding {
+    /// The grounds in words.
+    pub(super) const fn words(&self) -> &'static str {
+        match self {
+            Self::Accepted => "its Basic credentials were right a moment ago",
+            Self::Exempt => "`never_lock`: it is neither refused nor counted",
+            Self::Monitored => "`monitor` mode: it holds no places, and a failure counts",
+            Self::Permit(_) => "it holds a place in each of its counters for each guess",
+            Self::Uncounted => "`monitor` mode: it would have been refused, and changes nothing",
+        }
+    }
+}
+
 /// An attempt on its way.
 #[derive(Debug)]
 pub(super) struct Going {
@@ -283,7 +296,12 @@ async fn judge(
     let rules = &case.rule.rule.outcome;
     let (status, headers) = (parts.status, &parts.headers);
     let head = Head { status, headers, asked: case.asked(headers), now: case.wall_for(headers) };
+    let tell = |body: Option<&[u8]>, judgement| {
+        let Some(trace) = &case.worker.trace else { return };
+        trace.tell(|story| story.judged(rules, rules.weigh(head, body), judgement));
+    };
     if let Some(judgement) = case.judge_basic(status).or_else(|| rules.read_head(head)) {
+        tell(None, judgement);
         return (judgement, None);
     }
     let reading = alarm.in_time(read_beginning(incoming, begun));
@@ -299,7 +317,9 @@ async fn judge(
         |_| std::borrow::Cow::Borrowed(&[][..]),
         |coding| coding.decode_prefix(&body, MOST_OF_BODY),
     );
-    (rules.read_body(head, &body), None)
+    let judgement = rules.read_body(head, &body);
+    tell(Some(&body), judgement);
+    (judgement, None)
 }
 
 /// Reads a body until its end or until enough of it is here.

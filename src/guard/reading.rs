@@ -12,6 +12,7 @@ use http_body::Body as _;
 use super::flight::Away;
 use super::local::LocalRule;
 use super::plan::{Late, ReadsBody};
+use super::trace::Trace;
 use crate::body::{BodyError, ClientBody, Prefix, RequestBody, Watched, read_prefix};
 use crate::policy::credentials::{
     Carries, Credentials, Request, Scanner, Unreadable, holds, is_wide_json, read, scannable,
@@ -36,6 +37,8 @@ pub struct Patience<'a> {
     pub slowest: Duration,
     /// Takes down how long it was.
     pub away: &'a Away,
+    /// Takes down what is made of the request, where somebody wants to know.
+    pub trace: Option<&'a Trace>,
 }
 
 /// A request as rules read it.
@@ -45,12 +48,15 @@ pub(super) struct Reading<'a> {
     patience: Patience<'a>,
     /// Rules whose fields must not turn up in what could not be read.
     watching: Vec<Rc<LocalRule>>,
+    /// Why the rule that was asked last makes of the request what it does.
+    why: &'static str,
 }
 
 impl<'a> Reading<'a> {
     /// A request of which nothing was read yet.
     pub(super) const fn new(request: &'a Parts, body: ClientBody, patience: Patience<'a>) -> Self {
-        Self { request, body: Some(Arriving::Unread(body)), patience, watching: Vec::new() }
+        let body = Some(Arriving::Unread(body));
+        Self { request, body, patience, watching: Vec::new(), why: "" }
     }
 
     /// What `plan` makes of the request: credentials, where it is an attempt.
@@ -82,13 +88,17 @@ impl<'a> Reading<'a> {
         let (credentials, applies) = match read {
             Ok(read) => read,
             Err(unreadable) if by_method => return Err(refusal(unreadable)),
-            Err(unreadable) => return self.unless_hidden(plan, whole.as_deref(), unreadable),
+            Err(unreadable) => {
+                self.why = "its body cannot be read, and no login field is in sight";
+                return self.unless_hidden(plan, whole.as_deref(), unreadable);
+            }
         };
         let carries = makes_attempt(rule, credentials.carries);
         if !applies || !(carries || by_method) {
             if unread && !plan.monitors() {
                 self.watching.push(Rc::clone(plan));
             }
+            self.why = why_not(applies, matched);
             return Ok(None);
         }
         if unread {
@@ -97,7 +107,13 @@ impl<'a> Reading<'a> {
         if credentials.carries == Carries::Nothing && whole.is_some() && self.is_xml() {
             return Err(Rejection::Coding("the login body is XML, which is not read here"));
         }
+        self.why = if carries { "it carries credentials" } else { "its method makes it one" };
         Ok(Some(credentials))
+    }
+
+    /// Why the rule that was asked last makes of the request what it does, in words.
+    pub(super) const fn why(&self) -> &'static str {
+        self.why
     }
 
     /// Whether the method alone makes it an attempt, as far as the rule's conditions hold.
@@ -161,7 +177,7 @@ impl<'a> Reading<'a> {
         }
         let mut begun = VecDeque::new();
         let reading = read_prefix(&mut body, bound, &mut begun);
-        let Patience { slowest, away } = self.patience;
+        let Patience { slowest, away, .. } = self.patience;
         let (read, _) = away.during(tokio::time::timeout(slowest, reading)).await;
         let read = match read {
             Ok(read) => read,
@@ -216,6 +232,22 @@ impl<'a> Reading<'a> {
                 RequestBody::Watched(Box::new(Watched::new(begun, rest, scanners)))
             }
         })
+    }
+}
+
+/// Why a request is no attempt under a rule.
+fn why_not(applies: bool, matched: &Match<(usize, Attempts)>) -> &'static str {
+    match (applies, matched.value.1, matched.kind) {
+        (false, ..) => "the rule's `when` does not hold",
+        (true, _, MatchKind::Extended) => {
+            "the path adds to the login's, and it carries no credentials that the rule names"
+        }
+        (true, Attempts::WithCredentials, _) => {
+            "it carries no credentials that the rule names (`attempts: with_credentials`)"
+        }
+        (true, Attempts::All, _) => {
+            "its method is none of the rule's, and it carries no credentials that the rule names"
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use http::request::Parts;
 use super::local::{LocalRule, LocalSite};
 use super::plan::TakesBasic;
 use super::reading::{Patience, Reading, refusal};
+use super::trace::RuleStory;
 use crate::body::{ClientBody, RequestBody};
 use crate::policy::credentials::{Basic, Credentials, Request, Source, basic, read};
 use crate::policy::outcome::Format;
@@ -104,6 +105,7 @@ pub async fn recognise(
             .is_some_and(|(first, ..)| first.rule.when.is_narrow() || rule.rule.when.is_narrow());
         if (judged.is_none() || is_rival) && !is_basic_alone(&rule.rule) {
             let credentials = reading.judge(rule, matched).await;
+            tell(&patience, (rule, matched.kind), &credentials, reading.why());
             let credentials = unless_excused(rule, credentials, excuse)?.flatten();
             let written = is_as_written(&rule.rule, request, matched);
             match (&mut judged, credentials) {
@@ -116,7 +118,7 @@ pub async fn recognise(
     let format = reading.format();
     let body = reading.into_body()?;
     let basic = match &takes_basic {
-        Some(rule) => read_basic(rule, request, excuse)?,
+        Some(rule) => read_basic(rule, request, (&patience, excuse))?,
         None => None,
     };
     let (rule, credentials, writing, path_as_written) = match (judged, takes_basic, &basic) {
@@ -136,14 +138,46 @@ pub async fn recognise(
     Ok(Recognised::Attempt(Box::new(attempt)))
 }
 
+/// Takes down what a rule makes of a request.
+fn tell(
+    patience: &Patience<'_>,
+    (rule, kind): (&LocalRule, MatchKind),
+    judged: &Result<Option<Credentials>, Rejection>,
+    why: &str,
+) {
+    let Some(trace) = patience.trace else { return };
+    let path = match kind {
+        MatchKind::Exact => "exact",
+        MatchKind::Template => "template",
+        MatchKind::Prefix => "prefix",
+        MatchKind::Respelled => "respelled",
+        MatchKind::Extended => "extended",
+    };
+    let why = match judged {
+        Ok(_) => why.to_owned(),
+        Err(rejection) => rejection.to_string(),
+    };
+    let (login, is_attempt) = (rule.rule.name.to_string(), !matches!(judged, Ok(None)));
+    trace.tell(|story| story.rules.push(RuleStory { login, path, is_attempt, why }));
+}
+
+/// Takes down whether a request carries Basic credentials that a rule wants.
+fn tell_basic(patience: &Patience<'_>, rule: &LocalRule, is_attempt: bool) {
+    let Some(trace) = patience.trace else { return };
+    let verb = if is_attempt { "carries" } else { "carries no" };
+    let (login, why) = (rule.rule.name.to_string(), format!("it {verb} Basic credentials"));
+    trace.tell(|story| story.rules.push(RuleStory { login, path: "basic", is_attempt, why }));
+}
+
 /// The Basic credentials of a request, and what `rule` makes of them.
 fn read_basic(
     rule: &LocalRule,
     request: &Parts,
-    excuse: Excuse<'_>,
+    (patience, excuse): (&Patience<'_>, Excuse<'_>),
 ) -> Result<Option<(Vec<Basic>, Credentials)>, Rejection> {
     let found = basic(&request.headers).map_err(refusal);
     let found = unless_excused(rule, found, excuse)?.filter(|found| !found.is_empty());
+    tell_basic(patience, rule, found.is_some());
     let Some(found) = found else { return Ok(None) };
     let credentials = read(&rule.basic_alone, &Request::of_head(&request.headers));
     let credentials = unless_excused(rule, credentials.map_err(refusal), excuse)?;

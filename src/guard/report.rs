@@ -37,12 +37,15 @@ impl Visit<'_> {
             if case.settled.get() && rejection.lockout().is_some() {
                 // it reached the upstream, and `locked_out` has said what came of it
                 case.site.cells.refused(Reason::AtLimit);
+                self.tell(|story| story.refused(Reason::AtLimit, rejection));
                 return self.own(answer(self.worker, rejection, &self.wanted, settings).0);
             }
             case.site.cells.refused(rejection.reason());
+            self.tell(|story| story.refused(rejection.reason(), rejection));
             return self.own(tell(self.worker, rejection, &self.wanted, settings, case.about()));
         }
         site.map_or(&self.worker.nowhere, |site| &site.cells).refused(rejection.reason());
+        self.tell(|story| story.refused(rejection.reason(), rejection));
         let own = site.and_then(|site| site.site.logins.first());
         let settings = own.map_or(&self.plan.settings.response, |rule| &rule.lockout.response);
         let about = About { site: site.map(|site| &*site.site.name), ..About::default() };
@@ -103,7 +106,15 @@ impl Worker {
     ) -> Response<Bytes> {
         self.nowhere.refused(rejection.reason());
         let about = About { client: Some(&link.peer_text), ..About::default() };
-        tell(self, rejection, wanted, settings, about)
+        let response = tell(self, rejection, wanted, settings, about);
+        if let Some(trace) = &self.trace {
+            trace.tell(|story| {
+                story.refused(rejection.reason(), rejection);
+                story.status = Some(response.status().as_u16());
+            });
+            trace.end();
+        }
+        response
     }
 }
 

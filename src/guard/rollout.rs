@@ -58,6 +58,12 @@ impl Plans {
         Arc::clone(&self.0.borrow().plan)
     }
 
+    /// The plan in force, as a worker takes it.
+    #[must_use]
+    pub fn now(&self) -> Rollout {
+        self.0.borrow().clone()
+    }
+
     /// `plan` is in force from now on: every worker serves requests that begin by it as soon as it
     /// has heard of it.
     pub fn replace(&self, plan: Plan) -> Rollout {

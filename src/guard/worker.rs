@@ -13,6 +13,7 @@ use http::{HeaderValue, Response};
 use super::local::LocalPlan;
 use super::rollout::{Plans, Rollout};
 use super::seen::Seen;
+use super::trace::Trace;
 use crate::alarm::Alarms;
 use crate::clock::{Clock, Moment};
 use crate::link::{Crowd, Link, LinkLimits, Links, Scheme, Standing};
@@ -162,6 +163,8 @@ pub struct Worker {
     pub nowhere: Arc<SiteCells>,
     /// Its number in the metrics.
     number: usize,
+    /// Who wants to know what becomes of a request; nobody, where clients are served.
+    pub trace: Option<Rc<Trace>>,
     serving: RefCell<Rc<LocalPlan>>,
     names: RefCell<Names>,
     ended: Cell<bool>,
@@ -191,6 +194,7 @@ impl Worker {
             cells,
             nowhere: shared.metrics.site(number, ""),
             number,
+            trace: None,
             shared,
             links,
             alarms,

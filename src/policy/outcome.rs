@@ -5,6 +5,7 @@
 pub mod cookies;
 mod inferred;
 pub mod location;
+pub mod weighed;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::policy::lockout::Proof;
 use cookies::{SetCookie, set_cookies};
 use inferred::{infer_from_form, infer_from_json, wants_json};
 use location::{Location, LocationPattern};
+use weighed::Condition;
 
 /// What an attempt came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -301,6 +303,11 @@ impl OutcomeRule {
     }
 
     fn fits_head(&self, facts: &Facts<'_>) -> bool {
+        self.miss_in_head(facts).is_none()
+    }
+
+    /// The first condition that a head does not fulfil.
+    fn miss_in_head(&self, facts: &Facts<'_>) -> Option<Condition> {
         let status = facts.head.status.as_u16();
         // what cannot be told is the worst for whoever made it so
         let location = |pattern| match &facts.location {
@@ -313,14 +320,27 @@ impl OutcomeRule {
         let cookie = |pattern: &Glob| {
             facts.cookies.iter().any(|c| c.value.is_some() && pattern.matches(c.name))
         };
-        self.answer.is_empty()
-            && (self.status.is_empty() || self.status.iter().any(|range| range.contains(&status)))
-            && (self.location.is_empty() || self.location.iter().any(location))
-            && self.header.iter().all(header)
-            && self.set_cookie.iter().all(cookie)
+        if !self.answer.is_empty() {
+            Some(Condition::Answer)
+        } else if !self.status.is_empty() && !self.status.iter().any(|r| r.contains(&status)) {
+            Some(Condition::Status)
+        } else if !self.location.is_empty() && !self.location.iter().any(location) {
+            Some(Condition::Location)
+        } else if !self.header.iter().all(header) {
+            Some(Condition::Header)
+        } else if !self.set_cookie.iter().all(cookie) {
+            Some(Condition::SetCookie)
+        } else {
+            None
+        }
     }
 
     fn fits_body(&self, body: &[u8], json: Option<&Value>) -> bool {
+        self.miss_in_body(body, json).is_none()
+    }
+
+    /// The first condition that a body does not fulfil.
+    fn miss_in_body(&self, body: &[u8], json: Option<&Value>) -> Option<Condition> {
         let text = |pattern: &BodyPattern| match pattern {
             BodyPattern::Regex(regex) => regex.is_match(body),
             BodyPattern::Text(text) => find(body, text).is_some(),
@@ -332,7 +352,13 @@ impl OutcomeRule {
                 JsonPattern::Value(value) => found == Some(value),
             }
         };
-        (self.body.is_empty() || self.body.iter().any(text)) && self.json.iter().all(member)
+        if !self.body.is_empty() && !self.body.iter().any(text) {
+            Some(Condition::Body)
+        } else if !self.json.iter().all(member) {
+            Some(Condition::Json)
+        } else {
+            None
+        }
     }
 }
 

@@ -2,22 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64};
 
 use super::StartError;
 use super::inherited::Inherited;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::guard::Shared;
-use crate::guard::plan::Plan;
-use crate::guard::rollout::Plans;
-use crate::guard::seen::Seen;
-use crate::metrics::Metrics;
 use crate::policy::key::{Fingerprinter, Keyer};
 use crate::snapshot::{Keeping, Snapshot};
-use crate::store::Store;
-use crate::store::detached::Detached;
-use crate::store::gate::{Gate, Standing};
+use crate::store::gate::Standing;
 
 /// What all workers share, and who keeps the counters. To be done by the user and with the rights that
 /// the guard will have. Counters that were kept are here when it returns; those of a predecessor are
@@ -41,26 +34,9 @@ pub(super) fn begin(
             (keyer, Fingerprinter::new(random()?), Standing::Open)
         }
     };
-    let store = Store::new(&settings.store, clock, keyer);
-    let detached = Arc::new(Detached::default());
-    let places = Arc::new(AtomicIsize::new(0));
-    let holdings = (Arc::clone(&store), Arc::clone(&detached), Arc::clone(&places));
-    let metrics = Arc::new(Metrics::new(holdings));
-    let plans = Plans::new(Plan::new(settings, &store, &metrics, None));
+    let shared = Shared::new(settings, clock, (keyer, fingerprinter), standing);
     // the limits are known by now
-    let keeping = snapshot.map(|snapshot| snapshot.keep(&store)).transpose()?;
-    let shared = Arc::new(Shared {
-        plans,
-        store,
-        detached,
-        metrics,
-        gate: Gate::new(standing),
-        seen: Seen::new(fingerprinter),
-        places,
-        certificates_due: AtomicU64::new(0),
-        expiry_due: AtomicU64::new(0),
-        leaving: AtomicBool::new(false),
-    });
+    let keeping = snapshot.map(|snapshot| snapshot.keep(&shared.store)).transpose()?;
     shared.note_certificates();
     Ok((shared, keeping))
 }

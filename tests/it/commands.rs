@@ -1,9 +1,11 @@
 //! Each command as somebody types it: what it prints, and its exit status.
 
 mod check;
+mod completions;
 mod demo;
+mod explain;
 mod health;
-mod help;
+pub mod help;
 mod operate;
 pub mod program;
 mod run;

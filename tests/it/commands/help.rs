@@ -2,11 +2,27 @@
 
 use super::program::run;
 
+/// All commands.
+pub const COMMANDS: [&str; 14] = [
+    "run",
+    "check",
+    "completions",
+    "demo",
+    "events",
+    "explain",
+    "health",
+    "list",
+    "lock",
+    "man",
+    "page",
+    "reload",
+    "reset",
+    "status",
+];
+
 #[test]
 fn each_command_says_what_its_exit_statuses_mean() {
-    for command in
-        ["run", "check", "demo", "events", "health", "list", "lock", "reload", "reset", "status"]
-    {
+    for command in COMMANDS {
         let said = run(&[command, "--help"]);
         assert_eq!(said.status, 0);
         assert!(said.out.contains("Exit status:\n  0  "), "{command}: {}", said.out);
@@ -16,20 +32,9 @@ fn each_command_says_what_its_exit_statuses_mean() {
 
 #[test]
 fn help_fits_a_terminal_that_is_100_wide() {
-    for command in [
-        &[][..],
-        &["run"],
-        &["check"],
-        &["demo"],
-        &["events"],
-        &["health"],
-        &["list"],
-        &["lock"],
-        &["reload"],
-        &["reset"],
-        &["status"],
-    ] {
-        let said = run(&[command, &["--help"]].concat());
+    let each = COMMANDS.map(|command| vec![command]);
+    for command in [vec![]].into_iter().chain(each) {
+        let said = run(&[command.clone(), vec!["--help"]].concat());
         let long = said.out.lines().find(|line| line.chars().count() > 100);
         assert_eq!(long, None, "{command:?}");
     }
