@@ -17,6 +17,7 @@ mod keys;
 mod limit;
 mod lockout;
 mod login;
+mod monitored;
 mod network;
 mod node;
 mod outcome;

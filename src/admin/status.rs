@@ -17,6 +17,9 @@ pub fn status(admin: &Admin) -> Value {
     let reloads = shared.metrics.reloads();
     let uptime = Clock::system().wall_now().saturating_sub(admin.started);
     let listening: Vec<String> = admin.listening.iter().map(ToString::to_string).collect();
+    let monitored = plan.settings.monitored();
+    let monitored: Vec<_> =
+        monitored.map(|(site, login)| json!({ "site": site, "login": login })).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
@@ -26,6 +29,7 @@ pub fn status(admin: &Admin) -> Value {
         "uptime_s": uptime.as_secs(),
         "workers": plan.settings.workers,
         "sites": plan.sites().len(),
+        "monitored": monitored,
         "listening": listening,
         "counters": sizes.counters,
         "locked": sizes.locked,

@@ -58,6 +58,9 @@ impl Check {
                 for warning in &warnings {
                     complain(&warning.to_string());
                 }
+                for (site, login) in settings.monitored() {
+                    say(&format!("{site}: {login}: monitor mode, nothing is refused"));
+                }
                 let plural = if warnings.len() == 1 { "" } else { "s" };
                 say(&format!(
                     "{}: usable, {} warning{plural}",

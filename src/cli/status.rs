@@ -71,6 +71,7 @@ fn lines(status: &Value) -> String {
         ("configuration", configuration(status)),
         ("listening", member("/listening")),
         ("sites", member("/sites")),
+        ("monitor mode", monitored(status)),
         ("workers", member("/workers")),
         ("counters", format!("{}, and {} locked", member("/counters"), member("/locked"))),
         ("attempts", format!("{} places held, {} waiting", member("/places"), member("/waiting"))),
@@ -91,6 +92,19 @@ fn snapshot(status: &Value) -> String {
     match member("state").and_then(Value::as_str) {
         Some("writing") => format!("{file}, {bytes} bytes"),
         _ => format!("{file} cannot be written: a restart forgets the counters; see the log"),
+    }
+}
+
+/// The logins in `monitor` mode.
+fn monitored(status: &Value) -> String {
+    let logins = status.get("monitored").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let name = |login: &Value| {
+        let part = |key: &str| login.get(key).map_or_else(String::new, shown);
+        format!("{} {}", part("site"), part("login"))
+    };
+    match logins {
+        [] => "no login".to_owned(),
+        logins => logins.iter().map(name).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -34,6 +34,7 @@ mod limits;
 mod lockout;
 mod messages;
 mod metrics;
+mod monitor;
 mod no_free_guess;
 mod ordinary;
 mod outlets;
