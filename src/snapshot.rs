@@ -136,5 +136,7 @@ pub fn recover(store: &Store) -> Option<Found> {
     let place = Place::inherit(progress.path(), progress.lock().ok()?);
     let reading = Reading::of(&place);
     let has_keys = reading.keyer().is_some_and(|keyer| keyer.secret() == store.keyer().secret());
-    has_keys.then(|| load::load(reading, &place, store))
+    let found = has_keys.then(|| load::load(reading, &place, store))?;
+    progress.loaded(found.clone());
+    Some(found)
 }

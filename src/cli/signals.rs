@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 /// What a signal asks for.
@@ -19,6 +20,8 @@ pub struct Signals {
     terminate: Stream,
     interrupt: Stream,
     hang_up: Stream,
+    /// Not acted upon: a file that is as long as files may be is an error of whoever writes it.
+    _too_long: Stream,
 }
 
 impl Signals {
@@ -32,6 +35,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            _too_long: signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?,
         })
     }
 

@@ -34,6 +34,7 @@ pub struct Writer {
     progress: Arc<Progress>,
     place: Place,
     head: Head,
+    telling: Telling,
     /// The file as far as it is good; nothing where it has to be made anew.
     current: Option<Journal>,
     again: Duration,
@@ -83,15 +84,17 @@ impl Writer {
     #[must_use]
     pub fn new((store, progress): (Arc<Store>, Arc<Progress>), place: Place) -> Self {
         let head = Head { keyer: *store.keyer(), boot: store.clock().stamp().boot };
-        Self { store, progress, place, head, current: None, again: Duration::ZERO }
+        let telling = Telling::new(&store);
+        Self { store, progress, place, head, telling, current: None, again: Duration::ZERO }
     }
 
     /// Writes until it is told to end.
     pub fn run(mut self) {
-        let mut order = Order::Wait;
+        let (mut order, mut due) = (Order::Wait, Moment(0));
         loop {
+            let next = self.progress.next(order, due.since(self.store.clock().now()));
             let every = if self.again.is_zero() { EVERY } else { self.again };
-            let next = self.progress.next(order, every);
+            due = self.store.clock().now().after(every);
             if order == Order::Pause && next != Order::Pause {
                 self.progress.goes_on();
             }
@@ -150,20 +153,24 @@ impl Writer {
     }
 
     /// What has changed since it was last written; nothing where that is not known any more.
-    fn changes(&self) -> Option<Changes> {
+    fn changes(&mut self) -> Option<Changes> {
         let (batch, hands) = self.store.take_changes();
         if batch.extent == Extent::Everything {
             return None;
         }
-        let mut telling = Telling::new(&self.store);
-        self.store.tell(&batch.slots, &mut telling);
-        self.store.tell_hands(&hands, &mut telling);
-        Some(Changes { batch: batch.number, bytes: self.framed(telling) })
+        let bytes = self.told(|store, telling| {
+            store.tell(&batch.slots, telling);
+            store.tell_hands(&hands, telling);
+        });
+        Some(Changes { batch: batch.number, bytes })
     }
 
-    fn framed(&self, telling: Telling) -> Vec<u8> {
-        let stamp = telling.stamp;
-        telling.done().iter().flat_map(|records| self.head.frame(stamp, records)).collect()
+    /// What `tell` tells, as it goes into the file.
+    fn told(&mut self, tell: impl FnOnce(&Store, &mut Telling)) -> Vec<u8> {
+        self.telling.begin(&self.store);
+        tell(&self.store, &mut self.telling);
+        let (stamp, frames) = (self.telling.stamp, self.telling.take());
+        frames.iter().flat_map(|records| self.head.frame(stamp, records)).collect()
     }
 
     /// Makes the file anew.
@@ -182,14 +189,10 @@ impl Writer {
 
     fn try_anew(&mut self) -> io::Result<Anew> {
         let mut file = self.place.create(&self.head.write())?;
-        let mut telling = Telling::new(&self.store);
-        self.store.tell_all_hands(&mut telling);
-        let mut next = self.framed(telling);
+        let mut next = self.told(Store::tell_all_hands);
         let (mut base, mut due) = (HEAD as u64, self.store.clock().now().after(EVERY));
         for part in 0..PARTS {
-            let mut telling = Telling::new(&self.store);
-            self.store.tell_part(part, &mut telling);
-            next.extend(self.framed(telling));
+            next.extend(self.told(|store, telling| _ = store.tell_part(part, telling)));
             match self.meanwhile(&mut due)? {
                 Ok(changes) => next.extend(changes),
                 Err(anew) => return Ok(anew),

@@ -100,13 +100,21 @@ impl Store {
 
     /// Tells of all counters in a [part](crate::store::index::PARTS) of the index; how many count.
     pub fn tell_part(&self, part: usize, telling: &mut Telling) -> usize {
-        let seen: Vec<Seen> = {
-            let ledger = lock(&self.ledger);
-            telling.learn_names(&ledger);
-            ledger.counters.part(part).map(|slot| look(slot, Some(slot))).collect()
-        };
+        let seen = self.seen(part, telling);
         let counting = seen.iter().filter(|seen| seen.history.is_some());
         counting.map(|seen| telling.counter(seen)).count()
+    }
+
+    fn seen(&self, part: usize, telling: &mut Telling) -> Vec<Seen> {
+        let ledger = lock(&self.ledger);
+        telling.learn_names(&ledger);
+        ledger.counters.part(part).map(|slot| look(slot, Some(slot))).collect()
+    }
+
+    /// Looks at a part as [`Self::tell_part`] does and tells nothing; how many there are.
+    #[cfg(test)]
+    pub(super) fn look_at(&self, part: usize) -> usize {
+        self.seen(part, &mut Telling::new(self)).len()
     }
 
     /// Tells of these locks by hand as they are.
@@ -163,12 +171,13 @@ pub struct Telling {
     names: Vec<LimitName>,
     writer: Writer,
     limits: HashMap<LimitId, u64>,
-    subjects: HashMap<*const Subject, u64>,
+    /// By where they are in memory: whoever tells keeps them there until the frame ends.
+    subjects: HashMap<usize, u64>,
     full: Vec<Vec<u8>>,
 }
 
 impl Telling {
-    /// Nothing is told yet of what is now by the clock of `store`.
+    /// Nothing is told yet; see [`Self::begin`].
     #[must_use]
     pub fn new(store: &Store) -> Self {
         let (now, stamp) = (store.clock().now(), store.clock().stamp());
@@ -183,11 +192,18 @@ impl Telling {
         }
     }
 
-    /// The frames.
-    #[must_use]
-    pub fn done(mut self) -> Vec<Vec<u8>> {
+    /// What is told from here on is what is now by the clock of `store`.
+    pub fn begin(&mut self, store: &Store) {
         self.cut();
-        self.full
+        (self.now, self.stamp) = (store.clock().now(), store.clock().stamp());
+        self.writer = Writer::new(self.now);
+    }
+
+    /// The frames so far.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<Vec<u8>> {
+        self.cut();
+        std::mem::take(&mut self.full)
     }
 
     /// New limits come at the end.
@@ -244,7 +260,7 @@ impl Telling {
     /// The place of a subject in this frame.
     fn subject(&mut self, subject: &Arc<Subject>) -> u64 {
         let next = self.subjects.len() as u64;
-        let place = *self.subjects.entry(Arc::as_ptr(subject)).or_insert(next);
+        let place = *self.subjects.entry(Arc::as_ptr(subject).addr()).or_insert(next);
         if place == next {
             self.writer.byte(SUBJECT);
             write_subject(subject, &mut self.writer);

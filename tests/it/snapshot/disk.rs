@@ -68,6 +68,28 @@ fn on_a_full_disk_it_guards_by_what_it_remembers_and_keeps_it_once_there_is_room
 }
 
 #[test]
+fn a_file_that_may_not_grow_any_more_is_a_disk_that_is_full() {
+    let (shelf, upstream) = (Shelf::new(), Upstream::shop());
+    if program("prlimit").is_none() {
+        return;
+    }
+    let setup = shelf.setup(LIMIT, &upstream).under(&["prlimit", "--fsize=4096"]);
+    let guard = setup.start();
+    for at in 0..30 {
+        lock_out(&guard, &format!("eve{at}"));
+    }
+    let failed = guard.wait_for_event("snapshot_failed");
+    assert!(failed.get("error").contains("File too large"), "{failed:?}");
+    let pid = guard.pid().to_string();
+    let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+    assert!(raised.unwrap().success());
+    guard.wait_for_event("snapshot_recovered");
+    drop(guard);
+    let guard = shelf.start(LIMIT, &upstream);
+    assert_eq!(guard.wait_for_event("snapshot_loaded").get("locked"), "30");
+}
+
+#[test]
 fn a_full_disk_is_no_reason_not_to_start() {
     let upstream = Upstream::shop();
     let full = "touch counters.db.lock; dd if=/dev/zero of=filler bs=512 2>/dev/null || true";
