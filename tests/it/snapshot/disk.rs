@@ -73,7 +73,7 @@ fn a_file_that_may_not_grow_any_more_is_a_disk_that_is_full() {
     if program("prlimit").is_none() {
         return;
     }
-    let setup = shelf.setup(LIMIT, &upstream).under(&["prlimit", "--fsize=4096"]);
+    let setup = shelf.setup(LIMIT, &upstream).under(&["prlimit", "--fsize=4096:unlimited"]);
     let guard = setup.start();
     for at in 0..30 {
         lock_out(&guard, &format!("eve{at}"));
@@ -81,7 +81,8 @@ fn a_file_that_may_not_grow_any_more_is_a_disk_that_is_full() {
     let failed = guard.wait_for_event("snapshot_failed");
     assert!(failed.get("error").contains("File too large"), "{failed:?}");
     let pid = guard.pid().to_string();
-    let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+    let raised =
+        Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:unlimited"]).status();
     assert!(raised.unwrap().success());
     guard.wait_for_event("snapshot_recovered");
     drop(guard);
