@@ -13,8 +13,11 @@ use crate::statistics::tops::Tops;
 use crate::statistics::{COUNTED, EVERY, Series, Statistics, counts};
 use crate::store::Store;
 
-/// Who fails most is found out by looking at every counter; for so long it is not looked again.
-const TOPS_LAST: Duration = Duration::from_secs(5);
+/// Who fails most is found out by looking at every counter. What that took, so many times over, has
+/// to pass until it is looked again, however many ask.
+const REST: u32 = 20;
+/// So long at least.
+const LEAST_REST: Duration = Duration::from_millis(500);
 /// So many of each kind are remembered.
 const MOST_TOPS: usize = 50;
 
@@ -22,7 +25,7 @@ const MOST_TOPS: usize = 50;
 #[derive(Debug)]
 pub struct Recorder {
     statistics: RefCell<Statistics>,
-    /// Who failed most, and when that was so.
+    /// Who failed most, and until when that is told.
     tops: RefCell<Option<(Moment, Value)>>,
     looking: Cell<Looking>,
     clock: Clock,
@@ -92,8 +95,8 @@ impl Recorder {
 
     /// Who fails most. Attempts go on while all counters are looked at, part by part.
     async fn tops(&self, most: usize, store: &Store) -> Value {
-        let now = self.clock.now();
-        let known = self.tops.borrow().as_ref().is_some_and(|(at, _)| now.since(*at) < TOPS_LAST);
+        let begun = self.clock.now();
+        let known = self.tops.borrow().as_ref().is_some_and(|(until, _)| begun < *until);
         if !known && self.looking.replace(Looking::Somebody) == Looking::Nobody {
             let guard = Done(&self.looking);
             let mut tops = Tops::default();
@@ -102,7 +105,9 @@ impl Recorder {
                 // whatever else there is to do, such as to end
                 tokio::task::yield_now().await;
             }
-            *self.tops.borrow_mut() = Some((self.clock.now(), tops.shown(MOST_TOPS)));
+            let now = self.clock.now();
+            let rest = now.since(begun).saturating_mul(REST).max(LEAST_REST);
+            *self.tops.borrow_mut() = Some((now.after(rest), tops.shown(MOST_TOPS)));
             drop(guard);
         }
         let mut tops = self.tops.borrow().as_ref().map_or(Value::Null, |(_, tops)| tops.clone());

@@ -62,7 +62,10 @@ function reached(status) {
   const sites = Array.isArray(status.sites) ? status.sites.length : status.sites;
   state.textContent = `${status.state === "leaving" ? "Is about to end" : "Running"}, for ${about(status.uptime_s)} · ${count(sites, "site")}`;
   byId("about").textContent = `loginward ${status.version}, process ${status.pid}, configured by ${status.config ?? "its command line"}`;
-  if (begins) live.run();
+  if (begins) {
+    numbers.begin(status.uptime_s);
+    live.run();
+  }
 }
 
 function failed(error) {

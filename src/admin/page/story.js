@@ -19,6 +19,7 @@ export async function story(ref, dialogs) {
     el("h3", {}, "Reference ", el("span", { class: "ref" }, ref)),
     refusals.length ? el("p", {}, refused(refusals)) : undefined,
     begun ? el("p", {}, began(begun)) : undefined,
+    events.length ? undefined : el("p", { class: "muted" }, "What was reported of it is not among the latest 1,000 events any more."),
     counters.length ? el("ul", {}, counters.map((counter) => stands(counter, dialogs))) : el("p", { class: "muted" }, released(refusals)),
   );
 }

@@ -22,7 +22,7 @@ export function unlocking(done) {
 
   /** Asks about one counter. */
   const counter = async (one) => {
-    const choices = [{ selector: { counter: one.id }, label: "This counter alone", note: `limit ${one.limit} at ${one.site}: ${tally(one)}` }];
+    const choices = [{ selector: { counter: one.id }, label: "This counter alone", note: `limit ${one.limit} at ${one.site}: ${tally(one)} failures` }];
     const { username, ip_address: address, ip_network: network } = one.parameters;
     if (username !== undefined) choices.push({ selector: { username }, label: `Everything of the username ${username}` });
     if (address !== undefined) choices.push({ selector: clientOf(address), label: `Everything of the address ${address}` });

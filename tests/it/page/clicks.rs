@@ -138,6 +138,30 @@ fn names_that_clients_send_are_text_and_run_nothing() {
 }
 
 #[test]
+fn a_script_that_somebody_brings_in_does_not_run_and_what_is_forbidden_is_complained_about() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    shown.is_clean();
+    for (element, property, value) in [
+        ("script", "textContent", "window.evil = 1"),
+        ("script", "src", "data:text/javascript,window.evil = 1"),
+        ("script", "src", "http://127.0.0.1:1/evil.js"),
+        ("img", "src", "http://127.0.0.1:1/evil.png"),
+    ] {
+        let (element, value) = (serde_json::json!(element), serde_json::json!(value));
+        shown.browser.eval(&format!(
+            "(() => {{ const it = document.createElement({element}); it.{property} = {value}; \
+             document.body.append(it); }})()"
+        ));
+    }
+    let is_said = |said: &[String]| {
+        said.iter().filter(|one| one.contains("Content Security Policy")).count() >= 4
+    };
+    crate::support::wait::until("it is complained about", || is_said(&shown.browser.complaints()));
+    assert_eq!(shown.browser.eval("typeof window.evil"), "undefined");
+}
+
+#[test]
 fn the_charts_show_what_has_happened_and_tell_it_as_a_table_too() {
     let upstream = Upstream::shop();
     let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
@@ -169,6 +193,7 @@ fn a_reference_tells_what_refused_it() {
     shown.fail("alice", 2);
     let refused = shown.guard.client().log_in("alice", "right");
     let reference = refused.get("x-loginward-ref").unwrap();
+    shown.browser.until_text("#event-list", "Refused");
     shown.browser.click("document.getElementById('what')");
     shown.browser.write(&reference.to_lowercase());
     shown.browser.press("Enter");
