@@ -29,6 +29,9 @@
 //! 7. [`guard::settle`] charges or clears, and only then the client gets the first byte: the
 //!    upstream's answer, or the lockout that this failure began.
 //!
+//! Whoever wants one request explained ([`cli::explain`]) sends it the same way, and each step tells
+//! a [`guard::trace`] what it found.
+//!
 //! # Rooms, in reading order
 //!
 //! Each uses only those before it.
@@ -45,7 +48,8 @@
 //! # Threads
 //!
 //! One thread a core, each with its own listeners, client connections, upstream connections and
-//! deadlines; nothing of a request ever changes threads. They share the settings, the counters and
+//! deadlines; nothing of a request ever changes threads. What they count they count for themselves,
+//! in [`metrics::cells`], and it is added up when somebody asks. They share the settings, the counters and
 //! what was seen of sessions, and nothing else. A login exchange runs inside its client's request
 //! and is handed to its thread only when the client goes away.
 //!

@@ -213,7 +213,7 @@ const REQUEST_HELP: &str = "Time of requests from their head until the head of t
 const GUARD_HELP: &str = "The guard's own share of that time: without what a request waits for the \
     upstream (from when it is handed to a connection, or one is opened, until the head of the answer \
     is here; of an attempt, also what is read of the body to judge it), for the client's body, for a \
-    place, and for a process that hands the counters over";
+    place, until a lockout is on the disk, and for a process that hands the counters over";
 const UPSTREAM_HELP: &str = "Time from when a request is handed to a connection, or one is opened, \
     until the head of the answer is here; a body that streams meanwhile is part of it";
 const REFUSALS_HELP: &str = "Requests that the guard answered in the upstream's stead, by reason; \

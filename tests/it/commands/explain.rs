@@ -296,6 +296,16 @@ fn the_running_guard_says_how_the_counters_stand() {
 }
 
 #[test]
+fn it_leaves_no_trace_and_listens_nowhere() {
+    let text = SITES.replace("listen: \"127.0.0.1:0\"", "listen: \"192.0.2.1:1\"");
+    let stage = Stage::set(&format!("{text}store: {{ snapshot: {{ file: kept.db }} }}\n"));
+    let form = ["-d", "user=bob&password=s3cret", "--status", "200", "http://shop.test/login"];
+    check(&stage.explain(&form), &[("/outcome/outcome", json!("failure"))]);
+    let names = std::fs::read_dir(stage.0.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["config.yaml"], "and no address of the file is bound");
+}
+
+#[test]
 fn it_says_what_is_wrong_with_what_it_is_given() {
     let stage = Stage::set(SITES);
     let check = |arguments: &[&str], status: i32, message: &str| {
