@@ -1,4 +1,5 @@
-//! The operators' interface: HTTP over a unix socket that only its owner and root may use.
+//! The operators' interface: HTTP over a unix socket that only its owner and root may use, or over
+//! loopback TCP for whoever knows the token.
 //!
 //! It is served on the main thread, which answers no clients. What can be asked is one `match` in
 //! [`api`]; [`ask`] is the other end, which the commands use.
@@ -7,6 +8,7 @@ pub mod api;
 pub mod ask;
 pub mod body;
 pub mod caller;
+pub mod config;
 pub mod counters;
 pub mod door;
 pub mod follow;
@@ -18,6 +20,7 @@ pub mod page;
 pub mod paging;
 pub mod passing;
 pub mod query;
+pub mod references;
 pub mod reply;
 pub mod reset;
 pub mod rules;
@@ -25,8 +28,11 @@ pub mod sent;
 pub mod socket;
 pub mod statistics;
 pub mod status;
+pub mod token;
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -36,7 +42,7 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use self::caller::Caller;
@@ -71,11 +77,12 @@ impl Admin {
         server: &Server,
         reloader: Rc<Reloader>,
         started: Duration,
-        socket: &Rc<AdminSocket>,
+        socket: Option<&Rc<AdminSocket>>,
     ) -> Self {
         let (listening, handover) = (server.bound().to_vec(), Handover::of(server));
         let recorder = Recorder::begin(reloader.shared());
-        Self { reloader, listening, started, handover, socket: Rc::downgrade(socket), recorder }
+        let socket = socket.map_or_else(Weak::new, Rc::downgrade);
+        Self { reloader, listening, started, handover, socket, recorder }
     }
 
     /// The file that the configuration is in.
@@ -94,9 +101,36 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// So many are answered at a time; others wait until one of them has gone.
 const MOST_CONNECTIONS: usize = 64;
 
-/// Answers whoever connects to `listener`, until it is dropped.
-pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
-    let door = Rc::new(Door::of_socket());
+/// Where operators connect.
+#[derive(Debug)]
+pub enum Entrance {
+    /// Over TCP.
+    Tcp(TcpListener),
+    /// At a unix socket.
+    Unix(UnixListener),
+}
+
+/// Somebody who has connected.
+enum Connected {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Entrance {
+    async fn accept(&self) -> io::Result<Connected> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Connected::Tcp(stream, peer)
+            }
+            Self::Unix(listener) => Connected::Unix(listener.accept().await?.0),
+        })
+    }
+}
+
+/// Answers whoever connects to `entrance` and may come in by `door`, until it is dropped.
+pub async fn serve(entrance: Entrance, door: Door, admin: Rc<Admin>) {
+    let door = Rc::new(door);
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut paused = admin.handover.paused.subscribe();
     loop {
@@ -104,21 +138,27 @@ pub async fn serve(listener: UnixListener, admin: Rc<Admin>) {
         drop(paused.wait_for(|is_paused| !is_paused).await);
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = entrance.accept() => accepted,
             changed = paused.wait_for(|is_paused| *is_paused) => {
                 drop(changed);
                 continue;
             }
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok(connected) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let caller = Caller::Unix(stream.peer_cred().ok().map(|peer| peer.uid()));
-        let by = (Rc::clone(&door), caller);
-        let answering = answer_all(TokioIo::new(stream), by, Rc::clone(&admin));
+        let (door, admin) = (Rc::clone(&door), Rc::clone(&admin));
         tokio::task::spawn_local(async move {
-            answering.await;
+            match connected {
+                Connected::Tcp(stream, peer) => {
+                    answer_all(TokioIo::new(stream), (door, Caller::Tcp(peer)), admin).await;
+                }
+                Connected::Unix(stream) => {
+                    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                    answer_all(TokioIo::new(stream), (door, Caller::Unix(uid)), admin).await;
+                }
+            }
             drop(place);
         });
     }

@@ -25,6 +25,7 @@ pub mod success;
 pub mod table;
 pub mod upgrade;
 pub mod whom;
+pub mod why;
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -6,6 +6,7 @@
 mod access;
 mod account;
 mod address;
+mod admin;
 mod doubt;
 mod edge;
 pub mod error;
@@ -37,6 +38,7 @@ mod unique;
 mod units;
 mod upstream;
 mod webhook;
+mod written;
 mod yaml;
 
 use std::ffi::CString;
@@ -86,8 +88,10 @@ pub struct Settings {
     pub run_as: Option<RunAs>,
     /// Whether the kernel is told which files it may read.
     pub sandbox: Sandboxed,
-    /// Where operators ask.
+    /// At which unix socket operators ask.
     pub admin: Admin,
+    /// Where they ask over TCP, if they may.
+    pub admin_tcp: Option<AdminTcp>,
     /// Where `/metrics`, `/livez` and `/readyz` are.
     pub metrics: Option<SocketAddr>,
     /// What is written to standard error.
@@ -104,6 +108,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// How much there may be of things.
     pub bounds: Bounds,
+    /// All of that as it was written, without secrets.
+    pub written: Arc<serde_json::Value>,
 }
 
 /// A site and where its application is.
@@ -196,11 +202,22 @@ pub enum Sandboxed {
 /// The usual address of the operators' interface.
 pub const USUAL_ADMIN: &str = "/run/loginward/admin.sock";
 
-/// Where operators ask.
+/// Where operators ask over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminTcp {
+    /// A loopback address.
+    pub address: SocketAddr,
+    /// The file with what they have to know.
+    pub token_file: PathBuf,
+}
+
+/// At which unix socket operators ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admin {
     /// At this unix socket.
     At(PathBuf),
+    /// At this one, if it can be had: it is there for a successor, beside the token of TCP.
+    Beside(PathBuf),
     /// Nowhere.
     Nowhere,
     /// At the [usual](USUAL_ADMIN) unix socket, if its directory is there and may be written to.

@@ -18,6 +18,7 @@ mod pass;
 pub mod plan;
 mod reading;
 pub mod recognise;
+pub mod refusals;
 pub mod report;
 pub mod rollout;
 pub mod seen;

@@ -62,6 +62,8 @@ pub struct Server {
     metrics: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
     /// Writes the counters down, where they are kept.
     keeping: Option<Keeping>,
+    /// Where operators ask over TCP, until somebody answers there.
+    admin: Option<BoundTcp>,
 }
 
 /// What a running guard is asked to do.
@@ -142,10 +144,7 @@ impl Server {
     ) -> Result<Self, E> {
         let workers = settings.workers.get();
         let mut listeners = listen::bind(&settings.listen, workers, &mut inherited)?;
-        let metrics_listener = match settings.metrics {
-            Some(address) => Some(listeners.bind_metrics(address, &mut inherited)?),
-            None => None,
-        };
+        let (metrics_listener, admin) = bind_others(&settings, &mut listeners, &mut inherited)?;
         let (metrics_listener, metrics_bound) = metrics_listener.unzip();
         let (bound, made) = (listeners.bound.clone(), listeners.made.clone());
         prepare(&settings, &made)?;
@@ -162,6 +161,7 @@ impl Server {
             metrics_bound,
             metrics: None,
             keeping,
+            admin,
         };
         for at in 0..workers {
             server.begin_worker(at, listeners.take(), stopping.clone())?;
@@ -201,6 +201,11 @@ impl Server {
     #[must_use]
     pub const fn metrics_bound(&self) -> Option<std::net::SocketAddr> {
         self.metrics_bound
+    }
+
+    /// Where operators ask over TCP, if they may, for whoever answers there.
+    pub const fn take_admin(&mut self) -> Option<BoundTcp> {
+        self.admin.take()
     }
 
     /// The counters and all else that its workers share.
@@ -291,6 +296,24 @@ impl Server {
         }
         listen::remove_sockets(&self.made);
     }
+}
+
+/// A listening socket, and where it listens.
+type BoundTcp = (std::net::TcpListener, std::net::SocketAddr);
+
+/// What is listened on besides: for metrics, and for operators.
+fn bind_others(
+    settings: &Settings,
+    listeners: &mut listen::Listeners,
+    inherited: &mut Inherited,
+) -> Result<(Option<BoundTcp>, Option<BoundTcp>), StartError> {
+    let mut bind = |address: Option<std::net::SocketAddr>, what| match address {
+        Some(address) => listeners.bind_for((address, what), inherited).map(Some),
+        None => Ok(None),
+    };
+    let metrics = bind(settings.metrics, "metrics")?;
+    let admin = bind(settings.admin_tcp.as_ref().map(|admin| admin.address), "operators")?;
+    Ok((metrics, admin))
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {

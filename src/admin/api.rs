@@ -13,11 +13,12 @@ use tokio::net::UnixStream;
 use super::caller::Caller;
 use super::door::Door;
 use super::follow::{self, EVENTS};
-use super::reply::{Problem, Reply, json as answer_with};
+use super::query::decoded;
+use super::reply::{Problem, Reply, json as answer_with, text};
 use super::rules::rules;
 use super::sent::Sent;
 use super::status::status;
-use super::{Admin, counters, locks, page, reset};
+use super::{Admin, config, counters, locks, page, references, reset};
 use crate::config::error::{Problem as ConfigProblem, Severity};
 use crate::server::reload::{ReloadError, Reloaded};
 
@@ -36,6 +37,16 @@ pub const RULES: &str = "/v1/rules";
 /// What happened in the last hours, to be asked with GET.
 pub const STATISTICS: &str = "/v1/statistics";
 
+/// The configuration in force, to be asked with GET.
+pub const CONFIG: &str = "/v1/config";
+/// What describes all of this, to be asked with GET.
+pub const OPENAPI: &str = "/openapi.json";
+/// What refused a reference, to be asked with GET.
+pub const REFERENCE: &str = "/v1/references/{ref}";
+
+/// That description, which keeps to version 3.1 of its specification.
+const DOCUMENT: &str = include_str!("openapi.json");
+
 /// Lists locks by hand, to be asked with GET.
 pub const LOCKS: &str = "/v1/locks";
 /// Takes back what counts, to be asked with POST.
@@ -48,9 +59,12 @@ pub const LOCK: &str = "/v1/lock";
 /// Everything that can be asked: the method and the path, in which `{…}` is any one segment.
 /// Whatever is not here is not there; HEAD is where GET is.
 pub const ROUTES: &[(&str, &str)] = &[
+    ("GET", CONFIG),
     ("GET", COUNTERS),
     ("GET", EVENTS),
     ("GET", LOCKS),
+    ("GET", OPENAPI),
+    ("GET", REFERENCE),
     ("GET", RULES),
     ("GET", STATISTICS),
     ("GET", STATUS),
@@ -105,6 +119,13 @@ async fn route(
             told.map(|told| answer_with(&told))
         }
         ("GET", STATUS) => Ok(answer_with(&status(admin))),
+        ("GET", CONFIG) => Ok(answer_with(&config::config(admin))),
+        ("GET", OPENAPI) => Ok(text(StatusCode::OK, "application/json", DOCUMENT)),
+        ("GET", REFERENCE) => {
+            let written = request.uri().path().rsplit('/').next().unwrap_or_default();
+            let chain = references::chain(&decoded(written)?, shared);
+            chain.map(|chain| answer_with(&chain))
+        }
         ("GET", LOCKS) => locks::list(request.uri().query(), shared).map(|list| answer_with(&list)),
         ("POST", LOCK) => {
             let sent = Sent::read(request, &locks::MEMBERS).await?;
@@ -119,7 +140,7 @@ async fn route(
             removed.map(|removed| answer_with(&removed))
         }
         ("POST", RELOAD) => reloaded(admin.reloader.reload("admin").await),
-        ("POST", UPGRADE) => upgrade(&mut request, admin),
+        ("POST", UPGRADE) => upgrade(&mut request, caller, admin),
         _ => Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here")),
     }
 }
@@ -159,10 +180,18 @@ fn matches(pattern: &str, path: &str) -> bool {
 }
 
 /// The connection becomes one over which everything is handed over.
-fn upgrade(request: &mut Request<Incoming>, admin: &Rc<Admin>) -> Result<Reply, Problem> {
+fn upgrade(
+    request: &mut Request<Incoming>,
+    caller: Caller,
+    admin: &Rc<Admin>,
+) -> Result<Reply, Problem> {
     let wanted = request.headers().get(UPGRADE_FIELD).map(HeaderValue::as_bytes);
     if wanted != Some(PROTOCOL.as_bytes()) {
         return Err(Problem::bad("it is no guard that asks"));
+    }
+    if let Caller::Tcp(_) = caller {
+        let why = "sockets can be handed over at the unix socket alone";
+        return Err(Problem::new(StatusCode::CONFLICT, why));
     }
     if !admin.handover.begin() {
         let why = "the guard is about to end, or is being upgraded already";

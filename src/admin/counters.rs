@@ -1,6 +1,7 @@
 //! Lists of counters: found by looking at all of them, sorted, a page at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -202,14 +203,19 @@ fn seconds_left(until: Moment, store: &Store) -> Option<u64> {
     (until != Moment::NEVER).then(|| u64::try_from(left).unwrap_or(u64::MAX))
 }
 
+/// The time of day that is so long after 1970, in whole seconds.
+#[must_use]
+pub fn wall(since: Duration) -> String {
+    let mut text = String::new();
+    write_time(&mut text, Duration::from_secs(since.as_secs()));
+    text
+}
+
 /// The time of day, in whole seconds; `never` where that never comes.
 #[must_use]
 pub fn time(moment: Moment, store: &Store) -> String {
     if moment == Moment::NEVER {
         return "never".to_owned();
     }
-    let wall = store.clock().wall(moment).saturating_add(std::time::Duration::from_millis(500));
-    let mut text = String::new();
-    write_time(&mut text, std::time::Duration::from_secs(wall.as_secs()));
-    text
+    wall(store.clock().wall(moment).saturating_add(Duration::from_millis(500)))
 }

@@ -108,7 +108,7 @@ impl Door {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
         };
         // the time that it takes tells nothing of the token but its length
-        if bool::from(bearer.ct_eq(token)) {
+        if !token.is_empty() && bool::from(bearer.ct_eq(token)) {
             return Ok(());
         }
         Err(Problem::new(StatusCode::UNAUTHORIZED, "that is not the token"))

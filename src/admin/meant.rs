@@ -2,7 +2,6 @@
 //! reference; all that is given has to fit.
 
 use std::net::IpAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -48,6 +47,8 @@ pub struct Meant {
     base: Selector,
     username: Option<Named>,
     reference: Option<Reference>,
+    /// The counters that refused it, as far as that is remembered.
+    refused: Vec<Key>,
 }
 
 /// A username that is meant.
@@ -125,7 +126,10 @@ impl Meant {
             written.parse().map_err(|_| wrong())
         });
         let username = asked.username.map(|written| named(written, shared));
+        let reference = reference.transpose()?;
+        let refused = reference.and_then(|reference| shared.refusals.find(reference));
         Ok(Self {
+            refused: refused.map(|refused| refused.locked).unwrap_or_default(),
             base: Selector {
                 site: asked.site.map(Arc::from),
                 network: network.transpose()?,
@@ -133,14 +137,16 @@ impl Meant {
                 counter: counter.transpose()?,
             },
             username: username.transpose()?,
-            reference: reference.transpose()?,
+            reference,
         })
     }
 
     /// Whether the counter `slot` under `limit` is meant.
     #[must_use]
     pub fn fits(&self, slot: &Slot, limit: &Registered) -> bool {
-        self.reference.is_none_or(|reference| Reference::of(slot.key) == reference)
+        let is_refused =
+            |reference| Reference::of(slot.key) == reference || self.refused.contains(&slot.key);
+        self.reference.is_none_or(is_refused)
             && self.base.fits(slot, limit)
             && self.username.as_ref().is_none_or(|named| {
                 let candidate = slot.candidate();
@@ -154,12 +160,14 @@ impl Meant {
 
     /// The parts of all counters in which those may be that are meant.
     #[must_use]
-    pub fn parts(&self) -> Range<usize> {
+    pub fn parts(&self) -> Vec<usize> {
         let key = self.base.counter.or_else(|| self.reference.map(Reference::first_key));
-        match key.map(part_of) {
-            Some(part) => part..part + 1,
-            None => Store::parts(),
-        }
+        let Some(key) = key else { return Store::parts().collect() };
+        let mut parts: Vec<usize> =
+            self.refused.iter().copied().chain([key]).map(part_of).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        parts
     }
 
     /// Selectors that mean the same: one for each account, where there is a username.

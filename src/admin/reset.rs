@@ -10,7 +10,7 @@ use super::caller::Caller;
 use super::meant::{Asked, Meant};
 use super::reply::Problem;
 use super::sent::Sent;
-use super::{counters, locks};
+use super::{counters, locks, references};
 use crate::events::{self, About, Details, Name};
 use crate::guard::Shared;
 use crate::policy::key::AccountId;
@@ -86,8 +86,8 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
     let (meant, what) = understand(sent, shared)?;
     let store = &shared.store;
     let mut removed = Removed::default();
-    if what == Reset::Everything && meant.reference().is_none() {
-        let selectors = meant.selectors();
+    if what == Reset::Everything {
+        let selectors = hand_selectors(&meant, shared);
         let taken = selectors.iter().map(|selector| store.remove_hand_locks(selector));
         removed.hand_locks = taken.sum();
     }
@@ -116,6 +116,14 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
         "still_locked_total": total,
         "still_locked_by_hand": hands,
     }))
+}
+
+/// The locks by hand that are meant.
+fn hand_selectors(meant: &Meant, shared: &Shared) -> Vec<Selector> {
+    let Some(reference) = meant.reference() else { return meant.selectors() };
+    let refused = shared.refusals.find(reference);
+    let locks = refused.map_or_else(Vec::new, |refused| references::by_hand(&refused, shared));
+    locks.into_iter().map(|(lock, _)| lock).collect()
 }
 
 fn understand(sent: &Sent, shared: &Shared) -> Result<(Meant, Reset), Problem> {

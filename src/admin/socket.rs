@@ -45,15 +45,21 @@ enum Owner {
 ///
 /// When another guard has it, or when the configured one cannot be had.
 pub fn bind(admin: &Admin) -> Result<Option<AdminSocket>, StartError> {
-    let (path, is_usual) = match admin {
+    let (path, may_lack) = match admin {
         Admin::At(path) => (path.as_path(), false),
+        Admin::Beside(path) => (path.as_path(), true),
         Admin::Nowhere => return Ok(None),
         Admin::Usual => (Path::new(USUAL_ADMIN), true),
     };
     match AdminSocket::bind(path) {
         Ok(socket) => Ok(Some(socket)),
-        Err(error) if is_usual && !is_taken(&error) => {
-            let message = "`loginward status` and others cannot reach this guard";
+        Err(error) if may_lack && !is_taken(&error) => {
+            let message = match admin {
+                Admin::Beside(_) => "`loginward run --upgrade` cannot take over from this guard",
+                Admin::At(_) | Admin::Nowhere | Admin::Usual => {
+                    "`loginward status` and others cannot reach this guard"
+                }
+            };
             let address = format!("unix:{}", path.display());
             tracing::info!(event = "admin_unavailable", address, error = %error, message);
             Ok(None)

@@ -1,5 +1,7 @@
 //! How a guard is, as operators see it.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 use super::Admin;
@@ -35,6 +37,11 @@ pub fn status(admin: &Admin) -> Value {
         "locked": sizes.locked,
         "places": sizes.places,
         "waiting": sizes.waiting,
+        "locks_by_hand": shared.store.hand_locks().len(),
+        "detached": shared.detached.count(),
+        "connections": shared.places.load(Ordering::Relaxed).max(0),
+        "max_counters": plan.settings.store.max_counters,
+        "max_lockouts": plan.settings.store.max_lockouts,
         "reload": {
             "successful": reloads.is_last_successful,
             "latest_success": reloads.last_success.as_secs(),

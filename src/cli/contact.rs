@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -118,12 +119,19 @@ impl Contact {
 /// Where the guard of this configuration is asked.
 fn configured(file: &Path) -> Result<Place, String> {
     let (settings, _) = Settings::load(file).map_err(|problems| problems.to_string())?;
-    match settings.admin {
-        Admin::At(path) => Ok(Place::Unix(path)),
+    let path = match settings.admin {
+        Admin::At(path) | Admin::Beside(path) => path,
         Admin::Nowhere => {
-            Err(format!("{}: admin: is `none`, so it cannot be asked", file.display()))
+            return Err(format!("{}: admin: is `none`, so it cannot be asked", file.display()));
         }
-        Admin::Usual => Ok(Place::Unix(USUAL_ADMIN.into())),
+        Admin::Usual => USUAL_ADMIN.into(),
+    };
+    match settings.admin_tcp {
+        // over TCP only where the socket does not let us in
+        Some(tcp) if UnixStream::connect(&path).is_err() => {
+            with_token(tcp.address, &tcp.token_file)
+        }
+        Some(_) | None => Ok(Place::Unix(path)),
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::manager;
 use super::signals::{Asked, Signals};
 use super::upgrade::Taking;
+use crate::admin::door::{Door, Hosts};
 use crate::admin::socket::AdminSocket;
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Entrance};
 use crate::clock::Clock;
 use crate::server::reload::Reloader;
 use crate::server::{Server, Stage};
@@ -41,8 +42,10 @@ pub struct Life {
     pub reloader: Reloader,
     /// Whether it does so by itself.
     pub watch: Watch,
-    /// Where operators ask.
+    /// At which unix socket operators ask.
     pub admin: Option<AdminSocket>,
+    /// What they have to know over TCP.
+    pub token: Option<Box<[u8]>>,
     /// What comes of taking over from a predecessor.
     pub taking: Option<Taking>,
 }
@@ -53,17 +56,14 @@ pub struct Life {
 ///
 /// When operators cannot be listened to; then it ends at once.
 pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
-    let Life { mut server, reloader, watch, admin, mut taking } = life;
+    let Life { mut server, reloader, watch, admin, token, mut taking } = life;
     let admin = admin.map(Rc::new);
     let reloader = Rc::new(reloader);
     if watch == Watch::Files {
         let following = Rc::clone(&reloader);
         tokio::task::spawn_local(async move { following.follow_files().await });
     }
-    let asked = match &admin {
-        Some(socket) => Some(listen_to_operators(&server, &reloader, socket)?),
-        None => None,
-    };
+    let asked = listen_to_operators(&mut server, &reloader, (admin.as_ref(), token))?;
     tokio::task::spawn_local(manager::keep_telling(Arc::clone(server.pulses())));
     manager::is_ready("serving");
     let reason = loop {
@@ -114,21 +114,37 @@ pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
     Ok(())
 }
 
+/// Listens to operators wherever they may ask; `None` where they may not.
 fn listen_to_operators(
-    server: &Server,
+    server: &mut Server,
     reloader: &Rc<Reloader>,
-    socket: &Rc<AdminSocket>,
-) -> io::Result<Rc<Admin>> {
+    (socket, token): (Option<&Rc<AdminSocket>>, Option<Box<[u8]>>),
+) -> io::Result<Option<Rc<Admin>>> {
+    let tcp = server.take_admin();
+    if socket.is_none() && tcp.is_none() {
+        return Ok(None);
+    }
     let started = Clock::system().wall_now();
     let admin = Rc::new(Admin::new(server, Rc::clone(reloader), started, socket));
-    tokio::task::spawn_local(admin::serve(socket.listener()?, Rc::clone(&admin)));
+    if let Some(socket) = socket {
+        let entrance = Entrance::Unix(socket.listener()?);
+        tokio::task::spawn_local(admin::serve(entrance, Door::of_socket(), Rc::clone(&admin)));
+        let address = format!("unix:{}", socket.path().display());
+        tracing::info!(event = "admin_listening", address);
+    }
+    if let Some((listener, bound)) = tcp {
+        let entrance = Entrance::Tcp(tokio::net::TcpListener::from_std(listener)?);
+        // whoever knows no token is not let in where there should be one
+        let token = Some(token.unwrap_or_default());
+        let door = Door { hosts: Hosts::At(bound), token };
+        tokio::task::spawn_local(admin::serve(entrance, door, Rc::clone(&admin)));
+        tracing::info!(event = "admin_listening", address = %format!("http://{bound}"));
+    }
     let remembering = Rc::clone(&admin);
     tokio::task::spawn_local(async move {
         remembering.recorder.keep_looking(remembering.reloader.shared()).await;
     });
-    let address = format!("unix:{}", socket.path().display());
-    tracing::info!(event = "admin_listening", address);
-    Ok(admin)
+    Ok(Some(admin))
 }
 
 /// Waits until a predecessor has handed everything over, or goes on after all.

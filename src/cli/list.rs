@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::contact::Contact;
 use super::rows;
 use super::whom::{Whom, parameter};
+use super::why::{self, Form};
 use super::{FAILED, OK, complain, say};
 use crate::admin::api::{COUNTERS, LOCKS};
 use crate::admin::ask::Question;
@@ -30,6 +31,7 @@ Examples:
   loginward list ada@example.com
   loginward list 203.0.113.7
   loginward list 203.0.113.0/24 --site shop
+  loginward list --ref QZ52GVYE
 
 Exit status:
   0  there are some
@@ -41,7 +43,7 @@ pub struct List {
     #[command(flatten)]
     whom: Whom,
     /// What refused this reference, from the screen of somebody who was refused
-    #[arg(long = "ref", value_name = "CODE")]
+    #[arg(long = "ref", value_name = "CODE", conflicts_with_all = ["what", "ip", "username"])]
     reference: Option<String>,
     /// Only those who are locked out
     #[arg(long)]
@@ -96,6 +98,10 @@ impl List {
     /// Asks, and prints what it was told.
     #[must_use]
     pub fn execute(&self) -> u8 {
+        if let Some(reference) = &self.reference {
+            let form = if self.json { Form::Json } else { Form::Text };
+            return why::tell(&self.contact, reference, form);
+        }
         let found = match self.find() {
             Ok(found) => found,
             Err(status) => return status,
@@ -136,16 +142,14 @@ impl List {
         if self.locked {
             parameters.push("state=locked".to_owned());
         }
-        let more = [("ref", &self.reference), ("q", &self.search)];
-        let more = more.iter().filter_map(|(name, value)| Some(parameter(name, value.as_deref()?)));
-        parameters.extend(more);
+        parameters.extend(self.search.as_deref().map(|text| parameter("q", text)));
         parameters.extend(cursor.map(|cursor| parameter("cursor", cursor)));
         parameters.join("&")
     }
 
     /// The locks by hand that have to do with it.
     fn locks(&self) -> Result<Vec<Value>, u8> {
-        if self.reference.is_some() || self.search.is_some() {
+        if self.search.is_some() {
             return Ok(Vec::new());
         }
         let target = format!("{LOCKS}?{}", self.whom.parameters().join("&"));

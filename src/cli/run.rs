@@ -13,6 +13,7 @@ use super::signals::Signals;
 use super::upgrade::{self, Legacy, Predecessor};
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::socket::{self, AdminSocket};
+use crate::admin::token;
 use crate::clock::Clock;
 use crate::config::error::Problem;
 use crate::config::{Loaded, Settings};
@@ -223,6 +224,10 @@ async fn start(
         First::TakeOver => take_over(&settings, inherited)?,
     };
     let path = admin.as_ref().map(AdminSocket::path);
+    let token = match &settings.admin_tcp {
+        Some(tcp) => Some(token::obtain(&tcp.token_file, settings.run_as.as_ref())?),
+        None => None,
+    };
     let prepare = |settings: &Settings, made: &[PathBuf]| {
         confine(settings, &files, made, path)?;
         let wrong = |error| StartError::new("the audit log cannot be written", error);
@@ -241,7 +246,7 @@ async fn start(
         None => None,
     };
     let reloader = Reloader::new((shared, log.hub()), source, files);
-    live(Life { server, reloader, watch: manner.watch, admin, taking }, signals).await?;
+    live(Life { server, reloader, watch: manner.watch, admin, token, taking }, signals).await?;
     Ok(())
 }
 

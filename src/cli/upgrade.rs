@@ -66,7 +66,7 @@ pub struct Legacy {
 /// When there is one and it does not.
 pub fn ask(settings: &Settings) -> Result<Option<Legacy>, StartError> {
     let path = match &settings.admin {
-        Admin::At(path) => path.as_path(),
+        Admin::At(path) | Admin::Beside(path) => path.as_path(),
         Admin::Usual => Path::new(USUAL_ADMIN),
         Admin::Nowhere => {
             let error = io::Error::other("there is no `admin` address to reach it at");

@@ -23,21 +23,6 @@ pub(super) fn listen(node: &Node, reader: &mut Reader<'_>) -> Option<ListenAddr>
     }
 }
 
-/// Where operators ask.
-pub(super) fn admin(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
-    let written = text(node, reader)?;
-    if let Some(path) = written.strip_prefix("unix:") {
-        return socket(node, path, reader);
-    }
-    let right = "write a unix socket, such as \"unix:/run/loginward/admin.sock\", or `admin: none`";
-    let wrong = match written.parse::<SocketAddr>() {
-        Ok(_) => "an address of TCP is not available here in this version".to_owned(),
-        Err(_) => format!("`{}` is no unix socket", node.shown()),
-    };
-    reader.error(node, wrong, right);
-    None
-}
-
 /// An IP address and a port.
 pub(super) fn tcp(node: &Node, reader: &mut Reader<'_>) -> Option<SocketAddr> {
     let written = measure(node, "an address with a port", reader)?;
@@ -117,7 +102,8 @@ pub(super) fn authority(rest: &str, usual: u16) -> Result<UpstreamAddr, &'static
     Ok(UpstreamAddr::Tcp { host: host.into(), port: port.ok_or("has no port from 1 to 65535")? })
 }
 
-fn socket(node: &Node, path: &str, reader: &mut Reader<'_>) -> Option<PathBuf> {
+/// A unix socket.
+pub(super) fn socket(node: &Node, path: &str, reader: &mut Reader<'_>) -> Option<PathBuf> {
     let full = reader.base.join(path); // nothing to be read
     let length = full.as_os_str().len();
     if path.is_empty() || path.contains('\0') || length > LONGEST_SOCKET {

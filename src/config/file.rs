@@ -12,7 +12,9 @@ use super::lockout::Level;
 use super::node::{Kind, Node};
 use super::reader::{MOST_BYTES, Reader, read};
 use super::site::{Above, sites};
-use super::{Settings, account, edge, keys, outlets, process, syntax, webhook, yaml};
+use super::{
+    Settings, account, admin, edge, keys, outlets, process, syntax, webhook, written, yaml,
+};
 
 /// The smallest configuration that guards something.
 const SMALLEST: &str = "\
@@ -134,6 +136,7 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
     if fields.lacks("sites") {
         reader.error(root, "needs `sites`", SMALLEST);
     }
+    let admin = admin::admin(&fields, &listeners, reader);
     Some(Settings {
         listen: listeners.into_iter().map(|(_, address)| address).collect(),
         workers: process::workers(&fields, reader),
@@ -143,7 +146,8 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
         store: process::store(&fields, reader),
         run_as: account::run_as(&fields, reader),
         sandbox: process::sandbox(&fields, reader),
-        admin: process::admin(&fields, reader),
+        admin: admin.0,
+        admin_tcp: admin.1,
         metrics: process::metrics(&fields, reader),
         log: process::log(&fields, reader),
         audit: outlets::audit(&fields, reader),
@@ -152,5 +156,6 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
         shutdown: process::shutdown(&fields, reader),
         timeouts: process::timeouts(&fields, reader),
         bounds: process::bounds(&fields, reader),
+        written: Arc::new(written::written(root)),
     })
 }

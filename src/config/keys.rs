@@ -69,7 +69,7 @@ vocabulary! {
     STORE: "store", ["memory", "snapshot"], ["redis"];
     SNAPSHOT: "snapshot", ["file"], [];
     MEMORY: "memory", ["max_counters", "max_lockouts"], [];
-    ADMIN: "admin", ["address"], ["token_file"];
+    ADMIN: "admin", ["address", "token_file"], [];
     METRICS: "metrics", ["address"], [];
     LOG: "log", ["format", "level", "access"], [];
     AUDIT: "audit", ["to", "file", "rotate", "syslog", "events"], [];

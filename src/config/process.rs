@@ -11,7 +11,7 @@ use super::node::Node;
 use super::reader::Reader;
 use super::scalar::{choice, duration, duration_from, flag, size, text, whole};
 use super::{
-    AccessLog, Admin, Bounds, LogFormat, LogSettings, Sandboxed, Shutdown, StoreSettings, Timeouts,
+    AccessLog, Bounds, LogFormat, LogSettings, Sandboxed, Shutdown, StoreSettings, Timeouts,
     address,
 };
 
@@ -84,16 +84,6 @@ pub(super) fn sandbox(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Sandboxed
         Some(false) => Sandboxed::No,
         Some(true) | None => Sandboxed::Yes,
     }
-}
-
-/// Where operators ask.
-pub(super) fn admin(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Admin {
-    let Some(node) = fields.get("admin") else { return Admin::Usual };
-    if node.is_text("none") {
-        return Admin::Nowhere;
-    }
-    let fields = Fields::of(node, &keys::ADMIN, reader);
-    fields.read("address", address::admin, reader).map_or(Admin::Usual, Admin::At)
 }
 
 /// Where the metrics are.

@@ -1,5 +1,9 @@
 //! What of the settings can change while the guard runs, and what takes a restart.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::{Listen, Settings};
 
 impl Settings {
@@ -18,7 +22,8 @@ impl Settings {
         stay("store", self.store == before.store);
         stay("user", self.run_as == before.run_as);
         stay("sandbox", self.sandbox == before.sandbox);
-        stay("admin", self.admin == before.admin);
+        let is_same = self.admin == before.admin && self.admin_tcp == before.admin_tcp;
+        stay("admin", is_same);
         stay("metrics", self.metrics == before.metrics);
         stay("log.format", self.log.format == before.log.format);
         stay("audit", self.audit == before.audit);
@@ -28,10 +33,34 @@ impl Settings {
         self.run_as = before.run_as.clone();
         self.sandbox = before.sandbox;
         self.admin = before.admin.clone();
+        self.admin_tcp.clone_from(&before.admin_tcp);
         self.metrics = before.metrics;
         self.log.format = before.log.format;
         self.audit.clone_from(&before.audit);
+        self.written = Arc::new(self.written_with(before, &stays));
         (self, stays)
+    }
+
+    /// What is written, but that of `before` for the keys that stay.
+    fn written_with(&self, before: &Self, stays: &[&str]) -> Value {
+        let mut written = (*self.written).clone();
+        for key in stays {
+            let mut parents = key.split('.');
+            let (Some(first), rest) = (parents.next(), parents.next()) else { continue };
+            let old = before.written.get(first);
+            let old = rest.map_or(old, |rest| old.and_then(|old| old.get(rest)));
+            let place = match rest {
+                None => Some(&mut written),
+                Some(_) => written.get_mut(first),
+            };
+            let Some(place) = place.and_then(Value::as_object_mut) else { continue };
+            let name = rest.unwrap_or(first);
+            match old {
+                Some(old) => _ = place.insert(name.to_owned(), old.clone()),
+                None => _ = place.remove(name),
+            }
+        }
+        written
     }
 
     /// `before` as it is now, if it is still there and still speaks TLS, or still does not.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64};
 
 use super::Shared;
 use super::plan::Plan;
+use super::refusals::Refusals;
 use super::rollout::Plans;
 use super::seen::Seen;
 use crate::clock::Clock;
@@ -37,6 +38,7 @@ impl Shared {
             detached,
             metrics,
             gate: Gate::new(standing),
+            refusals: Refusals::default(),
             seen: Seen::new(fingerprinter),
             places,
             certificates_due: AtomicU64::new(0),

@@ -9,7 +9,9 @@ use http::{Method, Response, StatusCode, Uri};
 use tracing::warn;
 
 use super::answer::{AnswerBody, Content};
+use super::case::Case;
 use super::local::{LocalRule, LocalSite};
+use super::refusals;
 use super::{Shared, Visit, Worker};
 use crate::clock::Moment;
 use crate::config::AccessLog;
@@ -38,11 +40,13 @@ impl Visit<'_> {
                 // it reached the upstream, and `locked_out` has said what came of it
                 case.site.cells.refused(Reason::AtLimit);
                 self.tell(|story| story.refused(Reason::AtLimit, rejection));
-                return self.own(answer(self.worker, rejection, &self.wanted, settings).0);
+                let answered = answer(self.worker, rejection, &self.wanted, settings);
+                return self.own(self.remembered(rejection, answered, case.about(), Some(case)));
             }
             case.site.cells.refused(rejection.reason());
             self.tell(|story| story.refused(rejection.reason(), rejection));
-            return self.own(tell(self.worker, rejection, &self.wanted, settings, case.about()));
+            let told = tell(self.worker, rejection, &self.wanted, settings, case.about());
+            return self.own(self.remembered(rejection, told, case.about(), Some(case)));
         }
         site.map_or(&self.worker.nowhere, |site| &site.cells).refused(rejection.reason());
         self.tell(|story| story.refused(rejection.reason(), rejection));
@@ -51,8 +55,22 @@ impl Visit<'_> {
         let about = About { site: site.map(|site| &*site.site.name), ..About::default() };
         let (client, peer) = self.shown();
         let about = About { client: Some(&client), peer: peer.as_deref(), ..about };
-        let response = tell(self.worker, rejection, &self.wanted, settings, about);
-        self.own(response)
+        let told = tell(self.worker, rejection, &self.wanted, settings, about);
+        self.own(self.remembered(rejection, told, about, None))
+    }
+
+    /// Remembers a refusal by its reference; the response.
+    fn remembered(
+        &self,
+        rejection: &Rejection,
+        (response, reference): (Response<Bytes>, String),
+        about: About<'_>,
+        case: Option<&Case>,
+    ) -> Response<Bytes> {
+        let claim = case.map(|case| &case.claim);
+        let told = (&*reference, response.status());
+        refusals::note(self.worker, rejection, told, about, claim);
+        response
     }
 
     /// The client as events show it, and the peer where it is another.
@@ -106,7 +124,8 @@ impl Worker {
     ) -> Response<Bytes> {
         self.nowhere.refused(rejection.reason());
         let about = About { client: Some(&link.peer_text), ..About::default() };
-        let response = tell(self, rejection, wanted, settings, about);
+        let (response, reference) = tell(self, rejection, wanted, settings, about);
+        refusals::note(self, rejection, (&reference, response.status()), about, None);
         if let Some(trace) = &self.trace {
             trace.tell(|story| {
                 story.refused(rejection.reason(), rejection);
@@ -169,14 +188,14 @@ pub(super) fn rule(site: &LocalSite, rule: &LocalRule, now: Moment) {
     }
 }
 
-/// Makes the response and reports it.
+/// Makes the response and reports it; with the reference that is on it.
 pub(super) fn tell(
     worker: &Worker,
     rejection: &Rejection,
     wanted: &Wanted,
     settings: &ResponseSettings,
     about: About<'_>,
-) -> Response<Bytes> {
+) -> (Response<Bytes>, String) {
     let (response, reference) = answer(worker, rejection, wanted, settings);
     let store = &worker.shared.store;
     let until = rejection.lockout().and_then(|lockout| time_of_day(store, lockout.until));
@@ -193,7 +212,7 @@ pub(super) fn tell(
         let reference = &*reference;
         tracing::warn!(event = "upstream_failed", site = about.site, r#ref = reference, reason);
     }
-    response
+    (response, reference)
 }
 
 /// Makes the response; with the reference that is on it.

@@ -11,6 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Response};
 
 use super::local::LocalPlan;
+use super::refusals::Refusals;
 use super::rollout::{Plans, Rollout};
 use super::seen::Seen;
 use super::trace::Trace;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Where attempts pass on their way to the counters.
     pub gate: Arc<Gate>,
+    /// What was refused lately.
+    pub refusals: Refusals,
     /// Sessions and Basic credentials seen lately.
     pub seen: Seen,
     /// Connections, and streams beyond the first of each.

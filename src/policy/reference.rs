@@ -20,6 +20,12 @@ impl Reference {
         Self((key.0 >> 88) as u64)
     }
 
+    /// It as a number of 40 bits.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
     /// The least of the keys that it is the reference of.
     #[must_use]
     pub const fn first_key(self) -> Key {

@@ -100,8 +100,8 @@ impl Inherited {
         let unnamed = |given: &&Given| !is_named(&given.address, settings);
         let Some(given) = self.sockets.iter().find(unnamed) else { return Ok(()) };
         Err(format!(
-            "the inherited socket {} ({}) is listened on by nobody: let `listen` or \
-             `metrics.address` name this address, or remove it from the socket unit",
+            "the inherited socket {} ({}) is listened on by nobody: let `listen`, \
+             `metrics.address` or `admin.address` name this address, or remove it from the socket unit",
             given.shown(),
             given.name.as_deref().unwrap_or("without a name")
         ))
@@ -168,8 +168,10 @@ fn address(socket: &ListenerSocket) -> Option<ListenAddr> {
 }
 
 fn is_named(address: &ListenAddr, settings: &Settings) -> bool {
-    let metrics = settings.metrics.map(ListenAddr::Tcp);
-    let mut listen = settings.listen.iter().map(|listen| &listen.address).chain(&metrics);
+    let admin = settings.admin_tcp.as_ref().map(|admin| admin.address);
+    let others = [settings.metrics, admin].into_iter().flatten().map(ListenAddr::Tcp);
+    let others: Vec<ListenAddr> = others.collect();
+    let mut listen = settings.listen.iter().map(|listen| &listen.address).chain(&others);
     listen.any(|named| same(named, address))
 }
 

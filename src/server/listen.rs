@@ -239,18 +239,18 @@ impl Listeners {
         Ok(())
     }
 
-    /// Binds the address of the metrics, unless it is among the `inherited`.
+    /// Binds an address for what it says, unless it is among the `inherited`.
     ///
     /// # Errors
     ///
     /// When it cannot be listened on.
-    pub fn bind_metrics(
+    pub fn bind_for(
         &mut self,
-        address: SocketAddr,
+        (address, what): (SocketAddr, &str),
         inherited: &mut Inherited,
     ) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
         let failed =
-            |error| StartError::new(format!("cannot listen on {address} for metrics"), error);
+            |error| StartError::new(format!("cannot listen on {address} for {what}"), error);
         let listener = match inherited.take(&ListenAddr::Tcp(address)).pop() {
             Some(ListenerSocket::Tcp(listener)) => listener,
             Some(ListenerSocket::Unix(_)) | None => bind_tcp(address, Port::Own).map_err(failed)?,

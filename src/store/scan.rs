@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::clock::Moment;
+use crate::policy::key::Key;
 use crate::policy::lockout::History;
 use crate::store::Store;
 use crate::store::hand::{HandLock, HandLocks};
@@ -100,6 +101,13 @@ impl Store {
     /// Shows `see` every counter of one part that holds something. Attempts wait meanwhile.
     pub fn scan(&self, part: usize, see: impl FnMut(&Found<'_>)) {
         lock(&self.ledger).scan(part, self.clock.now(), see);
+    }
+
+    /// The counters of these keys, as far as they are there.
+    #[must_use]
+    pub fn slots(&self, keys: &[Key]) -> Vec<Arc<Slot>> {
+        let ledger = lock(&self.ledger);
+        keys.iter().filter_map(|key| ledger.counters.find(*key).map(Arc::clone)).collect()
     }
 
     /// What a list shows of these counters, of those that still hold something.

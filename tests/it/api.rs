@@ -1,8 +1,11 @@
 //! The admin API: what operators ask, and what they are told.
 
 mod asking;
+mod chain;
 mod door;
 mod list;
+mod openapi;
 mod reset;
+mod tcp;
 
 pub use asking::{Operator, operator};

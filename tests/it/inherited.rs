@@ -109,7 +109,7 @@ fn a_socket_that_nothing_names_is_an_error() {
     assert_eq!(guard.wait_for_exit().code(), Some(2));
     let log = guard.log();
     assert!(log.contains(&format!("the inherited socket {address} (one) is listened on")), "{log}");
-    assert!(log.contains("let `listen` or `metrics.address` name this address"), "{log}");
+    assert!(log.contains("let `listen`, `metrics.address` or `admin.address` name this"), "{log}");
 }
 
 #[test]

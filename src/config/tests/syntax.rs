@@ -210,7 +210,7 @@ fn what_later_versions_bring_is_named() {
     );
     check(
         &file(r#"admin: { address: "127.0.0.1:9180" }"#),
-        &["9:19: admin.address: an address of TCP is not available here in this version; write a \
-             unix socket, such as \"unix:/run/loginward/admin.sock\", or `admin: none`"],
+        &["9:8: admin: needs `token_file`, as anybody here can connect over TCP; such as \
+             `token_file: admin.token`, which is made if it is not there"],
     );
 }

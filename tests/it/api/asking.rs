@@ -1,5 +1,6 @@
 //! Asking as an operator's program does.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -9,21 +10,35 @@ use crate::support::{Answer, Client, Guard};
 /// Somebody who asks a guard at its admin address.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    socket: PathBuf,
+    to: To,
     /// Fields of each request.
     pub fields: String,
+}
+
+#[derive(Clone, Debug)]
+enum To {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
 /// Whoever asks `guard` at its unix socket.
 pub fn operator(guard: &Guard) -> Operator {
     let path = guard.admin().strip_prefix("unix:").unwrap().into();
-    Operator { socket: path, fields: "Host: localhost\r\n".to_owned() }
+    Operator { to: To::Unix(path), fields: "Host: localhost\r\n".to_owned() }
 }
 
 impl Operator {
+    /// Whoever asks over TCP, with these fields.
+    pub const fn over_tcp(address: SocketAddr, fields: String) -> Self {
+        Self { to: To::Tcp(address), fields }
+    }
+
     /// A connection of its own.
     pub fn connect(&self) -> Client {
-        Client::to_unix(&self.socket)
+        match &self.to {
+            To::Tcp(address) => Client::to_addr(*address),
+            To::Unix(path) => Client::to_unix(path),
+        }
     }
 
     /// Asks for `target`, with more fields and a body.
