@@ -6,3 +6,4 @@ mod keyboard;
 mod link;
 mod looks;
 mod shown;
+mod token;

@@ -67,7 +67,13 @@ impl Server {
     /// For the guard that is asked at `admin`.
     #[track_caller]
     pub fn of(admin: &str) -> Self {
-        let program = Program::start(&["page", "--admin", admin]);
+        Self::with(&["--admin", admin])
+    }
+
+    /// For the guard that these flags name.
+    #[track_caller]
+    pub fn with(flags: &[&str]) -> Self {
+        let program = Program::start(&[&["page"], flags].concat());
         let link = program.out.wait_for("the link", |line| {
             let line = line.trim();
             line.starts_with("http://127.0.0.1:").then(|| line.to_owned())
