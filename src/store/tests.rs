@@ -6,6 +6,7 @@ mod handover;
 mod interleavings;
 mod keep;
 mod permit;
+mod scan;
 mod stress;
 mod waiting;
 
