@@ -75,8 +75,8 @@ mod tests {
         table.add(&["bob".to_owned(), "1/5".to_owned()]);
         table.add(&["eve\u{1b}[2J\n\u{202e}".to_owned(), "é".to_owned()]);
         let expected = "\
-WHO                    HOW
-bob                    1/5
+WHO                   HOW
+bob                   1/5
 eve\\u001b[2J\\n\\u202e  é";
         assert_eq!(table.text(None), expected);
         assert_eq!(table.text(Some(6)).lines().nth(1), Some("bob  …"));
