@@ -21,12 +21,7 @@ pub(super) fn written(node: &Node) -> Value {
         Kind::Map(entries) => {
             let members = entries.iter().filter_map(|entry| {
                 let name = entry.name.clone()?;
-                let is_secret = SECRET.contains(&name.as_str()) && entry.value.text().is_some();
-                let from_elsewhere = entry.value.written.is_some();
-                let value = match is_secret && !from_elsewhere {
-                    true => Value::String(MASK.to_owned()),
-                    false => written(&entry.value),
-                };
+                let value = member(&name, &entry.value);
                 Some((name, value))
             });
             Value::Object(members.collect::<Map<_, _>>())
@@ -35,6 +30,32 @@ pub(super) fn written(node: &Node) -> Value {
         Kind::Number(number) => Value::Number(number.clone()),
         Kind::Tagged(tag) => Value::String(format!("!{tag}")),
         Kind::Text(text) => Value::String(without_userinfo(text)),
+    }
+}
+
+/// The value of the key `name`.
+fn member(name: &str, value: &Node) -> Value {
+    if value.written.is_some() {
+        return written(value); // it shows no more than where the value comes from
+    }
+    if SECRET.contains(&name) && !matches!(value.kind, Kind::Null) {
+        return Value::String(MASK.to_owned());
+    }
+    // whoever knows the path of a webhook can post there
+    let is_hook = ["webhooks", "anchors"].iter().any(|above| value.path.starts_with(above));
+    match value.text().filter(|_| is_hook && name == "url") {
+        Some(url) => Value::String(host_alone(&without_userinfo(url))),
+        None => written(value),
+    }
+}
+
+/// A URL without what follows its host.
+fn host_alone(url: &str) -> String {
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(begin..).and_then(|rest| rest.find(['/', '?', '#']));
+    match end.and_then(|end| url.get(..begin + end)) {
+        Some(host) => format!("{host}/{MASK}"),
+        None => url.to_owned(),
     }
 }
 
@@ -52,6 +73,17 @@ fn without_userinfo(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_masked_whatever_they_are_written_as() {
+        let text = "webhooks:\n  - { url: \"https://u:p@hooks.test/T0/hidden?k=hidden\", \
+                    secret: [hidden, hidden] }\n  - { url: \"https://hooks.test\", secret: hidden }\n";
+        let root = crate::config::yaml::parse(text).expect("YAML");
+        let shown = written(&root);
+        assert!(!shown.to_string().contains("hidden"), "{shown}");
+        assert_eq!(shown["webhooks"][0]["url"], "https://***@hooks.test/***");
+        assert_eq!(shown["webhooks"][1]["url"], "https://hooks.test");
+    }
 
     #[test]
     fn what_stands_before_a_host_is_masked() {

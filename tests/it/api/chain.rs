@@ -145,7 +145,7 @@ fn the_configuration_in_force_is_told_without_its_secrets() {
     assert!(!config.to_string().contains("hush-hush"), "{config}");
     assert_eq!(config["file"], guard.config().to_str().unwrap());
     assert_eq!(config["written"]["lockout"]["response"]["contact"], "${CONTACT}");
-    assert_eq!(config["written"]["anchors"]["url"], "https://***@x/");
+    assert_eq!(config["written"]["anchors"]["url"], "https://***@x/***");
     assert_eq!(config["written"]["sites"][0]["name"], "shop");
     assert_eq!(config["in_force"]["workers"], 3);
     let login = &config["in_force"]["sites"][0]["logins"][0];
