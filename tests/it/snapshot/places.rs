@@ -126,6 +126,26 @@ fn a_directory_that_the_user_may_not_write_in_is_an_error() {
     assert!(said.contains("no file can be made beside it: Permission denied"), "{said}");
 }
 
+/// Whoever may write in the directory must not be given files that are root's.
+#[test]
+fn a_file_that_is_another_one_too_is_given_to_nobody() {
+    if !is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let (secret, state) = (dir.path().join("secret"), dir.path().join("state"));
+    std::fs::write(&secret, "root's").unwrap();
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    std::os::unix::fs::chown(&state, Some(12345), Some(23456)).unwrap();
+    std::fs::hard_link(&secret, state.join("counters.db")).unwrap();
+    let said = complaint(&state.join("counters.db"), "user: 12345\ngroup: 23456\n");
+    assert!(said.contains("it cannot be read: Permission denied"), "{said}");
+    assert_eq!(std::fs::metadata(&secret).unwrap().uid(), 0);
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "root's");
+}
+
 #[test]
 fn landlock_lets_it_write_there_and_nowhere_else() {
     let (shelf, upstream) = (Shelf::new(), Upstream::shop());
