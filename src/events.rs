@@ -43,7 +43,7 @@ pub enum Name {
 }
 
 /// All of them.
-const NAMES: [Name; 14] = [
+pub const NAMES: [Name; 14] = [
     Name::CounterEvicted,
     Name::CountersCleared,
     Name::CountersReset,
@@ -62,8 +62,9 @@ const NAMES: [Name; 14] = [
 
 /// The events about the program itself, which are reported where they happen. Those at debug, and
 /// the lines of the access log, are none of them: nobody but the log is told.
-const OPERATIONAL: [&str; 40] = [
+const OPERATIONAL: [&str; 48] = [
     "admin_listening",
+    "admin_token_made",
     "admin_unavailable",
     "audit_failed",
     "audit_recovered",
@@ -87,6 +88,13 @@ const OPERATIONAL: [&str; 40] = [
     "running_as_root",
     "sandboxed",
     "service_manager_unreachable",
+    "snapshot_failed",
+    "snapshot_late",
+    "snapshot_loaded",
+    "snapshot_new",
+    "snapshot_put_aside",
+    "snapshot_recovered",
+    "snapshot_unfinished",
     "socket_inherited",
     "stopped",
     "stopping",

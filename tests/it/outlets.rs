@@ -2,6 +2,7 @@
 
 mod audit;
 mod follow;
+mod others;
 mod privacy;
 mod syslog;
 mod webhook;

@@ -152,3 +152,25 @@ fn its_links_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn it_names_every_event_and_every_event_that_is_traced_is_known() {
+    let known: Vec<&str> = loginward::events::known().collect();
+    for name in &known {
+        assert!(README.contains(&format!("`{name}`")), "{name} is not in README.md");
+    }
+    for name in loginward::events::NAMES.map(loginward::events::Name::text) {
+        let row = format!("| `{name}` | ");
+        let row = README.lines().find(|line| line.starts_with(&row)).expect(name);
+        assert_eq!(row.split(" | ").count(), 3, "{name} has no fields");
+    }
+    // those that nobody but the log is told of
+    let log_only = ["request", "tls_handshake_failed"];
+    for source in crate::support::sources() {
+        for rest in source.split("event = \"").skip(1) {
+            let name = rest.split('"').next().unwrap();
+            let is_known = known.contains(&name) || log_only.contains(&name);
+            assert!(is_known, "{name} is traced and not among the events of src/events.rs");
+        }
+    }
+}

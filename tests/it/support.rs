@@ -31,7 +31,7 @@ pub use gate::Gate;
 pub use guard::Guard;
 pub use http2::{Ends, Http2};
 pub use http2_upstream::{Act, Http2Upstream};
-pub use others::{not_run, program};
+pub use others::{not_run, program, sources};
 pub use request::Request;
 pub use setup::Setup;
 pub use upstream::{Conversation, Upstream};

@@ -21,3 +21,17 @@ pub fn not_run(because: &str) {
     assert!(std::env::var_os("LOGINWARD_TEST_ALL").is_none(), "not run: {because}");
     eprintln!("not run: {because}");
 }
+
+/// The text of every source file of the program.
+pub fn sources() -> Vec<String> {
+    let mut sources = Vec::new();
+    let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    sources
+}
