@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use super::{members, objects};
-use crate::support::{Guard, Setup, Upstream, not_run, program, wait};
+use crate::support::{Ask, Client, Guard, Setup, Upstream, not_run, program, wait};
 
 const LIMIT: &str = "lockout: { limits: { by: username, failures: 3, cool_off: 10m } }\n";
 const AUDIT: &str = "audit: { to: file, file: audit.log }\n";
@@ -69,10 +69,10 @@ fn it_has_the_events_that_are_wanted_whatever_the_log_has() {
     let text = format!("{text}\nlisten: \"unix:{{DIR}}/http.sock\"\ntrusted_proxies: unix");
     let guard = Guard::spawn(setup(&text, &upstream));
     let socket = guard.dir().join("http.sock");
-    wait::until("it listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    wait::until("it listens", || UnixStream::connect(&socket).is_ok());
     for _ in 0..4 {
-        let ask = crate::support::Ask::login("bob", "wrong").with("X-Forwarded-For", "192.0.2.1");
-        crate::support::Client::to_unix(&socket).ask(&ask);
+        let ask = Ask::login("bob", "wrong").with("X-Forwarded-For", "192.0.2.1");
+        Client::to_unix(&socket).ask(&ask);
     }
     let path = guard.dir().join("audit.log");
     wait_for(&path, "refused");
@@ -140,7 +140,7 @@ fn a_line_that_was_cut_by_a_kill_ends_before_the_next_begins() {
             // until the guard is gone
             let attempt = |at: usize| {
                 let mut stream = std::net::TcpStream::connect(address).ok()?;
-                let ask = crate::support::Ask::login(&format!("user{at}"), "wrong").bytes();
+                let ask = Ask::login(&format!("user{at}"), "wrong").bytes();
                 std::io::Write::write_all(&mut stream, &ask).ok()?;
                 std::io::Read::read(&mut stream, &mut [0; 16]).ok().filter(|read| *read > 0)
             };
@@ -200,6 +200,30 @@ fn a_full_disk_stops_nobody_and_what_is_missing_is_counted() {
     // a few of those that are missing are about the failure itself
     let all = numbers.len() + dropped;
     assert!((5500..5510).contains(&all), "{all} are there or counted");
+}
+
+#[test]
+fn where_nobody_reads_the_log_it_is_written_all_the_same() {
+    let upstream = Upstream::shop();
+    let text = "listen: \"unix:{DIR}/http.sock\"\ntrusted_proxies: unix\n";
+    let setup = setup(&format!("{AUDIT}{text}"), &upstream);
+    // a pipe that is open at its other end, too, and full in a moment
+    let script = "mkfifo \"$0\" && exec 3<>\"$0\" && exec \"$@\" 2>&3";
+    let fifo = setup.dir.path().join("fifo");
+    let mut guard = Guard::spawn(setup.under(&["sh", "-c", script, fifo.to_str().unwrap()]));
+    let socket = guard.dir().join("http.sock");
+    wait::until("it listens", || UnixStream::connect(&socket).is_ok());
+    let mut client = Client::to_unix(&socket);
+    for at in 0..600 {
+        let ask = Ask::login(&format!("user{at}"), "wrong").with("X-Forwarded-For", "192.0.2.1");
+        assert_eq!(client.ask(&ask).status, 200);
+    }
+    let path = guard.dir().join("audit.log");
+    wait_for(&path, "\"user599\"");
+    guard.terminate();
+    assert_eq!(guard.wait_for_exit().code(), Some(0), "nor does it keep the end waiting");
+    let told = objects(&read(&path));
+    assert_eq!(members(&told, "event").iter().filter(|name| **name == "login_failed").count(), 600);
 }
 
 #[test]
