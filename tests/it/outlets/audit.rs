@@ -140,14 +140,13 @@ fn a_line_that_was_cut_by_a_kill_ends_before_the_next_begins() {
             // until the guard is gone
             let attempt = |at: usize| {
                 let mut stream = std::net::TcpStream::connect(address).ok()?;
-                let ask = Ask::login(&format!("user{at}"), "wrong").bytes();
+                let ask = Ask::login(&format!("user{round}-{at}"), "wrong").bytes();
                 std::io::Write::write_all(&mut stream, &ask).ok()?;
                 std::io::Read::read(&mut stream, &mut [0; 16]).ok().filter(|read| *read > 0)
             };
             (0..).find(|at| attempt(*at).is_none())
         });
-        guard
-            .wait_for(&format!("some in round {round}"), |event| event.get("username") == "user20");
+        wait_for(&path, &format!("\"user{round}-20\""));
         drop(guard); // kill -9
         load.join().unwrap();
     }
