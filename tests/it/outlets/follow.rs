@@ -35,10 +35,11 @@ impl Follower {
         Self { client, text: String::new() }
     }
 
-    /// What it was told, once that contains `wanted`.
+    /// What it was told, once that contains `wanted` and ends with a whole event.
     #[track_caller]
     fn until(&mut self, wanted: &str) -> &str {
-        while find(self.text.as_bytes(), wanted.as_bytes()).is_none() {
+        let is_there = |text: &str| find(text.as_bytes(), wanted.as_bytes()).is_some();
+        while !(self.text.ends_with("\n\n") && is_there(&self.text)) {
             let more = self.client.wire.some();
             assert!(!more.is_empty(), "no {wanted} in {}", self.text);
             self.text.push_str(&String::from_utf8_lossy(&more));
@@ -162,7 +163,8 @@ fn who_is_too_slow_loses_events_and_is_told_how_many() {
     let events = slow.events();
     let lost: u64 = events.iter().filter_map(|event| event["lost"].as_u64()).sum();
     let told = events.iter().filter(|event| event["event"] == "login_failed").count() as u64;
-    assert!(lost > 0 && lost + told == 2000, "{lost} lost, {told} told");
+    // some of those that are lost are of other names: it is not looked at them any more
+    assert!(lost > 0 && (2000..2010).contains(&(lost + told)), "{lost} lost, {told} told");
     let metric = guard.metric("loginward_events_dropped_total", "outlet=\"stream\"");
     assert_eq!(metric as u64, lost);
 }
