@@ -100,21 +100,13 @@ impl Store {
 
     /// Tells of all counters in a [part](crate::store::index::PARTS) of the index; how many count.
     pub fn tell_part(&self, part: usize, telling: &mut Telling) -> usize {
-        let seen = self.seen(part, telling);
+        let seen: Vec<Seen> = {
+            let ledger = lock(&self.ledger);
+            telling.learn_names(&ledger);
+            ledger.counters.part(part).map(|slot| look(slot, Some(slot))).collect()
+        };
         let counting = seen.iter().filter(|seen| seen.history.is_some());
         counting.map(|seen| telling.counter(seen)).count()
-    }
-
-    fn seen(&self, part: usize, telling: &mut Telling) -> Vec<Seen> {
-        let ledger = lock(&self.ledger);
-        telling.learn_names(&ledger);
-        ledger.counters.part(part).map(|slot| look(slot, Some(slot))).collect()
-    }
-
-    /// Looks at a part as [`Self::tell_part`] does and tells nothing; how many there are.
-    #[cfg(test)]
-    pub(super) fn look_at(&self, part: usize) -> usize {
-        self.seen(part, &mut Telling::new(self)).len()
     }
 
     /// Tells of these locks by hand as they are.
