@@ -18,6 +18,7 @@ pub mod order;
 pub mod queue;
 pub mod recall;
 mod records;
+pub mod redis;
 pub mod register;
 pub mod scan;
 pub mod select;

@@ -51,7 +51,7 @@ fn what_is_not_said_has_a_default() {
     assert_eq!((&*site.name, site.hosts.len(), site.access.len()), ("default", 0, 0));
     let login = login_at(&settings, 0);
     assert_eq!((&*login.name, login.max_body), ("/login", 65_536));
-    assert_eq!(login.methods, ["POST".into()]);
+    assert_eq!(login.methods, [Box::<str>::from("POST")]);
     assert_eq!((login.paths[0].1, login.counters), (Attempts::All, CounterScope::Site));
     assert_eq!(login.lockout.response.status, 403);
     assert_eq!(login.lockout.wait.as_secs(), 10);
@@ -278,8 +278,8 @@ fn anchors_aliases_and_merge_keys_work() {
     );
     check(&yaml, &[]);
     let settings = settings(&yaml);
-    assert_eq!(login_at(&settings, 0).methods, ["POST".into(), "PUT".into()]);
-    assert_eq!(login_at(&settings, 1).methods, ["GET".into()]);
+    assert_eq!(login_at(&settings, 0).methods, [Box::<str>::from("POST"), Box::<str>::from("PUT")]);
+    assert_eq!(login_at(&settings, 1).methods, [Box::<str>::from("GET")]);
     assert_eq!(settings.metrics.map(|address| address.port()), Some(8080));
 }
 
