@@ -6,6 +6,7 @@
 
 mod carried;
 mod limit;
+pub mod text;
 
 use crate::clock::{Moment, millis};
 

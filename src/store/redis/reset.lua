@@ -1,0 +1,32 @@
+-- Takes away what an operator means of counters; leases stay.
+-- KEYS: the counters.
+-- ARGV: the driven clock's now, or 0; how long ago the operator meant it; `all`, or `pardon` for the
+--   failures without a verdict; then for each counter its limit.
+local clock = read_clock(ARGV[1])
+local meant_at = clock.now - tonumber(ARGV[2])
+local counters = {}
+for at, key in ipairs(KEYS) do
+  local c = load(key, read_limit(ARGV[3 + at]), clock)
+  local is_older = c.history.latest <= meant_at
+  if is_older and ARGV[3] == 'pardon' then
+    c.found = pardon(c.history, c.limit) > 0 and 1 or 0
+    c.is_changed = c.is_changed or c.found == 1
+  elseif is_older and ARGV[3] == 'all' then
+    c.found = is_blank(c.history) and 0 or 1
+    c.is_changed = true
+    c.history = new_history()
+  end
+  if ARGV[3] == 'all' and meant_at > (c.reset_at or 0) then
+    -- whoever remembers what was taken away, and offers it again, is not believed
+    local matters = math.max(c.limit.after, c.limit.longest) + c.limit.tallies
+    c.reset_at, c.reset_matters = meant_at, later(clock.now, math.min(matters, 2592000000))
+    redis.call('HSET', key, 'z', string.format('%.0f:%.0f', c.reset_at, c.reset_matters))
+    c.exists = true
+    c.is_changed = true
+  end
+  if c.is_changed then
+    keep(c)
+  end
+  counters[at] = c
+end
+return answer('reset', clock, counters)

@@ -1,0 +1,33 @@
+//! What the store server does by itself: each script is one step that nothing comes between.
+
+use std::sync::LazyLock;
+
+use super::script::Script;
+
+/// A script that begins with what all have in common.
+macro_rules! script {
+    ($name:literal) => {
+        LazyLock::new(|| {
+            let code = concat!(include_str!("common.lua"), include_str!(concat!($name, ".lua")));
+            Script::new($name, code)
+        })
+    };
+}
+
+/// Takes places in all counters of an attempt, or in none.
+pub static ADMIT: LazyLock<Script> = script!("admit");
+
+/// Settles an attempt that holds no places.
+pub static CHARGE: LazyLock<Script> = script!("charge");
+
+/// Tells how counters stand.
+pub static PEEK: LazyLock<Script> = script!("peek");
+
+/// Lets a lease run for longer.
+pub static RENEW: LazyLock<Script> = script!("renew");
+
+/// Takes away what an operator means.
+pub static RESET: LazyLock<Script> = script!("reset");
+
+/// Ends a lease.
+pub static SETTLE: LazyLock<Script> = script!("settle");

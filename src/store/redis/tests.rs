@@ -1,0 +1,5 @@
+//! The scripts on a real server.
+
+mod equality;
+mod server;
+mod time;
