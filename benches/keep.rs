@@ -81,6 +81,7 @@ fn fail(store: &Arc<Store>, limit: &CountedLimit, number: u32) {
         account: store.keyer().account(&Account::new(&name).expect("a name")),
         shown: Some(name.as_str().into()),
         spelling: store.keyer().spelling(name.as_bytes()),
+        name: None,
     }];
     let counting = Counting { limits: std::slice::from_ref(limit), fallback: limit };
     let claim = Arc::new(claim(store.keyer(), counting, (Arc::new(subject), client), 1));

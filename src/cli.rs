@@ -7,7 +7,9 @@ pub mod contact;
 pub mod demo;
 pub mod events;
 pub mod explain;
+pub mod export;
 pub mod health;
+pub mod import;
 pub mod life;
 pub mod list;
 pub mod lock;
@@ -62,7 +64,9 @@ enum Command {
     Demo(demo::Demo),
     Events(events::Events),
     Explain(Box<explain::Explain>),
+    Export(export::Export),
     Health(health::Health),
+    Import(import::Import),
     List(list::List),
     Lock(lock::Lock),
     Man(manual::Manual),
@@ -93,7 +97,9 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.execute(),
         Command::Events(events) => events.execute(),
         Command::Explain(explain) => explain.execute(),
+        Command::Export(export) => export.execute(),
         Command::Health(health) => health.execute(),
+        Command::Import(import) => import.execute(),
         Command::List(list) => list.execute(),
         Command::Lock(lock) => lock.execute(),
         Command::Man(manual) => manual.execute(),

@@ -13,6 +13,10 @@ use crate::policy::outcome::Basis;
 pub enum Name {
     /// A success forgot the failures of counters.
     CountersCleared,
+    /// Somebody was told all counters and locks by hand.
+    CountersExported,
+    /// An operator brought the counters of another guard.
+    CountersImported,
     /// An operator reset counters.
     CountersReset,
     /// A counter that still counted had to make room for others.
@@ -43,9 +47,11 @@ pub enum Name {
 }
 
 /// All of them.
-pub const NAMES: [Name; 14] = [
+pub const NAMES: [Name; 16] = [
     Name::CounterEvicted,
     Name::CountersCleared,
+    Name::CountersExported,
+    Name::CountersImported,
     Name::CountersReset,
     Name::IdentitySuspect,
     Name::LockedByHand,
@@ -138,6 +144,8 @@ impl Name {
         match self {
             Self::CounterEvicted => "counter_evicted",
             Self::CountersCleared => "counters_cleared",
+            Self::CountersExported => "counters_exported",
+            Self::CountersImported => "counters_imported",
             Self::CountersReset => "counters_reset",
             Self::IdentitySuspect => "identity_suspect",
             Self::LockedByHand => "locked_by_hand",
@@ -219,6 +227,8 @@ pub fn report(name: Name, about: About<'_>, details: Details<'_>) {
             username
         ),
         Name::CountersCleared
+        | Name::CountersExported
+        | Name::CountersImported
         | Name::CountersReset
         | Name::LoggedOut
         | Name::LoginFailed

@@ -13,6 +13,7 @@ pub mod index;
 pub mod keep;
 pub mod ledger;
 pub mod memory;
+pub mod moved;
 pub mod operate;
 pub mod order;
 pub mod queue;
@@ -224,11 +225,7 @@ impl Store {
         hand: HandLock,
         rules: &ClientRules,
     ) -> Result<(), TooMany> {
-        selector.network = selector.network.map(|network| {
-            let counted =
-                crate::policy::client::ClientAddr::new(network.addr()).network(rules.address);
-            if counted.contains(&network) { counted } else { network }
-        });
+        selector.widen(rules);
         let mut ledger = lock(&self.ledger);
         ledger.hand.lock(selector, hand, self.clock.now())?;
         ledger.note_hands();

@@ -18,7 +18,7 @@ use super::reply::{Problem, Reply, json as answer_with, text};
 use super::rules::rules;
 use super::sent::Sent;
 use super::status::status;
-use super::{Admin, config, counters, locks, page, references, reset};
+use super::{Admin, config, counters, export, import, locks, page, references, reset};
 use crate::config::error::{Problem as ConfigProblem, Severity};
 use crate::server::reload::{ReloadError, Reloaded};
 
@@ -47,6 +47,10 @@ pub const REFERENCE: &str = "/v1/references/{ref}";
 /// That description, which keeps to version 3.1 of its specification.
 const DOCUMENT: &str = include_str!("openapi.json");
 
+/// Tells everything that counts, for another guard; to be asked with GET.
+pub const EXPORT: &str = "/v1/export";
+/// Takes in what another guard has told, to be asked with POST.
+pub const IMPORT: &str = "/v1/import";
 /// Lists locks by hand, to be asked with GET.
 pub const LOCKS: &str = "/v1/locks";
 /// Takes back what counts, to be asked with POST.
@@ -62,12 +66,14 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", CONFIG),
     ("GET", COUNTERS),
     ("GET", EVENTS),
+    ("GET", EXPORT),
     ("GET", LOCKS),
     ("GET", OPENAPI),
     ("GET", REFERENCE),
     ("GET", RULES),
     ("GET", STATISTICS),
     ("GET", STATUS),
+    ("POST", IMPORT),
     ("POST", LOCK),
     ("POST", RELOAD),
     ("POST", RESET),
@@ -112,6 +118,7 @@ async fn route(
             let query = request.uri().query().unwrap_or_default();
             Ok(follow::answer(query, request.headers(), admin.reloader.hub().outlets()))
         }
+        ("GET", EXPORT) => Ok(export::export(caller, admin)),
         ("GET", RULES) => Ok(answer_with(&rules(admin))),
         ("GET", STATISTICS) => {
             let query = request.uri().query().map(str::to_owned);
@@ -127,6 +134,11 @@ async fn route(
             chain.map(|chain| answer_with(&chain))
         }
         ("GET", LOCKS) => locks::list(request.uri().query(), shared).map(|list| answer_with(&list)),
+        ("POST", IMPORT) => {
+            let imported = import::import(request, caller, shared).await;
+            shared.store.until_all_kept().await;
+            imported.map(|report| answer_with(&report))
+        }
         ("POST", LOCK) => {
             let sent = Sent::read(request, &locks::MEMBERS).await?;
             let locked = locks::lock(&sent, caller, shared);

@@ -1,7 +1,7 @@
 //! Asking a running guard, as its commands do: one request, one answer, one connection.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -11,6 +11,10 @@ use serde_json::Value;
 
 /// No answer is longer.
 const LONGEST: u64 = 64 * 1024 * 1024;
+/// No head of one is longer.
+const LONGEST_HEAD: u64 = 64 * 1024;
+/// How much is sent at once.
+const PIECE: usize = 64 * 1024;
 
 /// Where a guard is asked.
 #[derive(Clone, PartialEq, Eq)]
@@ -158,6 +162,79 @@ pub fn ask(place: &Place, question: Question<'_>, patience: Duration) -> io::Res
          connection: close\r\n\r\n{body}"
     );
     connection.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    connection.take(LONGEST).read_to_end(&mut answer)?;
+    parse(&answer).ok_or_else(|| io::Error::other("what answers there is no guard"))
+}
+
+/// Opens a long answer of the guard at `place`, to be read after its head; what it refuses it with
+/// is its status and what it says. Each step may take so long.
+///
+/// # Errors
+///
+/// When there is no guard, or it does not answer in time.
+pub fn open(
+    place: &Place,
+    target: &str,
+    patience: Duration,
+) -> io::Result<Result<BufReader<Connection>, (u16, String)>> {
+    let mut stream = place.connect(patience)?;
+    // the answer to this version is not cut into pieces
+    let request = format!("GET {target} HTTP/1.0\r\n{}\r\n", place.fields());
+    stream.write_all(request.as_bytes())?;
+    let mut reader = BufReader::new(stream);
+    let strange = || io::Error::other("what answers there is no guard");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let read = reader.by_ref().take(LONGEST_HEAD).read_until(b'\n', &mut head)?;
+        if read == 0 || head.len() as u64 > LONGEST_HEAD {
+            return Err(strange());
+        }
+    }
+    let head = String::from_utf8_lossy(&head);
+    let mut words = head.split_ascii_whitespace();
+    words.next().filter(|version| version.starts_with("HTTP/1.")).ok_or_else(strange)?;
+    let status: u16 = words.next().and_then(|status| status.parse().ok()).ok_or_else(strange)?;
+    if status == 200 {
+        return Ok(Ok(reader));
+    }
+    let mut said = String::new();
+    reader.take(LONGEST).read_to_string(&mut said)?;
+    let detail = serde_json::from_str::<Value>(&said).ok();
+    let detail = detail.and_then(|said| Some(said.get("detail")?.as_str()?.to_owned()));
+    Ok(Err((status, detail.unwrap_or_default())))
+}
+
+/// Sends the guard at `place` all of `from`, as it comes; each step may take so long.
+///
+/// # Errors
+///
+/// When there is no guard, it does not answer in time, or `from` cannot be read.
+pub fn send(
+    place: &Place,
+    (target, kind): (&str, &str),
+    from: &mut dyn Read,
+    patience: Duration,
+) -> io::Result<Answer> {
+    let mut connection = place.connect(patience)?;
+    let fields = place.fields();
+    let head = format!(
+        "POST {target} HTTP/1.1\r\n{fields}content-type: {kind}\r\n\
+         transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes())?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = from.read(&mut piece)?;
+        let length = format!("{read:x}\r\n");
+        let bytes = piece.get(..read).unwrap_or_default();
+        if connection.write_all(&[length.as_bytes(), bytes, b"\r\n"].concat()).is_err() {
+            break; // it does not want more, and says why
+        }
+        if read == 0 {
+            break;
+        }
+    }
     let mut answer = Vec::new();
     connection.take(LONGEST).read_to_end(&mut answer)?;
     parse(&answer).ok_or_else(|| io::Error::other("what answers there is no guard"))

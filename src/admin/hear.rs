@@ -1,11 +1,11 @@
 //! Hearing of a running guard's events, as they come.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ask::{Connection, Place};
+use super::ask::{Connection, Place, open};
 
 /// A guard that is silent for longer has ended or hangs: it says something every 15 s.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -33,25 +33,7 @@ pub enum Heard {
 ///
 /// When there is no guard, or it does not answer in time.
 pub fn hear(place: &Place, target: &str) -> io::Result<Result<Events, (u16, String)>> {
-    let mut stream = place.connect(SILENCE)?;
-    // the answer to this version is not cut into pieces
-    let request = format!("GET {target} HTTP/1.0\r\n{}\r\n", place.fields());
-    stream.write_all(request.as_bytes())?;
-    let mut events = Events { reader: BufReader::new(stream) };
-    let strange = || io::Error::other("what answers there is no guard");
-    let first = events.line()?.ok_or_else(strange)?;
-    let mut words = first.split_ascii_whitespace();
-    words.next().filter(|version| version.starts_with("HTTP/1.")).ok_or_else(strange)?;
-    let status: u16 = words.next().and_then(|status| status.parse().ok()).ok_or_else(strange)?;
-    while events.line()?.is_some_and(|line| !line.is_empty()) {}
-    if status == 200 {
-        return Ok(Ok(events));
-    }
-    let mut said = String::new();
-    events.reader.take(LONGEST).read_to_string(&mut said)?;
-    let detail = serde_json::from_str::<Value>(&said).ok();
-    let detail = detail.and_then(|said| Some(said.get("detail")?.as_str()?.to_owned()));
-    Ok(Err((status, detail.unwrap_or_default())))
+    Ok(open(place, target, SILENCE)?.map(|reader| Events { reader }))
 }
 
 impl Events {

@@ -218,7 +218,7 @@ fn named(written: &str, shared: &Shared) -> Result<Named, Problem> {
 }
 
 /// An address or a network; an IPv4-mapped one as IPv4.
-fn network(written: &str) -> Option<IpNet> {
+pub(super) fn network(written: &str) -> Option<IpNet> {
     let bare = written.trim();
     let bare = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(bare);
     if let Ok(address) = bare.parse::<IpAddr>() {

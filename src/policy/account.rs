@@ -23,6 +23,17 @@ impl Account {
         (!folded.is_empty()).then(|| Self(folded.into()))
     }
 
+    /// The account of which this is the normal form somewhere, as a login names it that takes
+    /// aliases so.
+    #[must_use]
+    pub fn named(normal: &str, aliases: MailAliases) -> Option<Self> {
+        let account = Self::new(normal)?;
+        Some(match aliases {
+            MailAliases::Distinct => account,
+            MailAliases::Same => account.without_alias(),
+        })
+    }
+
     /// The account that a mail address delivers to, whatever is its alias.
     fn without_alias(self) -> Self {
         const DOTLESS: [&str; 2] = ["gmail.com", "googlemail.com"];
@@ -175,10 +186,7 @@ impl Accounts<'_> {
     }
 
     fn add_account(&mut self, text: &str) {
-        let account = Account::new(text).map(|account| match self.naming.aliases {
-            MailAliases::Distinct => account,
-            MailAliases::Same => account.without_alias(),
-        });
+        let account = Account::named(text, self.naming.aliases);
         self.found.extend(account.filter(|account| !self.found.contains(account)));
     }
 }

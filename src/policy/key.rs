@@ -3,6 +3,7 @@
 //! Their key is kept with the counters, where these are kept. Secrets are hashed under
 //! [another](fingerprint), which is kept nowhere.
 
+pub mod candidate;
 pub mod fingerprint;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+pub use self::candidate::Candidate;
 pub use self::fingerprint::{Fingerprint, Fingerprinter};
 use crate::policy::account::Account;
 use crate::policy::client::{ClientAddr, ClientRules};
@@ -156,25 +158,6 @@ pub struct CountedLimit {
     pub limit: Arc<Limit>,
 }
 
-/// A username that an attempt offers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// What it is counted as.
-    pub account: AccountId,
-    /// As it was typed, cut for display; `None` where only the session tells the account.
-    pub shown: Option<Box<str>>,
-    /// A hash of the very spelling.
-    pub spelling: u64,
-}
-
-impl Candidate {
-    /// An account of which only a session tells.
-    #[must_use]
-    pub const fn nameless(account: AccountId) -> Self {
-        Self { account, shown: None, spelling: 0 }
-    }
-}
-
 /// Whom an attempt is charged to, readable for lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -307,7 +290,9 @@ pub fn claim(
     Claim { subject, charges, guesses: guesses.max(1), counted }
 }
 
-fn charge(
+/// The counter of `subject` under one limit, for that one of its candidates.
+#[must_use]
+pub fn charge(
     keyer: &Keyer,
     counted: &CountedLimit,
     subject: &Subject,

@@ -10,6 +10,7 @@ pub mod text;
 
 use crate::clock::{Moment, millis};
 
+pub use self::carried::Parts;
 pub use self::limit::{CoolOff, Forget, Limit, Parameter};
 
 /// Whether the upstream said that the credentials were wrong.

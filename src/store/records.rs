@@ -36,7 +36,7 @@ pub(super) fn write_subject(subject: &Subject, to: &mut Writer) {
     to.number(subject.candidates.len() as u64);
     for candidate in &subject.candidates {
         to.hash(candidate.account.0);
-        to.optional(candidate.shown.as_deref(), Writer::text);
+        write_names(candidate, to);
         to.number(candidate.spelling);
     }
     to.text(&subject.address.to_string());
@@ -44,16 +44,38 @@ pub(super) fn write_subject(subject: &Subject, to: &mut Writer) {
     to.optional(subject.user_agent.as_deref(), Writer::text);
 }
 
+/// What is shown of a username and, for the few that have one, the name behind it: records that
+/// were written when there was none are read alike.
+fn write_names(candidate: &Candidate, to: &mut Writer) {
+    match (&candidate.shown, &candidate.name) {
+        (Some(shown), Some(name)) => {
+            to.byte(2);
+            to.text(shown);
+            to.text(name);
+        }
+        (shown, _) => to.optional(shown.as_deref(), Writer::text),
+    }
+}
+
+type Names = (Option<Box<str>>, Option<Box<Box<str>>>);
+
+fn read_names(from: &mut Reader<'_>) -> Option<Names> {
+    Some(match from.byte()? {
+        0 => (None, None),
+        1 => (Some(from.text()?.into()), None),
+        2 => (Some(from.text()?.into()), Some(Box::new(from.text()?.into()))),
+        _ => return None,
+    })
+}
+
 /// Whose failures they are.
 pub(super) fn read_subject(from: &mut Reader<'_>) -> Option<Subject> {
     Some(Subject {
         site: from.text()?.into(),
         candidates: from.several(|from| {
-            Some(Candidate {
-                account: AccountId(from.hash()?),
-                shown: from.optional(Reader::text)?.map(Into::into),
-                spelling: from.number()?,
-            })
+            let account = AccountId(from.hash()?);
+            let (shown, name) = read_names(from)?;
+            Some(Candidate { account, shown, spelling: from.number()?, name })
         })?,
         address: from.text()?.parse().ok()?,
         network: from.text()?.parse().ok()?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::clock::Moment;
+use crate::policy::client::{ClientAddr, ClientRules};
 use crate::policy::key::{AccountId, Key, Subject};
 use crate::policy::lockout::{History, Parameter, Standing};
 use crate::store::hand::HandLock;
@@ -25,6 +26,14 @@ pub struct Selector {
 }
 
 impl Selector {
+    /// Clients whose addresses are counted together are meant together.
+    pub fn widen(&mut self, rules: &ClientRules) {
+        self.network = self.network.map(|network| {
+            let counted = ClientAddr::new(network.addr()).network(rules.address);
+            if counted.contains(&network) { counted } else { network.trunc() }
+        });
+    }
+
     /// Whether the counter `slot` under `limit` is meant.
     #[must_use]
     pub fn fits(&self, slot: &Slot, limit: &Registered) -> bool {

@@ -94,6 +94,7 @@ impl World {
             account: keyer.account(&Account::new(user).expect("a name")),
             shown: Some(user.into()),
             spelling: keyer.spelling(user.as_bytes()),
+            name: None,
         }];
         let fallback = self.limits.last().expect("a limit");
         let counting = Counting { limits: &self.limits, fallback };

@@ -35,6 +35,7 @@ mod lockout;
 mod messages;
 mod metrics;
 mod monitor;
+mod moving;
 mod no_free_guess;
 mod ordinary;
 mod outlets;

@@ -17,6 +17,8 @@ const NAMES = {
   counters_cleared: "Counters cleared",
   never_locked_failed: "Failed, never locked",
   logged_out: "Logged out",
+  counters_exported: "Counters exported",
+  counters_imported: "Counters imported",
   counters_reset: "Counters reset",
   locked_by_hand: "Locked by hand",
   rule_suspect: "Rule looks wrong",
@@ -30,7 +32,7 @@ const LABELS = ["Time", "Event", "Who", "Where", "What"];
 const KINDS = ["whole time", "event", "who", "site", "what"];
 
 /** These change who is locked out. */
-const CHANGES = ["locked_out", "counters_reset", "locked_by_hand", "counters_cleared", "counter_evicted", "reloaded", "reload_failed"];
+const CHANGES = ["locked_out", "counters_reset", "counters_imported", "locked_by_hand", "counters_cleared", "counter_evicted", "reloaded", "reload_failed"];
 const FILTERS = { all: "Everything", lockouts: "Lockouts and operators", failures: "Failures and refusals" };
 const WITHIN = {
   lockouts: ["locked_out", "counters_reset", "locked_by_hand", "rule_suspect", "identity_suspect", "counter_evicted"],

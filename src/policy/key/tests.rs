@@ -62,6 +62,7 @@ impl Combination {
             account: keyer.account(&account),
             shown: None,
             spelling: keyer.spelling(self.user.as_bytes()),
+            name: None,
         }];
         let limits = [counted.clone()];
         let counting = Counting { limits: &limits, fallback: &counted };
@@ -273,6 +274,7 @@ fn a_limit_whose_parameter_is_missing_is_skipped_and_one_that_excepts_is_none_at
                 account: KEYER.account(&Account::new(user).expect("a name")),
                 shown: None,
                 spelling: 0,
+                name: None,
             })
             .collect();
         let counting = Counting { limits, fallback: &fallback };

@@ -67,6 +67,13 @@ impl Ledger {
         self.refuse_hopeless(&self.waiting.needing(fuller.key, hopeless), now);
     }
 
+    /// A counter may have locked, or have less room than before, for another reason than that an
+    /// attempt failed.
+    pub(in crate::store) fn fuller(&mut self, slot: &Arc<Slot>, now: Moment) {
+        self.refuse_hopeless(&self.waiting.needing(slot.key, Hopeless::All), now);
+        self.serve(slot, now);
+    }
+
     /// Answers those of `arrivals` who can get no place whatever comes free.
     pub(in crate::store) fn refuse_hopeless(&mut self, arrivals: &[u64], now: Moment) {
         for arrival in arrivals.iter().copied() {

@@ -103,6 +103,7 @@ impl World {
             account: keyer.account(&account),
             shown: Some(char::from(b'a' + user).to_string().into()),
             spelling: u64::from(user),
+            name: None,
         };
         let subject = Subject {
             site: "s".into(),

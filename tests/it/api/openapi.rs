@@ -47,6 +47,13 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
     }
 }
 
+/// What another guard may have told.
+const EXPORT: &str = r#"{"loginward_export":{"version":1,"program":"0.1.0","at":"then","at_ms":0}}
+{"counter":{"who":{"site":"x","limit":"y","parameters":{"username":"bob"}},"latest_ms":-1}}
+{"lock":{"username":"bob","until_ms":5}}
+{"end":{"counters":1,"locks":1}}
+"#;
+
 /// Something to ask each route that takes a body or a parameter.
 fn example(path: &str) -> (&'static str, Value) {
     match path {
@@ -64,8 +71,11 @@ fn ask(asks: &Operator, document: &Value, (method, path): (&str, &str), referenc
     let (query, body) = example(path);
     let target = format!("{}{query}", path.replace("{ref}", reference));
     let sends = !body.is_null();
-    let fields = if sends { "Content-Type: application/json\r\n" } else { "" };
-    let body = if sends { body.to_string() } else { String::new() };
+    let (fields, body) = match (path, sends) {
+        ("/v1/import", _) => ("Content-Type: application/x-ndjson\r\n", EXPORT.to_owned()),
+        (_, true) => ("Content-Type: application/json\r\n", body.to_string()),
+        (_, false) => ("", String::new()),
+    };
     let answer = asks.ask(method, &target, (fields, &body));
     if path == "/v1/upgrade" {
         assert_eq!(answer.status, 400, "it is no guard that asks");

@@ -49,7 +49,7 @@ fn a_real_bash_completes_commands_and_flags() {
         assert!(lines[1].contains(&flag.as_str()), "{flag}: {text}");
     }
     assert_eq!(lines[2], ["--upgrade", "--upstream"]);
-    assert_eq!(lines[3], ["explain"]);
+    assert_eq!(lines[3], ["explain", "export"]);
 }
 
 #[test]

@@ -3,14 +3,16 @@
 use super::program::run;
 
 /// All commands.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: [&str; 16] = [
     "run",
     "check",
     "completions",
     "demo",
     "events",
     "explain",
+    "export",
     "health",
+    "import",
     "list",
     "lock",
     "man",
