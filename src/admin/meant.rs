@@ -126,10 +126,10 @@ impl Meant {
             written.parse().map_err(|_| wrong())
         });
         let username = asked.username.map(|written| named(written, shared));
-        let reference = reference.transpose()?;
+        let reference = reference.transpose()?.map(|written| known(written, shared));
         let refused = reference.and_then(|reference| shared.refusals.find(reference));
         Ok(Self {
-            refused: refused.map(|refused| refused.locked).unwrap_or_default(),
+            refused: refused.map(|refused| refused.locked()).unwrap_or_default(),
             base: Selector {
                 site: asked.site.map(Arc::from),
                 network: network.transpose()?,
@@ -215,6 +215,27 @@ fn named(written: &str, shared: &Shared) -> Result<Named, Problem> {
         return Err(Problem::bad("nothing is left of that username, so nothing is counted by it"));
     }
     Ok(Named { written: written.into(), accounts: found })
+}
+
+/// The reference of which something is known, of `written` and those that look like it.
+fn known(written: Reference, shared: &Shared) -> Reference {
+    if shared.refusals.find(written).is_some() {
+        return written;
+    }
+    let mut all = vec![written];
+    all.extend(written.alike());
+    let mut parts: Vec<usize> = all.iter().map(|one| part_of(one.first_key())).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    let mut counters = Vec::new();
+    for part in parts {
+        shared.store.scan(part, |found| {
+            let own = Reference::of(found.slot.key);
+            counters.extend(all.contains(&own).then_some(own));
+        });
+    }
+    let is_known = |one: &Reference| counters.contains(one) || shared.refusals.find(*one).is_some();
+    all.into_iter().find(is_known).unwrap_or(written)
 }
 
 /// An address or a network; an IPv4-mapped one as IPv4.

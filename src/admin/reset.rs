@@ -13,7 +13,8 @@ use super::sent::Sent;
 use super::{counters, locks, references};
 use crate::events::{self, About, Details, Name};
 use crate::guard::Shared;
-use crate::policy::key::AccountId;
+use crate::guard::refusals::Remembered;
+use crate::policy::key::{AccountId, Subject};
 use crate::policy::lockout::{Parameter, Standing};
 use crate::store::hand::HandLock;
 use crate::store::operate::{Removed, Reset};
@@ -34,9 +35,33 @@ const MOST_RELATED: usize = 10_000;
 struct Related {
     accounts: HashSet<AccountId>,
     networks: HashSet<IpNet>,
+    nearness: Nearness,
+}
+
+/// How near a counter has to be to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Nearness {
+    /// All that it is about is one of them.
+    #[default]
+    Whole,
+    /// Anything is: where a reference or a counter is meant, nobody has said what matters of it.
+    Any,
 }
 
 impl Related {
+    /// Nobody yet, but whoever `remembered` tells of.
+    fn of(meant: &Meant, remembered: Option<&Remembered>) -> Self {
+        let names_one = meant.reference().is_some() || meant.base().counter.is_some();
+        let nearness = if names_one { Nearness::Any } else { Nearness::Whole };
+        let mut related = Self { nearness, ..Self::default() };
+        for claim in remembered.into_iter().flat_map(Remembered::claims) {
+            let Subject { candidates, address, network, .. } = &*claim.subject;
+            related.accounts.extend(candidates.iter().map(|candidate| candidate.account));
+            related.networks.extend([*address, *network]);
+        }
+        related
+    }
+
     fn add(&mut self, slot: &Slot, of: &Registered) {
         let by = &of.limit.by;
         if let Some(candidate) = slot.candidate().filter(|_| self.accounts.len() < MOST_RELATED) {
@@ -59,6 +84,7 @@ impl Related {
             by.contains(&Parameter::IpNetwork) && self.networks.contains(&slot.subject.network);
         // one that is about two of them has to be about two
         match (by.contains(&Parameter::Username), has_address || has_network) {
+            (true, is_there) if self.nearness == Nearness::Any => is_there || has_name(),
             (true, is_there) => {
                 let is_alone = !by.contains(&Parameter::IpAddress);
                 has_name() && (is_alone || is_there)
@@ -85,13 +111,14 @@ impl Related {
 pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Problem> {
     let (meant, what) = understand(sent, shared)?;
     let store = &shared.store;
+    let remembered = meant.reference().and_then(|reference| shared.refusals.find(reference));
     let mut removed = Removed::default();
     if what == Reset::Everything {
-        let selectors = hand_selectors(&meant, shared);
+        let selectors = hand_selectors(&meant, remembered.as_ref(), shared);
         let taken = selectors.iter().map(|selector| store.remove_hand_locks(selector));
         removed.hand_locks = taken.sum();
     }
-    let related = RefCell::new(Related::default());
+    let related = RefCell::new(Related::of(&meant, remembered.as_ref()));
     for part in meant.parts() {
         let is_meant = |slot: &Slot, of: &Registered| {
             let fits = meant.fits(slot, of);
@@ -105,7 +132,7 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
     }
     let related = related.into_inner();
     let (still, total) = still_locked(&meant, &related, shared).await;
-    let hands = still_by_hand(&meant, &related, shared);
+    let hands = still_by_hand((&meant, remembered.as_ref()), &related, shared);
     report(sent, (removed, total + hands.len()), &meant, caller);
     let hands = hands.iter().take(MOST_SHOWN);
     let hands: Vec<Value> = hands.map(|(lock, hand)| locks::shown(lock, hand, store)).collect();
@@ -119,10 +146,15 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
 }
 
 /// The locks by hand that are meant.
-fn hand_selectors(meant: &Meant, shared: &Shared) -> Vec<Selector> {
-    let Some(reference) = meant.reference() else { return meant.selectors() };
-    let refused = shared.refusals.find(reference);
-    let locks = refused.map_or_else(Vec::new, |refused| references::by_hand(&refused, shared));
+fn hand_selectors(
+    meant: &Meant,
+    remembered: Option<&Remembered>,
+    shared: &Shared,
+) -> Vec<Selector> {
+    if meant.reference().is_none() {
+        return meant.selectors();
+    }
+    let locks = remembered.map_or_else(Vec::new, |known| references::by_hand(known, shared));
     locks.into_iter().map(|(lock, _)| lock).collect()
 }
 
@@ -170,13 +202,19 @@ async fn still_locked(meant: &Meant, related: &Related, shared: &Shared) -> (Vec
 }
 
 /// The locks by hand that still refuse whom the reset was about.
-fn still_by_hand(meant: &Meant, related: &Related, shared: &Shared) -> Vec<(Selector, HandLock)> {
+fn still_by_hand(
+    (meant, remembered): (&Meant, Option<&Remembered>),
+    related: &Related,
+    shared: &Shared,
+) -> Vec<(Selector, HandLock)> {
+    let claims: Vec<_> = remembered.into_iter().flat_map(Remembered::claims).collect();
     let selectors = meant.selectors();
     let mut hands = shared.store.hand_locks();
     hands.retain(|(lock, _)| {
         let is_named = *meant != Meant::default() && meant.reference().is_none();
         let covers = is_named && selectors.iter().any(|own| locks::concerns(lock, own));
-        covers || related.is_locked_by(lock)
+        let refuses = claims.iter().any(|claim| references::refuses(lock, claim));
+        covers || refuses || related.is_locked_by(lock)
     });
     hands
 }

@@ -32,6 +32,7 @@ Examples:
   loginward list 203.0.113.7
   loginward list 203.0.113.0/24 --site shop
   loginward list --ref QZ52GVYE
+  loginward list qz52-gvye
 
 Exit status:
   0  there are some
@@ -92,6 +93,14 @@ struct Found {
     counters: Vec<Value>,
     total: u64,
     locks: Vec<Value>,
+    /// What refused the word that was given, where that is a reference.
+    chain: Option<Value>,
+}
+
+impl Found {
+    fn is_nothing(&self) -> bool {
+        self.counters.is_empty() && self.locks.is_empty() && self.chain.is_none()
+    }
 }
 
 impl List {
@@ -106,10 +115,16 @@ impl List {
             Ok(found) => found,
             Err(status) => return status,
         };
-        let status = if found.counters.is_empty() && found.locks.is_empty() { FAILED } else { OK };
+        let status = if found.is_nothing() { FAILED } else { OK };
         if self.json {
-            let Found { counters, total, locks } = found;
-            say(&json!({ "counters": counters, "total": total, "locks": locks }).to_string());
+            let Found { counters, total, locks, chain } = found;
+            let list = json!({
+                "counters": counters,
+                "total": total,
+                "locks": locks,
+                "reference": chain,
+            });
+            say(&list.to_string());
         } else {
             tell(&found);
         }
@@ -133,7 +148,9 @@ impl List {
         };
         counters.truncate(most);
         let locks = self.locks()?;
-        Ok(Found { counters, total, locks })
+        let word = self.whom.bare_reference();
+        let chain = word.map_or(Ok(None), |word| why::find(&self.contact, word))?;
+        Ok(Found { counters, total, locks, chain })
     }
 
     fn query(&self, limit: usize, cursor: Option<&str>) -> String {
@@ -160,8 +177,11 @@ impl List {
 }
 
 fn tell(found: &Found) {
-    if found.counters.is_empty() && found.locks.is_empty() {
+    if found.is_nothing() {
         complain("nothing was found");
+    }
+    if let Some(chain) = &found.chain {
+        say(&why::told(chain));
     }
     if !found.counters.is_empty() {
         say(&rows::counters(&found.counters));

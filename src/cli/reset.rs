@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::contact::Contact;
 use super::rows;
 use super::whom::Whom;
+use super::why;
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::api::RESET;
 use crate::admin::ask::Question;
@@ -18,7 +19,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Unlock somebody: forget failures, lockouts and locks by hand
 ///
 /// Everything that is named has to fit: an address with every counter that has it in it, a username
-/// in every spelling. It says how many counters that were, and what locks nevertheless.
+/// in every spelling, a reference with what refused the latest few who were told it. It says how
+/// many counters that were, and what locks nevertheless.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -73,18 +75,36 @@ impl Reset {
         if self.without_verdict {
             body.insert("only".to_owned(), json!("without_verdict"));
         }
-        let body = Value::Object(body);
-        let question = Question { method: "POST", target: RESET, body: Some(&body) };
-        match self.contact.get(question, PATIENCE) {
-            Ok(answer) => self.tell(&answer.body),
+        match self.reset(body) {
+            Ok(answer) => self.tell(&answer),
             Err(status) => status,
         }
     }
 
+    /// A bare word that means nobody may be a reference.
+    fn reset(&self, mut body: Map<String, Value>) -> Result<Value, u8> {
+        let answer = self.ask(&body)?;
+        let Some(word) = self.whom.bare_reference().filter(|_| taken(&answer) == 0) else {
+            return Ok(answer);
+        };
+        if self.reference.is_some() || why::find(&self.contact, word)?.is_none() {
+            return Ok(answer);
+        }
+        body.remove("what");
+        body.insert("ref".to_owned(), json!(word));
+        self.ask(&body)
+    }
+
+    fn ask(&self, body: &Map<String, Value>) -> Result<Value, u8> {
+        let body = Value::Object(body.clone());
+        let question = Question { method: "POST", target: RESET, body: Some(&body) };
+        self.contact.get(question, PATIENCE).map(|answer| answer.body)
+    }
+
     fn tell(&self, answer: &Value) -> u8 {
-        let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let number = |name: &str| number(answer, name);
         let (removed, by_hand) = (number("removed"), number("locks_by_hand"));
-        let status = if removed + by_hand > 0 { OK } else { FAILED };
+        let status = if taken(answer) > 0 { OK } else { FAILED };
         if self.json {
             say(&answer.to_string());
             return status;
@@ -106,6 +126,15 @@ impl Reset {
         }
         status
     }
+}
+
+fn number(answer: &Value, name: &str) -> u64 {
+    answer.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// How much was taken back.
+fn taken(answer: &Value) -> u64 {
+    number(answer, "removed") + number(answer, "locks_by_hand")
 }
 
 fn counted(counters: u64, by_hand: u64) -> String {

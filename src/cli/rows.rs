@@ -40,6 +40,21 @@ pub fn locks(locks: &[Value]) -> String {
     table.text(width())
 }
 
+/// People who were told one reference, a line each.
+#[must_use]
+pub fn people(people: &[Value]) -> String {
+    let mut table = Table::new(&["REFUSED", "TIMES", "CLIENT", "USERNAME"]);
+    for one in people {
+        let shown = |name: &str| match text(one, name) {
+            "" => "-".to_owned(),
+            text => text.to_owned(),
+        };
+        let times = number(one, "times").to_string();
+        table.add(&[shown("when"), times, shown("client"), shown("username")]);
+    }
+    table.text(width())
+}
+
 /// Whom a lock by hand is about.
 #[must_use]
 pub fn whom(lock: &Value) -> String {

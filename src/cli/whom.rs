@@ -4,10 +4,12 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use crate::policy::reference::Reference;
+
 /// Whom.
 #[derive(Args, Debug)]
 pub struct Whom {
-    /// An address, a network or a username
+    /// An address, a network, a username or a reference
     #[arg(value_name = "WHAT")]
     what: Option<String>,
     /// Of this address or network; an IPv6 address means its /64
@@ -41,6 +43,12 @@ impl Whom {
     #[must_use]
     pub fn is_nobody(&self) -> bool {
         self.given().next().is_none()
+    }
+
+    /// The bare word, if it may be a reference that somebody has read out.
+    #[must_use]
+    pub fn bare_reference(&self) -> Option<&str> {
+        self.what.as_deref().filter(|word| word.parse::<Reference>().is_ok())
     }
 
     /// As members of a body.

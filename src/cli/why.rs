@@ -9,7 +9,7 @@ use super::contact::Contact;
 use super::rows;
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::api::REFERENCE;
-use crate::admin::ask::Question;
+use crate::admin::ask::{Answer, Question};
 use crate::log::line::escaped;
 
 /// How long the answer may take.
@@ -27,9 +27,7 @@ pub enum Form {
 /// Asks what refused `reference`, and tells it.
 #[must_use]
 pub fn tell(contact: &Contact, reference: &str, form: Form) -> u8 {
-    let reference = utf8_percent_encode(reference, NON_ALPHANUMERIC).to_string();
-    let target = REFERENCE.replace("{ref}", &reference);
-    let answer = match contact.ask(Question::new("GET", &target), PATIENCE) {
+    let answer = match ask(contact, reference) {
         Ok(answer) => answer,
         Err(status) => return status,
     };
@@ -52,8 +50,25 @@ pub fn tell(contact: &Contact, reference: &str, form: Form) -> u8 {
     OK
 }
 
+/// The chain of `word`, if something is known of that as a reference.
+///
+/// # Errors
+///
+/// The exit status, where the guard cannot be asked.
+pub fn find(contact: &Contact, word: &str) -> Result<Option<Value>, u8> {
+    let answer = ask(contact, word)?;
+    Ok((answer.status == 200).then_some(answer.body))
+}
+
+fn ask(contact: &Contact, reference: &str) -> Result<Answer, u8> {
+    let reference = utf8_percent_encode(reference, NON_ALPHANUMERIC).to_string();
+    let target = REFERENCE.replace("{ref}", &reference);
+    contact.ask(Question::new("GET", &target), PATIENCE)
+}
+
 /// The chain, as people read it.
-fn told(chain: &Value) -> String {
+#[must_use]
+pub fn told(chain: &Value) -> String {
     let text = |name: &str| chain.get(name).and_then(Value::as_str).map(escaped);
     let times = chain.get("times").and_then(Value::as_u64).unwrap_or_default();
     let when = text("when").map(|when| match times {
@@ -70,11 +85,12 @@ fn told(chain: &Value) -> String {
     });
     let lines = [
         ("reference", text("ref")),
+        ("it is of", text("belongs_to")),
         ("refused", when),
         ("client", from),
         ("username", text("username")),
         ("at", at),
-        ("because", text("reason")),
+        (if times == 0 { "state" } else { "because" }, text("reason")),
         ("until", text("until")),
     ];
     let mut told: Vec<String> = lines
@@ -82,9 +98,12 @@ fn told(chain: &Value) -> String {
         .filter_map(|(name, value)| Some(format!("{name:9}  {}", value?)))
         .collect();
     let list = |name: &str| chain.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    for (title, counters) in
-        [("Refused by these counters:", list("counters")), ("Counted besides:", list("others"))]
-    {
+    let people = list("people");
+    if people.len() > 1 {
+        told.push(format!("\nThe latest who were told it:\n{}", rows::people(&people)));
+    }
+    let title = if times == 0 { "The counter:" } else { "Refused by these counters:" };
+    for (title, counters) in [(title, list("counters")), ("Counted besides:", list("others"))] {
         if !counters.is_empty() {
             told.push(format!("\n{title}\n{}", rows::counters(&counters)));
         }

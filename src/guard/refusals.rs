@@ -1,7 +1,8 @@
 //! What was refused lately, by the reference that the client was given.
 //!
 //! A bounded number of refusals is remembered, in parts with a lock each, so that a flood of them
-//! costs little and nobody else anything. Repeated ones of one reference are one.
+//! costs little and nobody else anything. Repeated ones of one reference are one. A reference is a
+//! counter's, and whoever that refuses is told it: the latest few of them are remembered.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -12,13 +13,16 @@ use http::StatusCode;
 use super::Worker;
 use crate::clock::Moment;
 use crate::events::About;
-use crate::policy::key::{Claim, Key};
+use crate::policy::key::{AccountId, Claim, Key};
 use crate::policy::reference::Reference;
 use crate::rejection::{AnswerKind, Rejection};
 use crate::store::memory::lock;
 
 /// How many are remembered.
 pub const MOST: usize = 10_000;
+
+/// Of how many people that were told a reference, besides the latest.
+pub const MOST_OTHERS: usize = 4;
 
 const PARTS: usize = 16;
 
@@ -30,18 +34,29 @@ pub struct Refusals {
 
 #[derive(Debug, Default)]
 struct Part {
-    known: HashMap<Reference, Refused>,
+    known: HashMap<Reference, Remembered>,
     /// In the order in which they came first.
     order: VecDeque<Reference>,
 }
 
-/// A request that was refused, and how often others were that were given the same reference.
+/// What is remembered of a reference.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// When it was given first, since 1970.
+    pub first: Duration,
+    /// How often it was given, to whomever.
+    pub times: u64,
+    /// The request that was refused last.
+    pub latest: Refused,
+    /// The latest of other people, the last of them first.
+    pub others: Vec<Refused>,
+}
+
+/// A request that was refused, and how often the same person's were.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// When it was first, since 1970.
-    pub first: Duration,
-    /// When it was last.
-    pub latest: Duration,
+    /// When it was last, since 1970.
+    pub when: Duration,
     /// How often.
     pub times: u64,
     /// What kind of answer it got.
@@ -66,7 +81,54 @@ pub struct Refused {
     pub until: Option<Moment>,
 }
 
+impl Remembered {
+    /// The latest of each of the people, the last of them first.
+    pub fn people(&self) -> impl Iterator<Item = &Refused> {
+        std::iter::once(&self.latest).chain(&self.others)
+    }
+
+    /// What they would have been charged to.
+    pub fn claims(&self) -> impl Iterator<Item = &Arc<Claim>> {
+        self.people().filter_map(|person| person.claim.as_ref())
+    }
+
+    /// The counters that refused them.
+    #[must_use]
+    pub fn locked(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.people().flat_map(|person| &person.locked).copied().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Another one was refused with it.
+    fn add(&mut self, mut refused: Refused) {
+        self.times = self.times.saturating_add(1);
+        let before = match self.others.iter().position(|other| other.is_same(&refused)) {
+            _ if self.latest.is_same(&refused) => {
+                refused.times = self.latest.times.saturating_add(1);
+                self.latest = refused;
+                return;
+            }
+            Some(at) => self.others.remove(at).times,
+            None => 0,
+        };
+        refused.times = before.saturating_add(1);
+        self.others.insert(0, std::mem::replace(&mut self.latest, refused));
+        self.others.truncate(MOST_OTHERS);
+    }
+}
+
 impl Refused {
+    /// Whether it was the same person, as far as that can be told.
+    fn is_same(&self, other: &Self) -> bool {
+        fn accounts(refused: &Refused) -> impl Iterator<Item = AccountId> {
+            let candidates = refused.claim.iter().flat_map(|claim| &claim.subject.candidates);
+            candidates.map(|candidate| candidate.account)
+        }
+        self.client == other.client && accounts(self).eq(accounts(other))
+    }
+
     /// Whether a lock by hand refused it.
     #[must_use]
     pub const fn was_by_hand(&self) -> bool {
@@ -84,8 +146,7 @@ impl Refusals {
     pub fn note(&self, reference: Reference, refused: Refused) {
         let mut part = lock(self.part(reference));
         if let Some(known) = part.known.get_mut(&reference) {
-            let (first, times) = (known.first, known.times.saturating_add(1));
-            *known = Refused { first, times, ..refused };
+            known.add(refused);
             return;
         }
         if part.order.len() >= MOST / PARTS
@@ -94,12 +155,13 @@ impl Refusals {
             part.known.remove(&oldest);
         }
         part.order.push_back(reference);
-        part.known.insert(reference, refused);
+        let (first, times, others) = (refused.when, refused.times, Vec::new());
+        part.known.insert(reference, Remembered { first, times, latest: refused, others });
     }
 
     /// What is remembered of a reference.
     #[must_use]
-    pub fn find(&self, reference: Reference) -> Option<Refused> {
+    pub fn find(&self, reference: Reference) -> Option<Remembered> {
         lock(self.part(reference)).known.get(&reference).cloned()
     }
 }
@@ -114,11 +176,9 @@ pub(super) fn note(
 ) {
     let Ok(reference) = reference.parse() else { return };
     let shared = &worker.shared;
-    let now = shared.store.clock().wall_now();
     let lockout = rejection.lockout();
     let refused = Refused {
-        first: now,
-        latest: now,
+        when: shared.store.clock().wall_now(),
         times: 1,
         kind: rejection.kind(),
         status,
@@ -138,10 +198,9 @@ pub(super) fn note(
 mod tests {
     use super::*;
 
-    fn refused(times: u64) -> Refused {
+    fn refused(when: u64) -> Refused {
         Refused {
-            first: Duration::from_secs(times),
-            latest: Duration::from_secs(times),
+            when: Duration::from_secs(when),
             times: 1,
             kind: AnswerKind::Denied,
             status: StatusCode::FORBIDDEN,
@@ -164,7 +223,8 @@ mod tests {
             refusals.note(of(0), refused(time));
         }
         let known = refusals.find(of(0)).expect("it is remembered");
-        assert_eq!((known.times, known.first.as_secs(), known.latest.as_secs()), (3, 1, 3));
+        let (first, latest) = (known.first.as_secs(), known.latest.when.as_secs());
+        assert_eq!((known.times, first, latest, known.others.len()), (3, 1, 3, 0));
         for number in 1..=MOST as u128 {
             refusals.note(of(number), refused(9));
         }
@@ -172,5 +232,20 @@ mod tests {
         assert!(refusals.find(of(MOST as u128)).is_some());
         let count: usize = refusals.parts.iter().map(|part| lock(part).known.len()).sum();
         assert_eq!(count, MOST);
+    }
+
+    #[test]
+    fn the_latest_few_people_that_were_told_one_reference_are_remembered() {
+        let refusals = Refusals::default();
+        let reference = Reference::of(Key(0));
+        let from = |client: &str, when| Refused { client: Some(client.into()), ..refused(when) };
+        for (when, client) in (1..).zip(["a", "b", "a", "c", "d", "e", "f", "a"]) {
+            refusals.note(reference, from(client, when));
+        }
+        let known = refusals.find(reference).expect("it is remembered");
+        let people =
+            known.people().map(|who| (who.client.as_deref().unwrap_or_default(), who.times));
+        assert_eq!(people.collect::<Vec<_>>(), [("a", 3), ("f", 1), ("e", 1), ("d", 1), ("c", 1)]);
+        assert_eq!((known.first.as_secs(), known.times), (1, 8));
     }
 }

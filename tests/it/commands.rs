@@ -8,4 +8,5 @@ mod health;
 pub mod help;
 mod operate;
 pub mod program;
+mod references;
 mod run;

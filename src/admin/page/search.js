@@ -8,8 +8,8 @@ import { story } from "./story.js";
 
 /** What a refused client has on its screen. */
 const REFERENCE = /^[0-9A-TV-Z]{8}$/i;
-/** As the guard writes it, whichever way it was copied. */
-const written = (text) => text.toUpperCase().replaceAll("O", "0").replace(/[IL]/g, "1");
+/** Without the pauses of whoever read it aloud. */
+const spoken = (text) => text.replace(/[\s\u2010-\u2015-]/g, "");
 
 const ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)$/i;
 const NETWORK = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)\/\d{1,3}$/i;
@@ -18,7 +18,7 @@ const NETWORK = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)\/\d{1,3}$/i;
 export function kindsOf(text) {
   if (NETWORK.test(text)) return ["network"];
   if (ADDRESS.test(text)) return ["ip"];
-  return REFERENCE.test(text) ? ["ref", "username"] : ["username"];
+  return REFERENCE.test(spoken(text)) ? ["ref", "username"] : ["username"];
 }
 
 /** The section; `dialogs` are what its buttons open. */
@@ -60,7 +60,7 @@ export function searching(dialogs) {
 
 async function find(kinds, text, dialogs) {
   for (const kind of kinds) {
-    const parts = kind === "ref" ? await story(written(text), dialogs) : await counters(kind, text, dialogs);
+    const parts = kind === "ref" ? await story(spoken(text), dialogs) : await counters(kind, text, dialogs);
     if (parts) return parts;
   }
   return [el("p", { class: "empty" }, `Nothing is counted or locked for ${text}.`), offer(kinds[kinds.length - 1], text, dialogs)];

@@ -23,8 +23,9 @@ export async function story(ref, dialogs) {
     "div",
     { class: "story" },
     el("h3", {}, "Reference ", el("span", { class: "ref" }, chain.ref)),
-    el("p", {}, chain.when ? refused(chain) : "When it refused is not remembered any more, but the counter is there."),
-    steps.length ? [el("h4", {}, "What refused it"), el("ul", {}, steps)] : undefined,
+    el("p", {}, chain.when ? refused(chain) : `Of its counter: ${chain.reason}.`),
+    chain.people.length > 1 ? el("p", {}, `It was also told to ${chain.people.slice(1).map(person).join("; ")}.`) : undefined,
+    steps.length ? [el("h4", {}, chain.when ? "What refused it" : "The counter"), el("ul", {}, steps)] : undefined,
     others.length ? [el("h4", {}, "What counts the same attempts besides"), el("ul", {}, others)] : undefined,
     // what locks has its button
     locks ? undefined : el("p", { class: "muted" }, chain.unlock),
@@ -37,6 +38,9 @@ function refused(chain) {
   const again = chain.times > 1 ? ` It is the latest of ${count(chain.times, "refusal")} since ${clock(millis(chain.first))}.` : "";
   return `${clock(millis(chain.when))}: a request of ${who}${where ? ` at ${where}` : ""} was answered ${chain.status}: ${chain.reason}.${again}`;
 }
+
+const person = (one) =>
+  `${whom({ username: one.username ?? undefined, ip_address: one.client ?? undefined })} at ${clock(millis(one.when))}`;
 
 /** How a counter stands now, and what would change that. */
 function stands(counter, dialogs) {
