@@ -20,6 +20,7 @@ mod dashboards;
 mod driven;
 mod evasions;
 mod events;
+mod fleet;
 mod garbage;
 mod headers;
 mod http2;

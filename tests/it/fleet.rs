@@ -1,0 +1,3 @@
+//! Many guards, one memory.
+
+mod wire;
