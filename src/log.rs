@@ -204,6 +204,10 @@ impl Writer {
         self.write();
         self.stderr.write(LAST_PATIENCE);
         self.shared.outlets.end();
+        // what they say of what they could not keep
+        let _ = self.take();
+        self.write();
+        self.stderr.write(LAST_PATIENCE);
     }
 
     /// Waits for events and takes them; returns whether they were the last.

@@ -5,8 +5,9 @@
 
 pub mod sandbox;
 
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{DirBuilderExt as _, chown};
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid, geteuid, initgroups, setgid, setgroups, setuid};
@@ -27,6 +28,34 @@ pub fn gain_no_more() -> io::Result<()> {
 #[must_use]
 pub fn is_root() -> bool {
     geteuid().is_root()
+}
+
+/// Who the process is or will be, in words.
+#[must_use]
+pub fn shown(whom: Option<&RunAs>) -> String {
+    let own = || (geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let (uid, gid) = whom.map_or_else(own, |whom| (whom.uid, whom.gid));
+    match whom.and_then(|whom| whom.name.as_ref()) {
+        Some(name) => format!("user {} ({uid}, group {gid})", name.to_string_lossy()),
+        None => format!("user {uid} (group {gid})"),
+    }
+}
+
+/// Makes the directory that a file at `path` lies in, if it is not there, for `whom`, where that is
+/// somebody else. Whatever that one should lie in has to be there.
+///
+/// # Errors
+///
+/// When it cannot be made or given away.
+pub fn make_directory_of(path: &Path, whom: Option<&RunAs>) -> io::Result<()> {
+    let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) else {
+        return Ok(());
+    };
+    DirBuilder::new().mode(0o755).create(dir)?;
+    match whom.filter(|_| is_root()) {
+        Some(whom) => give(dir, whom),
+        None => Ok(()),
+    }
 }
 
 /// Every thread of the process is `whom` from now on, and cannot go back. Nothing happens where it
@@ -57,7 +86,7 @@ pub fn become_user(whom: &RunAs) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the unix socket at `path` to `whom`.
+/// Gives what is at `path` to `whom`.
 ///
 /// # Errors
 ///

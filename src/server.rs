@@ -14,10 +14,10 @@ mod proxied;
 pub mod pulse;
 pub mod reload;
 pub mod socket;
+mod start_error;
 pub mod watched;
 
 use std::cell::RefCell;
-use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ use begin::{begin, random};
 use inherited::Inherited;
 use listen::{Bound, Listener, Offered};
 use pulse::Pulses;
+pub use start_error::StartError;
 
 /// For how long a guard that retires waits for the next request of each connection.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -77,46 +78,6 @@ pub enum Stage {
     Retire,
     /// Serve.
     Run,
-}
-
-/// Why a guard cannot start.
-#[derive(Debug)]
-pub struct StartError {
-    what: String,
-    source: io::Error,
-}
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}: {}{}", self.what, self.source, hint(self.source.kind()))
-    }
-}
-
-/// What may be the cause.
-#[expect(clippy::wildcard_enum_match_arm, reason = "foreign and open-ended")]
-const fn hint(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::AddrInUse => " (is another guard, or the application itself, there?)",
-        io::ErrorKind::AddrNotAvailable => " (this machine has no such address)",
-        io::ErrorKind::PermissionDenied => {
-            " (ports below 1024 need the right to bind them: CAP_NET_BIND_SERVICE)"
-        }
-        _ => "",
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
-impl StartError {
-    /// `what` failed because of `source`.
-    #[must_use]
-    pub fn new(what: impl Into<String>, source: io::Error) -> Self {
-        Self { what: what.into(), source }
-    }
 }
 
 impl Server {

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::config::{Admin, USUAL_ADMIN};
+use crate::config::{Admin, Settings, USUAL_ADMIN};
+use crate::privileges::{self, make_directory_of};
 use crate::server::StartError;
 use crate::server::listen::remove_stale;
 
@@ -38,37 +39,54 @@ enum Owner {
     This,
 }
 
-/// Binds the socket that the settings ask for. The usual one is done without where it is not
-/// possible.
+/// Binds the socket that the settings ask for; the directory of one that is named is made. The usual
+/// one is done without where it is not possible.
 ///
 /// # Errors
 ///
 /// When another guard has it, or when the configured one cannot be had.
-pub fn bind(admin: &Admin) -> Result<Option<AdminSocket>, StartError> {
+pub fn bind(settings: &Settings) -> Result<Option<AdminSocket>, StartError> {
+    let admin = &settings.admin;
     let (path, may_lack) = match admin {
         Admin::At(path) => (path.as_path(), false),
         Admin::Beside(path) => (path.as_path(), true),
         Admin::Nowhere => return Ok(None),
         Admin::Usual => (Path::new(USUAL_ADMIN), true),
     };
-    match AdminSocket::bind(path) {
+    let made = match admin {
+        Admin::At(path) => make_directory_of(path, settings.run_as.as_ref()),
+        Admin::Beside(_) | Admin::Nowhere | Admin::Usual => Ok(()),
+    };
+    match made.and_then(|()| AdminSocket::bind(path)) {
         Ok(socket) => Ok(Some(socket)),
         Err(error) if may_lack && !is_taken(&error) => {
             let message = match admin {
                 Admin::Beside(_) => "`loginward run --upgrade` cannot take over from this guard",
-                Admin::At(_) | Admin::Nowhere | Admin::Usual => {
-                    "`loginward status` and others cannot reach this guard"
-                }
+                Admin::At(_) | Admin::Nowhere | Admin::Usual => UNAVAILABLE,
             };
             let address = format!("unix:{}", path.display());
-            tracing::info!(event = "admin_unavailable", address, error = %error, message);
+            tracing::warn!(event = "admin_unavailable", address, error = %error, message);
             Ok(None)
         }
         Err(error) => {
             let what = format!("cannot be asked at unix:{}", path.display());
-            Err(StartError::new(what, error))
+            Err(failed(what, error, settings))
         }
     }
+}
+
+/// What to do where nobody can ask.
+const UNAVAILABLE: &str = "`loginward list`, `status` and others cannot reach this guard; name a place \
+    in the configuration, such as `admin: { address: \"unix:admin.sock\" }`, or make that directory, \
+    for the guard's user";
+
+fn failed(what: String, error: io::Error, settings: &Settings) -> StartError {
+    let who = privileges::shown(settings.run_as.as_ref());
+    if error.kind() == io::ErrorKind::NotFound {
+        let text = format!("{error}; make the directory that it is to lie in, for {who}");
+        return StartError::new(what, io::Error::other(text));
+    }
+    StartError::new(what, error).if_denied(format!("{who} needs a directory to write to"))
 }
 
 fn is_taken(error: &io::Error) -> bool {

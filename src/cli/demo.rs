@@ -1,14 +1,18 @@
 //! `loginward demo`: a small application with a login, and a guard in front of it.
 
 pub mod application;
+pub mod operators;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::runtime::{Builder, LocalOptions};
 
+use super::life::listen_to_operators;
 use super::signals::Signals;
 use super::success::quoted;
 use super::{FAILED, OK, address, complain, reachable, say};
@@ -16,8 +20,10 @@ use crate::clock::Clock;
 use crate::config::{LogSettings, Settings};
 use crate::log;
 use crate::server::listen::Bound;
+use crate::server::reload::{Reloader, Source};
 use crate::server::{Server, StartError};
 use application::{Application, PASSWORD, SESSION, USERNAME};
+use operators::Private;
 
 /// Where the guard listens, if it can and nothing else is said.
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -25,8 +31,8 @@ const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHO
 /// Run a small application with a login and a guard in front of it, to try
 ///
 /// Both are in this one process, on loopback. It prints the address to open in a browser, the
-/// account, and what to try; then the guard's log lines. It needs nothing else, keeps nothing, and
-/// ends with Ctrl-C.
+/// account, what to try, and where operators ask; then the guard's log lines. It needs nothing else,
+/// keeps nothing, and ends with Ctrl-C.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -70,13 +76,22 @@ impl Demo {
         let runtime = builder.enable_all().build_local(LocalOptions::default())?;
         let application = Application::bind()?;
         let behind = application.address();
-        let _log = log::install(log_settings(), Clock::system())?;
-        let (server, place) = self.guard(behind)?;
-        if let Some(Bound::Tcp(address)) = server.bound().first() {
-            say(&introduction(reachable(*address), behind, place));
-        }
+        let log = log::install(log_settings(), Clock::system())?;
+        let private = Private::make()?;
+        let (mut server, place) = self.guard(behind, &private)?;
+        let shared = Arc::clone(server.shared());
+        let plan = shared.plans.latest();
+        log.hub().configure(&plan.settings);
+        let reloader = Rc::new(Reloader::new((shared, log.hub()), Source::Flags, Vec::new()));
         runtime.block_on(async {
             let mut signals = Signals::listen()?;
+            let socket = operators::bind(&plan.settings);
+            let _asked = listen_to_operators(&mut server, &reloader, (socket.as_ref(), None))?;
+            if let Some(Bound::Tcp(address)) = server.bound().first() {
+                let more = socket.as_ref().map(|socket| operators::introduction(socket));
+                let more = more.unwrap_or_default();
+                say(&introduction((reachable(*address), behind), place, &more));
+            }
             tokio::select! {
                 served = application.serve() => served,
                 _ = signals.end() => Ok(()),
@@ -87,9 +102,9 @@ impl Demo {
     }
 
     /// The guard; somewhere else where the usual place is taken and nobody asked for it.
-    fn guard(&self, behind: SocketAddr) -> Result<(Server, Place), Failure> {
+    fn guard(&self, behind: SocketAddr, private: &Private) -> Result<(Server, Place), Failure> {
         let start = |listen| -> Result<Result<Server, StartError>, Failure> {
-            Ok(Server::start(settings(listen, behind)?, Clock::system()))
+            Ok(Server::start(settings((listen, behind), private)?, Clock::system()))
         };
         match start(self.listen.unwrap_or(USUAL))? {
             Err(error) if self.listen.is_none() && is_taken(&error) => {
@@ -115,18 +130,18 @@ const fn log_settings() -> LogSettings {
     }
 }
 
-fn settings(listen: SocketAddr, behind: SocketAddr) -> Result<Settings, Failure> {
-    let loaded = Settings::parse(&yaml(listen, behind), Path::new("."), "demo");
+fn settings(addresses: (SocketAddr, SocketAddr), private: &Private) -> Result<Settings, Failure> {
+    let loaded = Settings::parse(&yaml(addresses, &private.socket()), Path::new("."), "demo");
     Ok(loaded.map(|(settings, _)| settings)?)
 }
 
 /// What the guard is told, as a file would tell it.
-fn yaml(listen: SocketAddr, behind: SocketAddr) -> String {
+fn yaml((listen, behind): (SocketAddr, SocketAddr), socket: &Path) -> String {
     format!(
         "\
 listen: {}
 workers: 2
-admin: none
+admin: {{ address: {} }}
 store: {{ snapshot: none }}
 sites:
   - name: demo
@@ -149,11 +164,12 @@ lockout:
 shutdown: {{ deadline: 1s }}
 ",
         quoted(&listen.to_string()),
+        quoted(&format!("unix:{}", socket.display())),
     )
 }
 
 /// What a visitor needs to know.
-fn introduction(guard: SocketAddr, behind: SocketAddr, place: Place) -> String {
+fn introduction((guard, behind): (SocketAddr, SocketAddr), place: Place, more: &str) -> String {
     let note = match place {
         Place::AsUsual => "",
         Place::Elsewhere => "\nPort 8080 is taken, so this is a free one; --listen names another.",
@@ -182,7 +198,7 @@ The same without a browser:
     done    # 200 200 200 200 403 403
     curl -i -d username={USERNAME} -d password={PASSWORD} http://{guard}/login
             # 403 with Retry-After: the seconds that are left; after them 303
-
+{more}
 What the guard was told: a login is a POST to /login with the fields username and password. It
 worked if the answer is 303 to / and sets the cookie {SESSION}; anything else is a failure.
 Five failures of a name from one address, or twenty from one address, lock for one minute.
@@ -201,7 +217,8 @@ mod tests {
     #[test]
     fn what_the_guard_is_told_is_without_a_flaw() {
         let behind = SocketAddr::new(USUAL.ip(), 3000);
-        let loaded = Settings::parse(&yaml(USUAL, behind), Path::new("."), "demo");
+        let loaded =
+            Settings::parse(&yaml((USUAL, behind), Path::new("/a.sock")), Path::new("."), "demo");
         let (_, warnings) = loaded.expect("settings");
         assert_eq!(warnings, []);
     }

@@ -115,7 +115,11 @@ pub async fn live(life: Life, mut signals: Signals) -> io::Result<()> {
 }
 
 /// Listens to operators wherever they may ask; `None` where they may not.
-fn listen_to_operators(
+///
+/// # Errors
+///
+/// When a socket cannot be listened on.
+pub fn listen_to_operators(
     server: &mut Server,
     reloader: &Rc<Reloader>,
     (socket, token): (Option<&Rc<AdminSocket>>, Option<Box<[u8]>>),

@@ -103,6 +103,19 @@ lockout:
         )
     }
 
+    /// The same as a file, which has a place where operators ask.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!(
+            "{}
+# Where `loginward list` and others ask, given this file with --config; a socket beside it, or one
+# such as unix:/run/loginward/admin.sock, which they know by themselves:
+admin: {{ address: \"unix:admin.sock\" }}
+",
+            self.yaml()
+        )
+    }
+
     fn outcome(&self) -> String {
         if self.success.is_empty() {
             return INFERRED.to_owned();

@@ -137,7 +137,7 @@ fn print(quick: &Quick) -> u8 {
             if !warnings.is_empty() {
                 complain(&lines(&warnings));
             }
-            say(quick.yaml().trim_end());
+            say(quick.file().trim_end());
             OK
         }
         Err(problems) => {
@@ -220,7 +220,7 @@ async fn start(
     inherited.are_named_by(&settings).map_err(Unfit::Unfitting)?;
     inherited.report();
     let (predecessor, inherited, admin) = match manner.first {
-        First::Bind => (None, inherited, socket::bind(&settings.admin)?),
+        First::Bind => (None, inherited, socket::bind(&settings)?),
         First::TakeOver => take_over(&settings, inherited)?,
     };
     let path = admin.as_ref().map(AdminSocket::path);
@@ -230,7 +230,13 @@ async fn start(
     };
     let prepare = |settings: &Settings, made: &[PathBuf]| {
         confine(settings, &files, made, path)?;
-        let wrong = |error| StartError::new("the audit log cannot be written", error);
+        let wrong = |error| {
+            let right = format!(
+                "{} has to be able to write it, and to make files beside it",
+                privileges::shown(settings.run_as.as_ref())
+            );
+            StartError::new("the audit log cannot be written", error).if_denied(right)
+        };
         log.hub().outlets().begin(settings).map_err(wrong).map_err(Unfit::Start)
     };
     let server = Server::start_after(settings, Clock::system(), inherited, prepare)?;
@@ -257,7 +263,7 @@ fn take_over(settings: &Settings, inherited: Inherited) -> Result<Origin, Unfit>
     let Some(Legacy { predecessor, inherited, admin }) = upgrade::ask(settings)? else {
         let message = "no guard runs that could be taken over; this one begins as usual";
         tracing::info!(event = "nothing_to_take_over", message);
-        return Ok((None, inherited, socket::bind(&settings.admin)?));
+        return Ok((None, inherited, socket::bind(settings)?));
     };
     inherited.report();
     Ok((Some(predecessor), inherited, Some(admin)))

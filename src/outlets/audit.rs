@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dropped::{self, Outlet};
+use super::dropped::Outlet;
 use super::file::AuditLog;
 use super::queue::{Line, More, Queue};
 use super::settings::{Audit, AuditTo, Chosen};
@@ -44,7 +44,13 @@ impl Writing {
     /// When a file cannot be written, or the system gives no thread. A syslog server may come later.
     pub fn begin(audit: &Audit) -> io::Result<Self> {
         let sink: Box<dyn Sink> = match &audit.to {
-            AuditTo::File(file) => Box::new(AuditLog::open(file)?),
+            AuditTo::File(file) => {
+                let named = |error: io::Error| {
+                    let text = format!("{}: {error}", file.path.display());
+                    io::Error::new(error.kind(), text)
+                };
+                Box::new(AuditLog::open(file).map_err(named)?)
+            }
             AuditTo::Stdout => Box::new(StandardOutput::default()),
             AuditTo::Syslog(syslog) => Box::new(SyslogSender::new(syslog)),
         };
@@ -66,9 +72,12 @@ impl Writing {
         self.queue.put(lines);
     }
 
-    /// No more come; waits a moment until all are written.
+    /// No more come; waits a moment until all are written, and says how many are not.
     pub fn end(&self) {
-        self.queue.end(LAST);
+        let count = self.queue.end(LAST);
+        if count > 0 {
+            tracing::warn!(event = "events_dropped", outlet = Outlet::Audit.name(), count);
+        }
     }
 }
 
@@ -84,10 +93,7 @@ impl Writer {
         let mut lines = VecDeque::new();
         loop {
             let more = if lines.is_empty() { self.queue.take(&mut lines) } else { More::Maybe };
-            let before = size(&lines);
-            let written = self.sink.write(&mut lines);
-            self.queue.free(before - size(&lines));
-            let more = match written {
+            let more = match self.write(&mut lines) {
                 Ok(()) => {
                     self.succeeded();
                     more
@@ -101,10 +107,18 @@ impl Writer {
         if !lines.is_empty() {
             // the last try, with what has come meanwhile
             let _ = self.queue.take(&mut lines);
-            drop(self.sink.write(&mut lines));
-            dropped::count(Outlet::Audit, lines.len() as u64);
+            // whoever waits for this tells of what is left
+            drop(self.write(&mut lines));
         }
         self.queue.ended();
+    }
+
+    fn write(&mut self, lines: &mut VecDeque<Line>) -> io::Result<()> {
+        let (count, bytes) = size(lines);
+        let written = self.sink.write(lines);
+        let (left, rest) = size(lines);
+        self.queue.free((count - left, bytes - rest));
+        written
     }
 
     fn succeeded(&mut self) {
@@ -128,6 +142,7 @@ impl Writer {
     }
 }
 
-fn size(lines: &VecDeque<Line>) -> usize {
-    lines.iter().map(|line| line.text.len()).sum()
+/// How many lines and bytes.
+fn size(lines: &VecDeque<Line>) -> (u64, usize) {
+    (lines.len() as u64, lines.iter().map(|line| line.text.len()).sum())
 }

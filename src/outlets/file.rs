@@ -26,16 +26,21 @@ pub struct AuditLog {
 struct Open {
     file: File,
     length: u64,
+    /// Whether its last line was cut, and has to end before the next begins.
+    is_torn: bool,
 }
 
 impl AuditLog {
-    /// Opens it, and makes it where it is not there.
+    /// Opens it, and makes it where it is not there; later, where the disk is full now.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// When it could not be written if there were room.
     pub fn open(settings: &AuditFile) -> io::Result<Self> {
-        let open = Some(Open::at(&settings.path)?);
+        let open = match Open::at(&settings.path) {
+            Err(error) if is_full(&error) => None,
+            opened => Some(opened?),
+        };
         Ok(Self { settings: settings.clone(), open, place: Place::default(), patience: 0 })
     }
 
@@ -81,6 +86,11 @@ impl AuditLog {
     }
 }
 
+/// Whether nothing is wrong but that there is no room, which may change.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Renames a file that may not be there.
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::rename(from, to) {
@@ -92,7 +102,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 impl Open {
     fn at(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let mut file = options.create(true).append(true).read(true).mode(0o600).open(path)?;
+        let file = options.create(true).append(true).read(true).mode(0o600).open(path)?;
         let data = file.metadata()?;
         if !data.is_file() {
             return Err(io::Error::other("it is no file"));
@@ -102,11 +112,16 @@ impl Open {
         if length > 0 {
             file.read_exact_at(&mut last, length - 1)?;
         }
-        if last != [b'\n'] {
-            // whoever wrote there was killed in the middle of a line
-            file.write_all(b"\n")?;
+        Ok(Self { file, length, is_torn: last != [b'\n'] })
+    }
+
+    /// Ends a line in the middle of which its writer was killed, or had no more room.
+    fn end_line(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            self.file.write_all(b"\n")?;
+            self.is_torn = false;
         }
-        Ok(Self { file, length })
+        Ok(())
     }
 }
 
@@ -115,6 +130,7 @@ impl Sink for AuditLog {
         while let Some(first) = lines.front().map(|line| line.text.len() as u64) {
             let size = self.settings.size.max(self.patience);
             let open = self.current()?;
+            open.end_line()?;
             let length = open.length;
             let is_full = length > 0 && length + first > size;
             if is_full && !self.place.is_inside() {

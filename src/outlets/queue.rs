@@ -40,6 +40,8 @@ struct State {
     lines: VecDeque<Line>,
     /// Those that wait here and those that were taken and are not written.
     bytes: usize,
+    /// How many lines that are.
+    unwritten: u64,
     dropped: u64,
     stage: Stage,
 }
@@ -80,6 +82,7 @@ impl Queue {
                 continue;
             }
             state.bytes += line.text.len();
+            state.unwritten += 1;
             state.lines.push_back(line);
         }
         drop(state);
@@ -103,10 +106,11 @@ impl Queue {
         if state.stage == Stage::Open { More::Maybe } else { More::No }
     }
 
-    /// So many bytes were written, or are given up.
-    pub fn free(&self, bytes: usize) {
+    /// So many lines were written, of so many bytes.
+    pub fn free(&self, (lines, bytes): (u64, usize)) {
         let mut state = lock(&self.state);
         state.bytes = state.bytes.saturating_sub(bytes);
+        state.unwritten = state.unwritten.saturating_sub(lines);
     }
 
     /// How many were dropped since this was asked last.
@@ -114,13 +118,17 @@ impl Queue {
         std::mem::take(&mut lock(&self.state).dropped)
     }
 
-    /// No more come; waits until all are written, `longest` at most.
-    pub fn end(&self, longest: Duration) {
+    /// No more come; waits until all are written, `longest` at most. How many are lost: those that
+    /// were not written until then, and those that were dropped and nobody has been told of.
+    pub fn end(&self, longest: Duration) -> u64 {
         lock(&self.state).stage = Stage::Closing;
         self.changed.notify_all();
         let busy = |state: &mut State| state.stage != Stage::Ended;
         let waited = self.changed.wait_timeout_while(lock(&self.state), longest, busy);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let unwritten = std::mem::take(&mut state.unwritten);
+        dropped::count(self.outlet, unwritten);
+        unwritten + std::mem::take(&mut state.dropped)
     }
 
     /// All were written that could be.

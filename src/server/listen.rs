@@ -24,6 +24,8 @@ use crate::stream::Stream;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
+/// What may be missing where a port cannot be had.
+const LOW_PORTS: &str = "ports below 1024 need the right to bind them: CAP_NET_BIND_SERVICE";
 
 /// Where a guard listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +112,11 @@ pub fn bind(
                 ListenAddr::Tcp(address) => address.to_string(),
                 ListenAddr::Unix(path) => format!("unix:{}", path.display()),
             };
-            StartError::new(format!("cannot listen on {address}"), error)
+            let right = match &listen.address {
+                ListenAddr::Tcp(_) => LOW_PORTS,
+                ListenAddr::Unix(_) => "its directory has to be one that the guard may write to",
+            };
+            StartError::new(format!("cannot listen on {address}"), error).if_denied(right)
         };
         let mut sockets = inherited.take(&listen.address);
         if sockets.is_empty() {
@@ -249,8 +255,10 @@ impl Listeners {
         (address, what): (SocketAddr, &str),
         inherited: &mut Inherited,
     ) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
-        let failed =
-            |error| StartError::new(format!("cannot listen on {address} for {what}"), error);
+        let failed = |error| {
+            let what = format!("cannot listen on {address} for {what}");
+            StartError::new(what, error).if_denied(LOW_PORTS)
+        };
         let listener = match inherited.take(&ListenAddr::Tcp(address)).pop() {
             Some(ListenerSocket::Tcp(listener)) => listener,
             Some(ListenerSocket::Unix(_)) | None => bind_tcp(address, Port::Own).map_err(failed)?,

@@ -1,14 +1,16 @@
 //! The admin socket, and the commands that ask there.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
 use crate::commands::program::{Said, run};
+use crate::privileges::is_root;
 use crate::support::guard::ADMIN;
 use crate::support::upstream::ok;
-use crate::support::{Guard, Setup, Upstream};
+use crate::support::{Guard, Setup, Upstream, not_run};
 
 /// What a command says of the guard, which it finds by its socket.
 fn tell(guard: &Guard, command: &str) -> Said {
@@ -142,8 +144,43 @@ fn what_a_killed_guard_left_behind_is_replaced() {
 #[test]
 fn a_configured_address_that_cannot_be_had_is_an_error() {
     let upstream = Upstream::hello();
-    let text = "admin: { address: \"unix:{DIR}/none/admin.sock\" }";
+    let text = "admin: { address: \"unix:{DIR}/no/where/admin.sock\" }";
     let mut guard = Guard::spawn(Setup::new(text).upstream(&upstream));
     assert_eq!(guard.wait_for_exit().code(), Some(1));
-    assert!(guard.log().contains("none/admin.sock: No such file"), "{}", guard.log());
+    let said = guard.log();
+    assert!(said.contains("no/where/admin.sock: No such file"), "{said}");
+    assert!(said.contains("; make the directory that it is to lie in, for user "), "{said}");
+}
+
+#[test]
+fn a_directory_that_is_missing_is_made() {
+    let upstream = Upstream::hello();
+    let text = "admin: { address: \"unix:{DIR}/run/admin.sock\" }\nuser: ";
+    // the user has to be able to remove the socket in the end
+    let user = if is_root() { "nobody" } else { return };
+    let setup = Setup::new(&format!("{text}{user}")).upstream(&upstream);
+    std::fs::set_permissions(setup.dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut guard = setup.start();
+    assert_eq!(tell(&guard, "status").status, 0);
+    guard.terminate();
+    assert_eq!(guard.wait_for_exit().code(), Some(0));
+    let run = guard.dir().join("run");
+    assert!(run.exists() && !run.join("admin.sock").exists());
+}
+
+#[test]
+fn where_the_usual_address_cannot_be_had_the_guard_warns_and_says_what_to_do() {
+    if std::path::Path::new("/run/loginward").exists() {
+        return not_run("somebody has made /run/loginward");
+    }
+    let upstream = Upstream::hello();
+    let usual = Setup::new("").upstream(&upstream);
+    let text = usual.text.replace("admin: none\n", "");
+    let guard = Setup { text, ..usual }.start();
+    let event = guard.wait_for_event("admin_unavailable");
+    assert_eq!(
+        (event.get("level"), event.get("address")),
+        ("warn", "unix:/run/loginward/admin.sock")
+    );
+    assert!(event.get("msg").contains("admin: { address: "), "{event:?}");
 }

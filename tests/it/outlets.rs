@@ -2,6 +2,7 @@
 
 mod audit;
 mod follow;
+mod full;
 mod others;
 mod privacy;
 mod syslog;

@@ -1,6 +1,7 @@
 //! `loginward demo`.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::program::{Program, client, run};
 use crate::support::{Ask, Client};
@@ -45,6 +46,36 @@ fn what_it_says_to_try_is_what_happens() {
     assert!(browser.get("/login").text().contains("checked so far: <strong>5</strong>"));
     program.wait_for_event("locked_out");
     assert_eq!(program.interrupt(), 0);
+}
+
+#[test]
+fn operators_can_be_tried_too_as_it_says() {
+    let (mut program, guard, _) = demo(&["--listen", "127.0.0.1:0"]);
+    let command = |name: &str| -> Vec<String> {
+        let said = program.out.text();
+        let own = format!("    {} {name} --admin unix:", env!("CARGO_BIN_EXE_loginward"));
+        let line = said.lines().find(|line| line.starts_with(&own)).expect(name);
+        line.split_whitespace().skip(1).map(str::to_owned).collect()
+    };
+    let mut browser = client(guard);
+    let wrong = Ask::form("/login", "username=ada&password=wrong");
+    let refused = (0..5).map(|_| browser.ask(&wrong)).last().unwrap();
+    let list = command("list");
+    let listed = run(&list.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(listed.out.contains("ada, 127.0.0.1"), "{listed:?}");
+    let reset = command("reset").join(" ");
+    let reset = reset.replace("REFERENCE", refused.get("x-loginward-ref").unwrap());
+    let said = run(&reset.split(' ').collect::<Vec<_>>());
+    assert_eq!((said.status, said.out.lines().next()), (0, Some("reset: 1 counter")));
+    let right = Ask::form("/login", "username=ada&password=lovelace-1843");
+    assert_eq!(browser.ask(&right).status, 303);
+    assert_eq!(command("page").len(), 3);
+    let directory = std::path::Path::new(list.last().unwrap().strip_prefix("unix:").unwrap());
+    let directory = directory.parent().unwrap().to_owned();
+    let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(program.interrupt(), 0);
+    assert!(!directory.exists(), "it goes with the demo");
 }
 
 #[test]

@@ -90,6 +90,8 @@ fn what_it_prints_is_a_file_that_says_the_same() {
     let mut browser = client(program.listening());
     assert_eq!(browser.log_in("bob", "wrong").verdict(), (200, ""));
     assert_eq!(program.wait_for_event("login_failed").get("mode"), "monitor");
+    // and operators find it by that file
+    assert!(run(&["list", "--config", path]).out.contains("bob"));
 }
 
 #[test]

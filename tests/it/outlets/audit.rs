@@ -275,6 +275,28 @@ fn the_user_that_the_guard_becomes_writes_it() {
     }
 }
 
+#[test]
+fn where_that_user_cannot_write_it_the_error_says_which_file_and_who() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        not_run("it takes root to become another user");
+        return;
+    }
+    let upstream = Upstream::shop();
+    let setup = Setup::new(&format!("user: nobody\n{AUDIT}")).upstream(&upstream);
+    fs::set_permissions(setup.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = setup.dir.path().join("audit.log");
+    let mut guard = Guard::spawn(setup);
+    assert_eq!(guard.wait_for_exit().code(), Some(1));
+    let said = format!(
+        "error: the audit log cannot be written: {}: Permission denied (os error 13) \
+         (user nobody ({}, group ",
+        path.display(),
+        nobody()
+    );
+    assert!(guard.log().contains(&said), "{}", guard.log());
+    assert!(!guard.log().contains("CAP_NET_BIND_SERVICE"));
+}
+
 fn nobody() -> u32 {
     let users = fs::read_to_string("/etc/passwd").unwrap();
     let line = users.lines().find(|line| line.starts_with("nobody:")).unwrap();
