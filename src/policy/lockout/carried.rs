@@ -126,6 +126,7 @@ impl History {
             forget_at: Moment(0),
             leak_every: 0,
             spelling: Spelling::Unknown,
+            forget_tally_at: if self.is_blank() { Moment(0) } else { self.forget_tally_at },
             ..self
         }
     }

@@ -20,6 +20,9 @@ pub static ADMIT: LazyLock<Script> = script!("admit");
 /// Settles an attempt that holds no places.
 pub static CHARGE: LazyLock<Script> = script!("charge");
 
+/// Adds what a guard knows of counters, and what only it has counted.
+pub static MERGE: LazyLock<Script> = script!("merge");
+
 /// Tells how counters stand.
 pub static PEEK: LazyLock<Script> = script!("peek");
 

@@ -1,0 +1,110 @@
+-- Adds what a guard knows of counters to what is known here: of what both may have seen, the larger
+-- number and the later time, so that doing it again changes nothing; then failures that nobody but
+-- that guard knows of. What is older than a reset is not believed.
+-- KEYS: the counters.
+-- ARGV: the driven clock's now, or 0; then for each counter its limit; what the guard saw of it, or
+--   `-`; failures that only it knows of: with a verdict, without one, how long ago the latest was,
+--   and the spelling; and what the counter is about.
+-- Of each counter it is told as found whether it has changed, and as cleared whether it is new.
+local clock = read_clock(ARGV[1])
+
+-- Without what is left behind by failures that are forgotten, which means nothing.
+local function bare(h)
+  if h.failures == 0 then
+    h.without, h.refused, h.attempts, h.every, h.forget_at = 0, 0, 0, 0, 0
+    h.spelling = '-'
+    if is_blank(h) then
+      h.latest, h.tally_at = 0, 0
+    end
+  end
+  return h
+end
+
+local function larger(a, b)
+  if a and b then
+    return math.max(a, b)
+  end
+  return a or b
+end
+
+-- Two histories of one counter as one: `History::merged`.
+local function merged(own, other)
+  if is_blank(own) or is_blank(other) then
+    return is_blank(own) and other or own
+  end
+  local h = {
+    failures = math.max(own.failures, other.failures),
+    attempts = math.max(own.attempts, other.attempts),
+    refused = math.max(own.refused, other.refused),
+    latest = math.max(own.latest, other.latest),
+    locked = larger(own.locked, other.locked),
+    tally = math.max(own.tally, other.tally),
+    tally_at = math.max(own.tally_at, other.tally_at),
+  }
+  local last, more_of = own, own
+  if own.failures == 0 then
+    last = other
+  elseif other.failures > 0 and (other.forget_at > own.forget_at
+    or (other.forget_at == own.forget_at and other.every > own.every)) then
+    last = other
+  end
+  h.forget_at, h.every = last.forget_at, last.every
+  if other.failures > own.failures then
+    more_of = other
+  end
+  h.without, h.spelling = more_of.without, more_of.spelling
+  if own.failures == other.failures then
+    h.without = math.min(own.without, other.without)
+  end
+  if own.failures > 0 and other.failures > 0 and own.spelling ~= other.spelling then
+    h.spelling = '*'
+  end
+  return h
+end
+
+-- Failures that were counted elsewhere alone, until then.
+local function add(c, guesses, without, at, spelling)
+  if guesses > 0 then
+    age(c.history, c.limit, at)
+    fail(c.history, c.limit, { guesses = guesses, without = without, spelling = spelling }, at)
+  end
+end
+
+local function merge(c, seen, with, without, ago, spelling)
+  local was_blank = is_blank(c.history)
+  local own = bare(c.history)
+  local before = write_history(own)
+  if seen ~= '-' then
+    local other = hear_history(seen, c.now)
+    other.latest = math.min(other.latest, c.now)
+    if other.latest > (c.reset_at or -1) then
+      age(other, c.limit, c.now)
+      c.history = merged(own, bare(other))
+    end
+  end
+  local latest = clock.now - ago
+  if latest > (c.reset_at or -1) then
+    local at = math.min(c.now, math.max(latest, c.history.latest))
+    add(c, with, false, at, spelling)
+    add(c, without, true, at, spelling)
+  end
+  age(c.history, c.limit, c.now)
+  if write_history(c.history) ~= before then
+    c.is_changed = true
+    c.found = 1
+    c.cleared = was_blank and 1 or 0
+  end
+end
+
+local counters = {}
+for at, key in ipairs(KEYS) do
+  local first = 7 * at - 5
+  local c = load(key, read_limit(ARGV[first]), clock)
+  merge(c, ARGV[first + 1], tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3]),
+    tonumber(ARGV[first + 4]), ARGV[first + 5])
+  if c.is_changed or #c.gone > 0 then
+    keep(c, ARGV[first + 6])
+  end
+  counters[at] = c
+end
+return answer('settled', clock, counters)
