@@ -11,6 +11,7 @@ pub mod caller;
 pub mod config;
 pub mod counters;
 pub mod door;
+pub mod doubts;
 pub mod export;
 pub mod follow;
 pub mod handover;

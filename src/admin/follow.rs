@@ -59,12 +59,16 @@ pub fn answer(query: &str, headers: &HeaderMap, outlets: &Outlets) -> Reply {
         Some(number) => (latest::MOST, number),
         None => (asked.last, 0),
     };
-    let Some(following) = outlets.follow((last, after)) else {
+    // those that fit are found among all that there are
+    let most = if last == 0 { 0 } else { latest::MOST };
+    let Some(following) = outlets.follow((most, after)) else {
         let why = "too many follow already";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).reply();
     };
     let mut first = String::from("retry: 2000\n\n");
-    for told in following.latest.iter().filter(|told| asked.wanted.fits(told)) {
+    let fitting = following.latest.iter().filter(|told| asked.wanted.fits(told));
+    let fitting: Vec<&Told> = fitting.collect();
+    for told in fitting.iter().skip(fitting.len().saturating_sub(last)) {
         write(&mut first, told, outlets.began());
     }
     let known = following.latest.last().map_or(after, Told::number);

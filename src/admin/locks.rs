@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::caller::Caller;
 use super::counters::by_hand;
+use super::doubts::doubts;
 use super::meant::{Asked, Meant, NAMES};
 use super::query::Query;
 use super::reply::Problem;
@@ -65,7 +66,16 @@ pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Probl
         })?;
     }
     report(&meant, &hand, caller, store);
-    Ok(shown(meant.base(), &hand, store))
+    let mut locked = shown(meant.base(), &hand, store);
+    if let Some(members) = locked.as_object_mut() {
+        let doubts = if meant.username().is_none() {
+            doubts(meant.base(), &plan.settings.clients)
+        } else {
+            Vec::new()
+        };
+        members.insert("warnings".to_owned(), json!(doubts));
+    }
+    Ok(locked)
 }
 
 /// For how long; `None`: until somebody unlocks.
@@ -106,7 +116,9 @@ fn report(meant: &Meant, hand: &HandLock, caller: Caller, store: &Store) {
 ///
 /// When that cannot be understood.
 pub fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem> {
-    let query = Query::parse(query, &NAMES)?;
+    let known: Vec<&str> = NAMES.into_iter().chain(["q"]).collect();
+    let query = Query::parse(query, &known)?;
+    let text = query.get("q").map(str::to_lowercase);
     let meant = Meant::resolve(Asked::by(|name| query.get(name)), shared)?;
     let selectors = meant.selectors();
     let mut locks = shared.store.hand_locks();
@@ -117,7 +129,16 @@ pub fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem> {
     locks.sort_by_key(|(_, hand)| std::cmp::Reverse(hand.until));
     let locks: Vec<Value> =
         locks.iter().map(|(what, hand)| shown(what, hand, &shared.store)).collect();
+    let has = |lock: &Value| text.as_ref().is_none_or(|text| has_text(lock, text));
+    let locks: Vec<Value> = locks.into_iter().filter(has).collect();
     Ok(json!({ "locks": locks, "total": locks.len() }))
+}
+
+/// Whether anything that is said of a lock has `text` in it, in whichever case.
+fn has_text(lock: &Value, text: &str) -> bool {
+    let what = lock.get("what").and_then(Value::as_object);
+    let said = what.into_iter().flat_map(Map::values).chain(lock.get("reason"));
+    said.filter_map(Value::as_str).any(|said| said.to_lowercase().contains(text))
 }
 
 /// Whether a lock of `lock` has to do with everything that `meant` names.

@@ -91,6 +91,9 @@ impl<'a> Asked<'a> {
                 return Err(twice());
             }
             sorted.network = Some(word);
+        } else if looks_like_an_address(word) {
+            let detail = "is no address and no network; where it is a username, say so";
+            return Err(Problem::bad(format!("{word:?} {detail}: `username`")));
         } else {
             if self.username.is_some() {
                 return Err(twice());
@@ -256,6 +259,15 @@ pub(super) fn network(written: &str) -> Option<IpNet> {
     .map(|network| network.trunc())
 }
 
+/// Whether somebody who writes `word` can only have meant an address or a network.
+fn looks_like_an_address(word: &str) -> bool {
+    let is_of = |more: &str| word.chars().all(|c| c.is_ascii_hexdigit() || more.contains(c));
+    let v4 = word.matches('.').count() >= 3
+        && word.chars().all(|c| c.is_ascii_digit() || "./:".contains(c));
+    let v6 = (word.contains("::") || word.matches(':').count() == 7) && is_of(":./[]");
+    v4 || v6
+}
+
 /// A counter's id.
 fn counter(written: &str) -> Option<Key> {
     let is_hex = written.len() == 32 && written.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -284,6 +296,17 @@ mod tests {
         check("::ffff:10.1.2.3/104", Some("10.0.0.0/8"));
         for name in ["bob", "10.1.2", "010.1.2.3", "10.1.2.3/33", "10.1.2.3:80", "bob/8", ""] {
             check(name, None);
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_address_is_no_username() {
+        let sorted = |what| Asked { what: Some(what), ..Asked::default() }.sorted();
+        for wrong in ["203.0.113.300", "10.1.2.3/33", "10.1.2.3:80", "1.2.3.4.5", "fe80::1::2"] {
+            assert!(sorted(wrong).is_err(), "{wrong}");
+        }
+        for name in ["10.1.2", "12.03.1980", "aa:bb:cc:dd:ee:ff", "a.b.c.d", "cafe", "1.2.3.4x"] {
+            assert_eq!(sorted(name).map(|asked| asked.username).ok(), Some(Some(name)), "{name}");
         }
     }
 

@@ -30,6 +30,24 @@ const MOST_SHOWN: usize = 100;
 /// No more accounts and addresses are kept to look for what still locks.
 const MOST_RELATED: usize = 10_000;
 
+/// What a reset takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Take {
+    /// Failures and, where it is everything, locks by hand.
+    Failures(Reset),
+    /// Locks by hand, and no failure.
+    LocksByHand,
+}
+
+impl Take {
+    const fn failures(self) -> Option<Reset> {
+        match self {
+            Self::Failures(what) => Some(what),
+            Self::LocksByHand => None,
+        }
+    }
+}
+
 /// Whom the counters were about that a reset meant.
 #[derive(Debug, Default)]
 struct Related {
@@ -109,17 +127,18 @@ impl Related {
 ///
 /// When that cannot be understood; then nothing is taken back.
 pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Problem> {
-    let (meant, what) = understand(sent, shared)?;
+    let (meant, take) = understand(sent, shared)?;
     let store = &shared.store;
     let remembered = meant.reference().and_then(|reference| shared.refusals.find(reference));
     let mut removed = Removed::default();
-    if what == Reset::Everything {
+    if take != Take::Failures(Reset::WithoutVerdict) {
         let selectors = hand_selectors(&meant, remembered.as_ref(), shared);
         let taken = selectors.iter().map(|selector| store.remove_hand_locks(selector));
         removed.hand_locks = taken.sum();
     }
     let related = RefCell::new(Related::of(&meant, remembered.as_ref()));
-    for part in meant.parts() {
+    let parts = |what| meant.parts().into_iter().map(move |part| (part, what));
+    for (part, what) in take.failures().into_iter().flat_map(parts) {
         let is_meant = |slot: &Slot, of: &Registered| {
             let fits = meant.fits(slot, of);
             if fits {
@@ -133,7 +152,7 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
     let related = related.into_inner();
     let (still, total) = still_locked(&meant, &related, shared).await;
     let hands = still_by_hand((&meant, remembered.as_ref()), &related, shared);
-    report(sent, (removed, total + hands.len()), &meant, caller);
+    report((sent, take), (removed, total + hands.len()), &meant, caller);
     let hands = hands.iter().take(MOST_SHOWN);
     let hands: Vec<Value> = hands.map(|(lock, hand)| locks::shown(lock, hand, store)).collect();
     Ok(json!({
@@ -158,7 +177,7 @@ fn hand_selectors(
     locks.into_iter().map(|(lock, _)| lock).collect()
 }
 
-fn understand(sent: &Sent, shared: &Shared) -> Result<(Meant, Reset), Problem> {
+fn understand(sent: &Sent, shared: &Shared) -> Result<(Meant, Take), Problem> {
     sent.texts(&["what", "ip", "network", "username", "site", "counter", "ref", "only"])?;
     let asked = Asked::by(|name| sent.get(name).and_then(Value::as_str));
     let is_all = match sent.get("all") {
@@ -172,9 +191,10 @@ fn understand(sent: &Sent, shared: &Shared) -> Result<(Meant, Reset), Problem> {
         (true, true) | (false, false) => {}
     }
     let what = match sent.text("only")? {
-        None => Reset::Everything,
-        Some("without_verdict") => Reset::WithoutVerdict,
-        Some(_) => return Err(Problem::bad("`only` is \"without_verdict\"")),
+        None => Take::Failures(Reset::Everything),
+        Some("without_verdict") => Take::Failures(Reset::WithoutVerdict),
+        Some("by_hand") => Take::LocksByHand,
+        Some(_) => return Err(Problem::bad("`only` is \"without_verdict\" or \"by_hand\"")),
     };
     Ok((Meant::resolve(asked, shared)?, what))
 }
@@ -219,11 +239,17 @@ fn still_by_hand(
     hands
 }
 
-fn report(sent: &Sent, (removed, still): (Removed, usize), meant: &Meant, caller: Caller) {
+fn report(
+    (sent, take): (&Sent, Take),
+    (removed, still): (Removed, usize),
+    meant: &Meant,
+    caller: Caller,
+) {
     let Removed { counters, hand_locks } = removed;
-    let how = match sent.get("only") {
-        Some(_) => "failures without a verdict of ",
-        None => "",
+    let how = match take {
+        Take::Failures(Reset::Everything) => "",
+        Take::Failures(Reset::WithoutVerdict) => "failures without a verdict of ",
+        Take::LocksByHand => "only what was locked by hand: ",
     };
     let what = if sent.get("all").is_some() { "all: " } else { "" };
     let reason = format!(

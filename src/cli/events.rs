@@ -56,7 +56,7 @@ pub struct Events {
     /// Only those about this account, in whatever spelling
     #[arg(long, value_name = "NAME")]
     username: Vec<String>,
-    /// How many of the latest; default: all, with --follow none
+    /// How many of the latest that fit; default: all, with --follow none
     #[arg(long, value_name = "NUMBER")]
     last: Option<usize>,
     /// Print each as JSON

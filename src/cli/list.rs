@@ -166,10 +166,9 @@ impl List {
 
     /// The locks by hand that have to do with it.
     fn locks(&self) -> Result<Vec<Value>, u8> {
-        if self.search.is_some() {
-            return Ok(Vec::new());
-        }
-        let target = format!("{LOCKS}?{}", self.whom.parameters().join("&"));
+        let mut parameters = self.whom.parameters();
+        parameters.extend(self.search.as_deref().map(|text| parameter("q", text)));
+        let target = format!("{LOCKS}?{}", parameters.join("&"));
         let mut answer = self.contact.get(Question::new("GET", &target), PATIENCE)?.body;
         let locks = answer.get_mut("locks").and_then(Value::as_array_mut);
         Ok(locks.map(std::mem::take).unwrap_or_default())

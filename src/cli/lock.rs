@@ -74,9 +74,17 @@ impl Lock {
         let question = Question { method: "POST", target: LOCK, body: Some(&body) };
         match self.contact.get(question, PATIENCE) {
             Ok(answer) if self.json => say(&answer.body.to_string()),
-            Ok(answer) => say(&format!("locked:\n{}", rows::locks(&[answer.body]))),
+            Ok(answer) => tell(answer.body),
             Err(status) => return status,
         }
         OK
+    }
+}
+
+fn tell(locked: Value) {
+    let warnings = locked.get("warnings").and_then(Value::as_array).cloned().unwrap_or_default();
+    say(&format!("locked:\n{}", rows::locks(&[locked])));
+    for warning in warnings.iter().filter_map(Value::as_str) {
+        complain(&format!("warning: {warning}; `loginward reset` takes it away"));
     }
 }

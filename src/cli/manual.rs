@@ -18,7 +18,7 @@ use super::{Arguments, FAILED, OK, USAGE, complain, say};
     after_help = "\
 Examples:
   loginward man run | man -l -
-  loginward man --dir /usr/local/share/man/man1
+  mkdir -p /usr/local/share/man/man1 && loginward man --dir /usr/local/share/man/man1
 
 Exit status:
   0  it is printed or written
@@ -75,7 +75,9 @@ fn print(command: &Command) -> io::Result<()> {
 fn write(program: &Command, dir: &Path) -> io::Result<()> {
     for command in std::iter::once(program).chain(program.get_subcommands()) {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name());
-        std::fs::write(dir.join(format!("{name}.1")), page(command)?)?;
+        let file = dir.join(format!("{name}.1"));
+        let named = |error| io::Error::other(format!("{}: {error}", file.display()));
+        std::fs::write(&file, page(command)?).map_err(named)?;
     }
     Ok(())
 }

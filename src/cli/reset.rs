@@ -31,6 +31,7 @@ Examples:
   loginward reset --username ada --ip 203.0.113.0/24
   loginward reset --ref QZ52GVYE
   loginward reset --all --without-verdict
+  loginward unlock --site shop --by-hand
 
 Exit status:
   0  something was taken back
@@ -38,6 +39,7 @@ Exit status:
   2  the command line is wrong, or the configuration file, if one is named
   3  no guard can be reached, or it refuses the token"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Reset {
     #[command(flatten)]
     whom: Whom,
@@ -50,6 +52,9 @@ pub struct Reset {
     /// Only failures on which the application gave no verdict (5xx, cut off, too slow)
     #[arg(long)]
     without_verdict: bool,
+    /// Only locks by hand: failures, and the lockouts that they began, stay
+    #[arg(long, conflicts_with = "without_verdict")]
+    by_hand: bool,
     /// Print it as JSON
     #[arg(long)]
     json: bool,
@@ -74,6 +79,9 @@ impl Reset {
         }
         if self.without_verdict {
             body.insert("only".to_owned(), json!("without_verdict"));
+        }
+        if self.by_hand {
+            body.insert("only".to_owned(), json!("by_hand"));
         }
         match self.reset(body) {
             Ok(answer) => self.tell(&answer),
@@ -112,7 +120,8 @@ impl Reset {
         if status == FAILED {
             complain("nothing was found");
         } else {
-            say(&format!("reset: {}", counted(removed, by_hand)));
+            let counters = (!self.by_hand).then_some(removed);
+            say(&format!("reset: {}", counted(counters, by_hand)));
         }
         let list = |name: &str| answer.get(name).and_then(Value::as_array).cloned();
         let still = list("still_locked").unwrap_or_default();
@@ -137,13 +146,12 @@ fn taken(answer: &Value) -> u64 {
     number(answer, "removed") + number(answer, "locks_by_hand")
 }
 
-fn counted(counters: u64, by_hand: u64) -> String {
+/// How much that is, in words; no counters where none were meant.
+fn counted(counters: Option<u64>, by_hand: u64) -> String {
     let several = |number: u64, one: &str, more: &str| {
         format!("{number} {}", if number == 1 { one } else { more })
     };
-    let counters = several(counters, "counter", "counters");
-    match by_hand {
-        0 => counters,
-        _ => format!("{counters}, {}", several(by_hand, "lock by hand", "locks by hand")),
-    }
+    let counters = counters.map(|counters| several(counters, "counter", "counters"));
+    let by_hand = (by_hand > 0).then(|| several(by_hand, "lock by hand", "locks by hand"));
+    counters.into_iter().chain(by_hand).collect::<Vec<_>>().join(", ")
 }

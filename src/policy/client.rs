@@ -297,6 +297,14 @@ impl Networks {
         after.checked_sub(1).and_then(|at| self.ranges.get(at)).is_some_and(|r| address <= r.1)
     }
 
+    /// Whether an address of `network` is in the set.
+    #[must_use]
+    pub fn meet(&self, network: IpNet) -> bool {
+        let (first, last) = (number(network.network()), number(network.broadcast()));
+        let after = self.ranges.partition_point(|(begin, _)| *begin <= last);
+        after.checked_sub(1).and_then(|at| self.ranges.get(at)).is_some_and(|r| first <= r.1)
+    }
+
     /// The set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {

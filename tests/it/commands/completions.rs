@@ -91,7 +91,13 @@ fn the_manual_has_a_page_for_each_command_with_all_its_flags() {
         assert!(page.contains("Exit status:"), "{command}");
     }
     assert_eq!(run(&["man", "frobnicate"]).status, 2);
-    assert_eq!(run(&["man", "--dir", "/nowhere/at/all"]).status, 1);
+    let said = run(&["man", "--dir", "/nowhere/at/all"]);
+    assert_eq!(said.status, 1);
+    assert!(
+        said.err.starts_with("error: /nowhere/at/all/loginward.1: No such file"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]

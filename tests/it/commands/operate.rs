@@ -105,6 +105,13 @@ fn a_lock_is_listed_with_its_reason_until_it_is_lifted() {
     let refused = guard.ask(&Ask::login("ada", "right").with("X-Forwarded-For", "203.0.113.9"));
     assert_eq!(refused.verdict(), (403, "locked"));
     assert_eq!(of(&guard, &["lock", "--username", "Eve", "--site", "shop"]).status, 0);
+    for (text, whom) in [("113.0", "network 203.0.113.0/24"), ("STUFF", "stuffing"), ("ev", "Eve")]
+    {
+        let said = of(&guard, &["list", "--search", text]);
+        assert_eq!((said.status, said.out.lines().count()), (0, 4), "{text}: {}", said.out);
+        assert!(said.out.contains(whom), "{text}: {}", said.out);
+    }
+    assert_eq!(of(&guard, &["list", "--search", "mallory"]).err, "nothing was found\n");
     let said = of(&guard, &["list"]);
     assert_eq!(said.status, 0);
     assert!(said.out.contains("Locked by hand:\nLOCKED FOR  WHOM "), "{}", said.out);
@@ -115,6 +122,48 @@ fn a_lock_is_listed_with_its_reason_until_it_is_lifted() {
     assert!(said.out.contains("Still locked by hand:\n"), "{}", said.out);
     assert_eq!(of(&guard, &["reset", "203.0.113.0/24"]).status, 0);
     assert_eq!(of(&guard, &["list"]).status, 1);
+}
+
+#[test]
+fn a_lock_by_hand_is_lifted_alone_where_that_is_said() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    guess(&guard, "ada", "203.0.113.7", 3);
+    for whom in ["ada", "203.0.113.0/24"] {
+        assert_eq!(of(&guard, &["lock", whom, "--site", "shop"]).status, 0);
+    }
+    let said = of(&guard, &["unlock", "--site", "shop", "--by-hand"]);
+    assert!(
+        said.out.starts_with("reset: 2 locks by hand\n\nStill locked, 1 in all:"),
+        "{}",
+        said.out
+    );
+    let event = guard.wait_for_event("counters_reset");
+    assert!(event.get("reason").contains("only what was locked by hand: 0 counters, 2 locks"));
+    assert_eq!(of(&guard, &["unlock", "--site", "shop", "--by-hand"]).status, 1);
+    assert_eq!(of(&guard, &["unlock", "--site", "shop"]).out, "reset: 2 counters\n");
+    assert_eq!(of(&guard, &["unlock", "--all", "--by-hand", "--without-verdict"]).status, 2);
+}
+
+#[test]
+fn a_lock_of_everybody_or_of_the_proxy_is_done_and_warned_of() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    for (whom, warning) in [
+        ("127.0.0.1", "warning: 127.0.0.1 is, or has in it, a trusted proxy's own address"),
+        ("0.0.0.0/0", "warning: this refuses everybody who comes over IPv4"),
+        ("192.168.0.0/16", "warning: 192.168.0.0/16 is private"),
+        ("203.0.113.7", ""),
+    ] {
+        let said = of(&guard, &["lock", whom, "--for", "1h"]);
+        assert_eq!(said.status, 0, "{whom}");
+        assert!(said.out.starts_with("locked:\n"), "{}", said.out);
+        assert_eq!(said.err.is_empty(), warning.is_empty(), "{}", said.err);
+        assert!(said.err.starts_with(warning), "{}", said.err);
+    }
+    let said = of(&guard, &["lock", "--site", "shop", "--json"]);
+    let lock: Value = serde_json::from_str(&said.out).unwrap();
+    assert!(lock["warnings"][0].as_str().unwrap().contains("nobody can log in there"), "{lock}");
 }
 
 #[test]
@@ -130,6 +179,8 @@ fn what_is_wrong_with_a_command_line_is_said() {
         (&["list", "--sort", "name"], "possible values"),
         (&["list", "--ref", "x"], "8 letters or digits"),
         (&["list", "--ip", "bob"], "is no address and no network"),
+        (&["list", "203.0.113.300"], "is no address and no network"),
+        (&["lock", "203.0.113.0/33"], "is no address and no network"),
         (&["reset", "--all", "bob"], "all, or what is named"),
     ] {
         let answer = of(&guard, words);

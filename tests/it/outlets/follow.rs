@@ -94,6 +94,9 @@ fn the_latest_events_are_printed_for_people_and_for_programs() {
     );
     let said = events(&["--last", "1"]);
     assert_eq!(said.out.lines().count(), 1);
+    let said = events(&["--last", "2", "--name", "login_failed,login_failed_again"]);
+    assert_eq!(said.out.lines().count(), 2, "the last of those that fit: {}", said.out);
+    assert!(said.out.lines().all(|line| line.contains(" login_failed_again ")), "{}", said.out);
     let said = events(&["--site", "elsewhere"]);
     assert_eq!((said.status, said.out.as_str()), (1, ""));
     let said = events(&["--name", "locked_up"]);
