@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -101,18 +102,58 @@ impl Alarm {
     }
 }
 
+/// How many alarms are kept for whoever needs one next.
+const MOST_SPARE: usize = 1024;
+
 /// All alarms of one worker, and the time as it was at the last sweep.
 #[derive(Debug)]
 pub struct Alarms {
     all: RefCell<Vec<Weak<Alarm>>>,
+    /// Those that were [lent](Self::lend) and came back.
+    spare: RefCell<Vec<Rc<Alarm>>>,
     now: Rc<Cell<Moment>>,
+}
+
+/// An alarm for one exchange. Those come and go by the thousand between two sweeps, so that the
+/// next one takes it over.
+#[derive(Debug)]
+pub struct Lent<'a> {
+    alarm: Rc<Alarm>,
+    alarms: &'a Alarms,
+}
+
+impl Deref for Lent<'_> {
+    type Target = Alarm;
+
+    fn deref(&self) -> &Alarm {
+        &self.alarm
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut spare = self.alarms.spare.borrow_mut();
+        if spare.len() < MOST_SPARE {
+            self.alarm.clear();
+            self.alarm.waker.take();
+            spare.push(Rc::clone(&self.alarm));
+        }
+    }
 }
 
 impl Alarms {
     /// No alarms yet.
     #[must_use]
     pub fn new(now: Moment) -> Self {
-        Self { all: RefCell::default(), now: Rc::new(Cell::new(now)) }
+        let (all, spare) = (RefCell::default(), RefCell::default());
+        Self { all, spare, now: Rc::new(Cell::new(now)) }
+    }
+
+    /// An alarm that does not ring yet, until it is dropped.
+    #[must_use]
+    pub fn lend(&self) -> Lent<'_> {
+        let spare = self.spare.borrow_mut().pop();
+        Lent { alarm: spare.unwrap_or_else(|| self.begin()), alarms: self }
     }
 
     /// An alarm that does not ring yet.
@@ -154,5 +195,32 @@ impl Alarms {
     /// Wakes everybody now.
     pub fn wake_all(&self) {
         self.all.borrow().iter().filter_map(Weak::upgrade).for_each(|alarm| alarm.wake());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lent_is_lent_again_and_does_not_ring_for_the_one_before() {
+        let alarms = Alarms::new(Moment(0));
+        let first = alarms.lend();
+        first.set(Duration::ZERO);
+        alarms.sweep(Moment(1000));
+        assert!(first.has_rung());
+        let (second, place) = (alarms.lend(), Rc::as_ptr(&first.alarm));
+        assert_ne!(Rc::as_ptr(&second.alarm), place, "there are two at once");
+        first.set(Duration::ZERO);
+        drop(first);
+        alarms.sweep(Moment(2000));
+        let third = alarms.lend();
+        assert_eq!(Rc::as_ptr(&third.alarm), place);
+        assert!(!third.has_rung());
+        third.set(Duration::from_secs(1));
+        alarms.sweep(Moment(3000));
+        assert!(!third.has_rung());
+        alarms.sweep(Moment(3200));
+        assert!(third.has_rung() && !second.has_rung());
     }
 }

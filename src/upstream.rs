@@ -21,6 +21,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
@@ -47,6 +48,12 @@ enum Sender {
     Http1(SendRequest<RequestBody>),
     /// On a stream of a connection that others use, too.
     Http2(Place),
+}
+
+/// A request on its way.
+enum Sending<A, B> {
+    Http1(A),
+    Http2(B),
 }
 
 /// How many bytes ever went over a connection.
@@ -185,6 +192,24 @@ pub enum Begun {
     Yes,
 }
 
+impl Traffic {
+    /// How sending failed, where so much had been written and read before.
+    fn failure(
+        &self,
+        mut failure: TrySendError<Request<RequestBody>>,
+        (written, read): (u64, u64),
+    ) -> Box<SendFailure> {
+        let is_unsent = self.written.get() == written;
+        let is_unread = self.read.get() == read;
+        Box::new(SendFailure {
+            request: failure.take_message(),
+            error: UpstreamError::Broken(failure.into_error()),
+            sent: if is_unsent { Sent::Nothing } else { Sent::Something },
+            answer: if is_unread { Begun::No } else { Begun::Yes },
+        })
+    }
+}
+
 impl fmt::Debug for Lease {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Lease").field("age", &self.age).field("keep", &self.keep).finish()
@@ -209,31 +234,30 @@ impl Lease {
         Rc::clone(&self.traffic)
     }
 
-    /// Sends a request and waits for the head of the answer. Dropping the future closes the
-    /// connection if the request was sent, or its stream where others use the connection, too.
+    /// Sends a request on its way at once, so that it is not kept in the future, which waits for
+    /// the head of the answer. Dropping the future closes the connection if the request was sent,
+    /// or its stream where others use the connection, too.
     ///
     /// # Errors
     ///
     /// How far it came and why no further.
-    pub async fn send(
+    pub fn send(
         &mut self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Box<SendFailure>> {
-        let sender = match &mut self.sender {
-            Sender::Http1(sender) => sender,
-            Sender::Http2(place) => return place.send(request).await,
+    ) -> impl Future<Output = Result<Response<Incoming>, Box<SendFailure>>> {
+        let traffic = &self.traffic;
+        let (written, read) = (traffic.written.get(), traffic.read.get());
+        let sending = match &mut self.sender {
+            Sender::Http1(sender) => Sending::Http1(sender.try_send_request(request)),
+            Sender::Http2(place) => Sending::Http2(Box::pin(place.send(request))),
         };
-        let (written, read) = (self.traffic.written.get(), self.traffic.read.get());
-        sender.try_send_request(request).await.map_err(|mut failure| {
-            let is_unsent = self.traffic.written.get() == written;
-            let is_unread = self.traffic.read.get() == read;
-            Box::new(SendFailure {
-                request: failure.take_message(),
-                error: UpstreamError::Broken(failure.into_error()),
-                sent: if is_unsent { Sent::Nothing } else { Sent::Something },
-                answer: if is_unread { Begun::No } else { Begun::Yes },
-            })
-        })
+        async move {
+            let sent = match sending {
+                Sending::Http1(sending) => sending.await,
+                Sending::Http2(sending) => return sending.await,
+            };
+            sent.map_err(|failure| traffic.failure(failure, (written, read)))
+        }
     }
 
     /// The exchange is over: the connection goes back to the pool or ends.

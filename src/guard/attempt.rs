@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,23 +41,25 @@ impl Visit<'_> {
     ) -> Result<Response<AnswerBody>, Rejection> {
         let Some(client) = self.client else {
             self.suspect_identity(site, "a trusted proxy named no usable client address");
-            return self.refuse_attempt(site, parts, attempt, Rejection::Identity).await;
+            return Box::pin(self.refuse_attempt(site, parts, attempt, Rejection::Identity)).await;
         };
         self.notice_strangers_claims(site, &parts.headers);
         let bytes = attempt.body.held();
         if let Err(rejection) = self.vouch(&attempt, parts) {
-            return self.refuse_attempt(site, parts, attempt, rejection).await;
+            return Box::pin(self.refuse_attempt(site, parts, attempt, rejection)).await;
         }
-        let pass = self.away.during(self.pass(&attempt)).await.0?;
+        let pass = self.away.during(pin!(self.pass(&attempt))).await.0?;
         let carried = match self.sessions(site, parts, &attempt) {
             Ok(carried) => carried,
-            Err(rejection) => return self.refuse_attempt(site, parts, attempt, rejection).await,
+            Err(rejection) => {
+                return Box::pin(self.refuse_attempt(site, parts, attempt, rejection)).await;
+            }
         };
         let (mut case, body) = self.case(site, client, parts, (*attempt, carried));
         case.pass = pass;
         let case = Rc::new(case);
         self.case.replace(Some(Rc::clone(&case)));
-        let holding = self.away.during(case.leave_to_go_on(bytes)).await.0?;
+        let holding = self.away.during(pin!(case.leave_to_go_on(bytes))).await.0?;
         self.tell(|story| story.admitted = Some(holding.words()));
         let body = body.gather().await;
         let after = After::of(parts, &body);
@@ -73,7 +76,7 @@ impl Visit<'_> {
         let own = self.downstream.take_own(&site.servers);
         let streams = !request.body().is_whole();
         let streaming = streams.then(|| Rc::clone(&self.downstream.link.alarm));
-        let going = Going { request, tie, own, after, streaming };
+        let going = Box::new(Going { request, tie, own, after, streaming });
         let answered = exchange::begin(Rc::clone(&case), holding, going).await;
         self.away.add(case.away.nanos());
         let Answered { mut response, tunnel } = answered?;

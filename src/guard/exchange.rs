@@ -34,7 +34,7 @@ use crate::store::Permit;
 use crate::upstream::fault::Fault;
 use crate::upstream::pool::Wanted;
 use crate::upstream::servers::Servers;
-use crate::upstream::{Age, Lease, Sent, TunnelEnd, UpstreamError};
+use crate::upstream::{Age, Lease, SendFailure, Sent, TunnelEnd, UpstreamError};
 
 /// How much of an answer is read to decide an outcome, decoded.
 const MOST_OF_BODY: usize = 64 * 1024;
@@ -92,7 +92,7 @@ pub(super) struct Answered {
 
 /// Sends an attempt upstream and waits for what came of it. Dropping the future leaves the
 /// exchange to itself: it is settled all the same, and counted among those without a client.
-pub(super) fn begin(case: Rc<Case>, holding: Holding, going: Going) -> Attended {
+pub(super) fn begin(case: Rc<Case>, holding: Holding, going: Box<Going>) -> Attended {
     let exchange = Box::pin(run(Rc::clone(&case), holding, going));
     Attended { exchange: Some(exchange), case }
 }
@@ -152,23 +152,23 @@ impl Drop for UnderWay {
 }
 
 /// The exchange itself, until what is answered is kept.
-async fn run(case: Rc<Case>, holding: Holding, going: Going) -> Result<Answered, Rejection> {
+async fn run(case: Rc<Case>, holding: Holding, going: Box<Going>) -> Result<Answered, Rejection> {
     let _under_way = UnderWay::begin(&case.worker);
     let answered = carry(&case, holding, going).await;
     if let Err(rejection) = &answered {
-        case.away.during(case.until_kept(rejection)).await;
+        case.away.during(pin!(case.until_kept(rejection))).await;
     }
     answered
 }
 
 /// Sends it, reads the outcome, settles.
-async fn carry(case: &Case, holding: Holding, going: Going) -> Result<Answered, Rejection> {
+async fn carry(case: &Case, holding: Holding, going: Box<Going>) -> Result<Answered, Rejection> {
     let timeouts = &case.plan.settings.timeouts;
-    let (alarm, mut begun_at) = (case.worker.alarms.begin(), case.worker.alarms.now());
+    let (alarm, mut begun_at) = (case.worker.alarms.lend(), case.worker.alarms.now());
     alarm.set(timeouts.response_head.min(timeouts.exchange));
     let dedicated = going.own.is_some() || authenticates(going.request.headers());
     let streaming = going.streaming.clone();
-    let sending = send(case, going, streaming.as_deref().unwrap_or(&alarm));
+    let sending = pin!(send(case, going, streaming.as_deref().unwrap_or(&alarm)));
     let (answered, waited) = case.away.during(sending).await;
     let (response, mut lease) = match answered {
         Ok(answered) => answered,
@@ -229,26 +229,25 @@ struct Unanswered {
 /// was not sent at all, and goes out on a new one.
 async fn send(
     case: &Case,
-    Going { request, tie, own, after, .. }: Going,
+    going: Box<Going>,
     alarm: &Alarm,
 ) -> Result<(Response<Incoming>, Lease), Unanswered> {
-    let servers = &case.site.servers;
+    let (servers, tie, after) = (&case.site.servers, going.tie, going.after);
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
-    let wanted = match (after, authenticates(request.headers())) {
+    let wanted = match (after, authenticates(going.request.headers())) {
         (After::Tunnel, _) => Wanted::Tunnel,
         (_, true) => Wanted::Own,
         (_, false) => Wanted::Lively,
     };
-    let mut lease = match own.filter(|_| after != After::Tunnel) {
+    let mut lease = match going.own.filter(|_| after != After::Tunnel) {
         Some(own) => own,
         None => lease_in_time(servers, (wanted, tie), alarm).await.map_err(unsent)?,
     };
     lease.close_if(after);
-    let failure = match send_on(&mut lease, request, alarm).await {
+    let (unanswered, request) = match send_on(&mut lease, going.request, alarm).await {
         Ok(response) => return Ok((response, lease)),
         Err(failure) => failure,
     };
-    let (unanswered, request) = failure;
     let again = request.filter(|_| unanswered.sent == Sent::Nothing && lease.age() == Age::Reused);
     let Some(request) = again else { return Err(unanswered) };
     let mut lease = lease_in_time(servers, (Wanted::New, tie), alarm).await.map_err(unsent)?;
@@ -269,19 +268,24 @@ async fn lease_in_time(
     leased.unwrap_or(Err(UpstreamError::ConnectTimeout))
 }
 
-async fn send_on(
+/// Sends a request at once, and waits for the answer's head in time; returns a request never sent.
+fn send_on(
     lease: &mut Lease,
     request: Request<RequestBody>,
     alarm: &Alarm,
-) -> Result<Response<Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
-    match alarm.in_time(pin!(lease.send(request))).await {
-        Some(Ok(response)) => Ok(response),
-        Some(Err(failure)) => {
-            let unanswered = Unanswered { error: failure.error, sent: failure.sent };
-            Err((unanswered, failure.request))
+) -> impl Future<Output = Result<Response<Incoming>, (Unanswered, Option<Request<RequestBody>>)>> {
+    let sending = lease.send(request);
+    async move {
+        match alarm.in_time(sending).await {
+            Some(sent) => sent.map_err(|failure| {
+                let SendFailure { error, sent, request, .. } = *failure;
+                (Unanswered { error, sent }, request)
+            }),
+            // what waits for the upstream to read may still be written when nobody waits any more
+            None => {
+                Err((Unanswered { error: UpstreamError::Timeout, sent: Sent::Something }, None))
+            }
         }
-        // what waits for the upstream to read may still be written when nobody waits any more
-        None => Err((Unanswered { error: UpstreamError::Timeout, sent: Sent::Something }, None)),
     }
 }
 
@@ -293,8 +297,7 @@ async fn judge(
     (incoming, begun): (&mut Incoming, &mut VecDeque<Frame<Bytes>>),
     alarm: &Alarm,
 ) -> (Judgement, Option<hyper::Error>) {
-    let rules = &case.rule.rule.outcome;
-    let (status, headers) = (parts.status, &parts.headers);
+    let (rules, status, headers) = (&case.rule.rule.outcome, parts.status, &parts.headers);
     let head = Head { status, headers, asked: case.asked(headers), now: case.wall_for(headers) };
     let tell = |body: Option<&[u8]>, judgement| {
         let Some(trace) = &case.worker.trace else { return };
@@ -306,7 +309,7 @@ async fn judge(
     }
     let reading = alarm.in_time(read_beginning(incoming, begun));
     // when the time is over, what is here by then decides
-    if let Some(Err(error)) = case.away.during(reading).await.0 {
+    if let Some(Err(error)) = case.away.during(pin!(reading)).await.0 {
         return (rules.read_nothing(NoAnswer::Cut), Some(error));
     }
     let mut body = Vec::new();

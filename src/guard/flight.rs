@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -52,9 +52,9 @@ impl Away {
 
     /// Waits for `future`. What is done before it has to wait for the first time is the guard's own;
     /// all after that is time spent waiting, which is returned as well. Where nothing has to be
-    /// waited for, no clock is read.
-    pub async fn during<T>(&self, future: impl Future<Output = T>) -> (T, u64) {
-        let (mut future, mut since) = (pin!(future), None);
+    /// waited for, no clock is read. It is pinned by the caller: to move it costs more than this.
+    pub async fn during<T>(&self, mut future: Pin<&mut impl Future<Output = T>>) -> (T, u64) {
+        let mut since = None;
         let output = poll_fn(|context| match future.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(output),
             Poll::Pending => {

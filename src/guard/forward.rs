@@ -50,7 +50,7 @@ impl Visit<'_> {
         let sending = Sending { servers, tie, own, dedicated, after };
         let sending = pin!(sending.send(request));
         let in_time = self.downstream.link.alarm.in_time(sending);
-        let (sent, waited) = self.away.during(in_time).await;
+        let (sent, waited) = self.away.during(pin!(in_time)).await;
         let sent =
             sent.map_or_else(|| Err(self.late()), |sent| sent.map_err(Rejection::unanswered));
         let (response, lease, owned) = sent.inspect_err(|rejection| site.blame(rejection))?;

@@ -1,13 +1,17 @@
 //! A request as rules read it: its body when the first of them asks for it, and once for all.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body::Body as _;
+use tokio::time::timeout;
 
 use super::flight::Away;
 use super::local::LocalRule;
@@ -39,6 +43,18 @@ pub struct Patience<'a> {
     pub away: &'a Away,
     /// Takes down what is made of the request, where somebody wants to know.
     pub trace: Option<&'a Trace>,
+}
+
+impl Patience<'_> {
+    /// Waits for `future`; not for ever. Mostly the body came with its head, and no timer is needed.
+    async fn wait_for<T>(&self, mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        if let Poll::Ready(here) =
+            poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+        {
+            return Some(here);
+        }
+        self.away.during(pin!(timeout(self.slowest, future))).await.0.ok()
+    }
 }
 
 /// A request as rules read it.
@@ -177,12 +193,11 @@ impl<'a> Reading<'a> {
         }
         let mut begun = VecDeque::new();
         let reading = read_prefix(&mut body, bound, &mut begun);
-        let Patience { slowest, away, .. } = self.patience;
-        let (read, _) = away.during(tokio::time::timeout(slowest, reading)).await;
+        let read = self.patience.wait_for(pin!(reading)).await;
         let read = match read {
-            Ok(read) => read,
-            Err(_) if by_method => return Err(Rejection::Slow),
-            Err(_) => Ok(Prefix::Begun),
+            Some(read) => read,
+            None if by_method => return Err(Rejection::Slow),
+            None => Ok(Prefix::Begun),
         };
         match read {
             Ok(Prefix::Whole(bytes)) => self.body = Some(Arriving::Whole(bytes)),

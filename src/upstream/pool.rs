@@ -137,21 +137,23 @@ impl Pool {
     ///
     /// When none is open and none can be opened.
     pub async fn lease(self: &Rc<Self>, wanted: Wanted) -> Result<Lease, UpstreamError> {
-        let timeouts = self.timeouts.get();
         let (longest, usable) = match wanted {
             Wanted::Any => {
-                let longest = timeouts.upstream_idle;
+                let longest = self.timeouts.get().upstream_idle;
                 (Some(longest), Some(Usable::Within(longest)))
             }
             Wanted::Lively => {
-                let longest = timeouts.upstream_idle_unsafe;
+                let longest = self.timeouts.get().upstream_idle_unsafe;
                 (Some(longest), Some(Usable::Within(longest)))
             }
             Wanted::New => (None, Some(Usable::Newest)),
             Wanted::Own | Wanted::Tunnel => (None, None),
         };
         if let Some(usable) = usable.filter(|_| self.may_share()) {
-            return self.share(usable).await;
+            return match self.sharing.place(usable, self.now()) {
+                Some(place) => Ok(self.on_stream(place, Age::Reused)),
+                None => Box::pin(self.share(usable)).await,
+            };
         }
         match longest.and_then(|longest| self.take_idle(longest)) {
             Some(Idle { sender, traffic, .. }) => Ok(Lease {
@@ -172,11 +174,8 @@ impl Pool {
         self.server.offer == Offer::Http2 && !self.sharing.is_refused()
     }
 
-    /// A stream of a connection that is open, or else of one that is opened for all who want one.
+    /// A stream of a connection that is opened for all who want one.
     async fn share(self: &Rc<Self>, usable: Usable) -> Result<Lease, UpstreamError> {
-        if let Some(place) = self.sharing.place(usable, self.now()) {
-            return Ok(self.on_stream(place, Age::Reused));
-        }
         let turn = self.sharing.open().await?;
         if self.sharing.is_refused() {
             drop(turn); // whoever opened one found that there is nothing to share
