@@ -1,21 +1,22 @@
 //! Events, from whoever traces them to whoever is told: never in the way of a request.
 //!
-//! Whoever traces packs the event into a buffer and goes on. One thread takes the buffer a few
-//! times a second, writes log lines to standard error (logfmt or JSON) and tells the
+//! Whoever traces an event writes its line into a buffer and goes on. One thread takes the buffer a few
+//! times a second, writes the lines to standard error (logfmt or JSON) and tells the
 //! [outlets](crate::outlets). A full buffer drops events and counts them; events that say the same
 //! again and again are told once and then with a count.
 
 pub mod batch;
+pub mod kinds;
 pub mod line;
 pub mod pack;
 pub mod show;
 mod stderr;
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use siphasher::sip::SipHasher13;
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::clock::Clock;
@@ -24,13 +25,14 @@ use crate::outlets::Outlets;
 use crate::outlets::dropped::{self, Outlet};
 use crate::store::memory::lock;
 use batch::{Batch, Buffer};
+use kinds::Kinds;
 use line::{Stamp, write_line};
-use pack::{Entry, Packer, is_told};
+use pack::{Entry, Packed, Packer, is_told};
 use stderr::StandardError;
 
 thread_local! {
     /// Where a thread packs its event before it takes the lock.
-    static PACKED: RefCell<Vec<u8>> = RefCell::default();
+    static PACKED: RefCell<(Packed, Kinds)> = RefCell::default();
 }
 
 /// How often the buffer is taken.
@@ -45,7 +47,8 @@ const LAST_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Logger {
     clock: Clock,
-    hashing: RandomState,
+    /// Tells lines apart, so that nobody outside can make two of them look alike.
+    hashing: SipHasher13,
     hub: Hub,
 }
 
@@ -154,7 +157,11 @@ pub fn install(
         wanted: Mutex::new(Wanted { level: settings.level, events: Events::Untold }),
         outlets: Outlets::new(clock.wall_now()),
     }));
-    let logger = Logger { clock: clock.clone(), hashing: RandomState::new(), hub: hub.clone() };
+    let mut key = [0; 16];
+    // a guard does not start where there are no random numbers
+    _ = getrandom::fill(&mut key);
+    let hashing = SipHasher13::new_with_key(&key);
+    let logger = Logger { clock: clock.clone(), hashing, hub: hub.clone() };
     tracing::subscriber::set_global_default(logger)?;
     let shared = Arc::clone(&hub.0);
     let writer = std::thread::Builder::new()
@@ -247,9 +254,7 @@ impl Writer {
         for entry in self.batch.entries() {
             let is_wanted = entry.level() <= level;
             if is_wanted && let Some(out) = self.stderr.room() {
-                self.fields.clear();
-                entry.write(&mut self.fields, shared.format, &show);
-                let line = (entry.wall, self.fields.as_str());
+                let line = (entry.wall, entry.line(&mut self.fields, shared.format, &show));
                 write_line(out, &mut self.stamp, shared.format, line, entry.repeated);
             } else if is_wanted {
                 self.unwritten += 1;
@@ -294,11 +299,11 @@ impl Subscriber for Logger {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        PACKED.with_borrow_mut(|packed| {
-            packed.clear();
-            event.record(&mut Packer(packed));
-            let kind = event.metadata();
-            let same = self.hashing.hash_one((std::ptr::from_ref(kind).addr(), &*packed));
+        PACKED.with_borrow_mut(|(packed, kinds)| {
+            let (kind, format) = (event.metadata(), self.hub.0.format);
+            event.record(&mut Packer::new(packed, format, kinds.of(kind, format)));
+            let packed = packed.fields();
+            let same = self.hashing.hash(packed.line.as_bytes());
             let entry = Entry { wall: self.clock.wall_now(), kind, repeated: 0, packed };
             let mut waiting = lock(&self.hub.0.waiting);
             let was_idle = waiting.buffer.is_idle();

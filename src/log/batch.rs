@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Metadata;
 
-use super::pack::Entry;
+use super::pack::{Entry, Fields, Packed, Place};
 use crate::store::memory::BuildHashedAlready;
 
 /// How much may wait to be written.
@@ -14,25 +14,32 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 const KEPT_BYTES: usize = 512 * 1024;
 /// The same, in events.
 const KEPT_HEADS: usize = 4096;
+/// The same, in their fields.
+const KEPT_PLACES: usize = 12 * KEPT_HEADS;
 /// How many different events are watched for repetition.
 const MOST_REPEATED: usize = 4096;
 
 /// Packed events in order.
 #[derive(Debug, Default)]
 pub struct Batch {
-    bytes: Vec<u8>,
+    /// The line of each, and what stands behind it.
+    text: String,
+    places: Vec<Place>,
     heads: Vec<Head>,
     /// How many did not fit.
     pub dropped: u64,
 }
 
-/// What is known of a packed event besides its fields, which end there.
+/// What is known of a packed event besides its fields.
 #[derive(Clone, Copy, Debug)]
 struct Head {
     wall: Duration,
     kind: &'static Metadata<'static>,
     repeated: u64,
-    end: usize,
+    /// Where its line ends in the text, and what stands behind it.
+    ends: (usize, usize),
+    /// Where its places end.
+    last: usize,
 }
 
 impl Batch {
@@ -45,24 +52,40 @@ impl Batch {
     /// Takes one more.
     pub fn push(&mut self, entry: Entry<'_>) {
         let Entry { wall, kind, repeated, packed } = entry;
-        self.bytes.extend_from_slice(packed);
-        self.heads.push(Head { wall, kind, repeated, end: self.bytes.len() });
+        self.text.push_str(packed.line);
+        let end = self.text.len();
+        self.text.push_str(packed.behind);
+        self.places.extend_from_slice(packed.places);
+        let (ends, last) = ((end, self.text.len()), self.places.len());
+        self.heads.push(Head { wall, kind, repeated, ends, last });
+    }
+
+    /// How much room it takes.
+    const fn size(&self) -> usize {
+        self.text.len() + self.places.len() * size_of::<Place>()
     }
 
     /// All of it, in order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        let mut begin = 0;
+        let (mut begin, mut first) = (0, 0);
         self.heads.iter().map(move |head| {
-            let packed = self.bytes.get(begin..head.end).unwrap_or_default();
-            begin = head.end;
-            Entry { wall: head.wall, kind: head.kind, repeated: head.repeated, packed }
+            let Head { wall, kind, repeated, ends: (end, behind), last } = *head;
+            let packed = Fields {
+                line: self.text.get(begin..end).unwrap_or_default(),
+                behind: self.text.get(end..behind).unwrap_or_default(),
+                places: self.places.get(first..last).unwrap_or_default(),
+            };
+            (begin, first) = (behind, last);
+            Entry { wall, kind, repeated, packed }
         })
     }
 
     /// It was written.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(KEPT_BYTES);
+        self.text.clear();
+        self.text.shrink_to(KEPT_BYTES);
+        self.places.clear();
+        self.places.shrink_to(KEPT_PLACES);
         self.heads.clear();
         self.heads.shrink_to(KEPT_HEADS);
         self.dropped = 0;
@@ -81,7 +104,7 @@ pub struct Buffer {
 #[derive(Debug, Default)]
 struct Repeated {
     times: u64,
-    latest: Option<(Duration, &'static Metadata<'static>, Box<[u8]>)>,
+    latest: Option<(Duration, &'static Metadata<'static>, Packed)>,
 }
 
 impl Buffer {
@@ -97,11 +120,11 @@ impl Buffer {
             repeated.times += 1;
             match &mut repeated.latest {
                 Some((wall, ..)) => *wall = entry.wall,
-                none => *none = Some((entry.wall, entry.kind, entry.packed.into())),
+                none => *none = Some((entry.wall, entry.kind, Packed::of(entry.packed))),
             }
             return;
         }
-        if self.batch.bytes.len() >= MOST_BYTES {
+        if self.batch.size() >= MOST_BYTES {
             self.batch.dropped += 1;
             return;
         }
@@ -118,7 +141,7 @@ impl Buffer {
         let mut again: Vec<_> = again.collect();
         again.sort_unstable_by_key(|(_, (wall, ..))| *wall);
         for (repeated, (wall, kind, packed)) in again {
-            self.batch.push(Entry { wall, kind, repeated, packed: &packed });
+            self.batch.push(Entry { wall, kind, repeated, packed: packed.fields() });
         }
     }
 }

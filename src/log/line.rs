@@ -27,56 +27,62 @@ impl<'a> LineWriter<'a> {
 
     /// Adds a number.
     pub fn number(&mut self, name: &str, value: u64) {
-        self.name(name);
-        push_number(self.out, value);
+        self.digits(name, itoa::Buffer::new().format(value));
+    }
+
+    /// Adds a number that is in digits already.
+    pub fn digits(&mut self, name: &str, digits: &str) {
+        write_name(self.out, self.format, name);
+        self.out.push_str(digits);
     }
 
     /// Adds text, whoever made it.
     pub fn text(&mut self, name: &str, value: &str) {
-        self.name(if name == "message" { "msg" } else { name });
-        let (shown, is_cut) = cut(value);
-        match self.format {
-            LogFormat::Text if !is_cut && is_bare(shown) => self.out.push_str(shown),
-            LogFormat::Json | LogFormat::Text => {
-                self.out.push('"');
-                write_escaped(self.out, shown);
-                if is_cut {
-                    self.out.push('…');
-                }
-                self.out.push('"');
-            }
-        }
-    }
-
-    fn name(&mut self, name: &str) {
-        match self.format {
-            LogFormat::Json => {
-                self.out.push_str(",\"");
-                self.out.push_str(name);
-                self.out.push_str("\":");
-            }
-            LogFormat::Text => {
-                self.out.push(' ');
-                self.out.push_str(name);
-                self.out.push('=');
-            }
-        }
+        write_name(self.out, self.format, name);
+        write_value(self.out, self.format, cut(value));
     }
 }
 
-/// Most numbers are small, and the formatter's machinery is not.
-fn push_number(out: &mut String, mut value: u64) {
-    let mut digits = [b'0'; 20];
-    let mut first = digits.len();
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        (first, value) = (at, value / 10);
-        if value == 0 {
-            break;
-        }
+/// Appends the name of a field and what stands around it.
+pub(super) fn write_name(out: &mut String, format: LogFormat, name: &str) {
+    let name = if name == "message" { "msg" } else { name };
+    let (before, after) = match format {
+        LogFormat::Json => (",\"", "\":"),
+        LogFormat::Text => (" ", "="),
+    };
+    out.push_str(before);
+    out.push_str(name);
+    out.push_str(after);
+}
+
+/// Appends the text of a field, which may have been cut. Returns where it stands and how long it
+/// is, unless something in it had to be escaped.
+pub(super) fn write_value(
+    out: &mut String,
+    format: LogFormat,
+    (shown, is_cut): (&str, bool),
+) -> Option<(usize, usize)> {
+    let class = class_of(shown);
+    if format == LogFormat::Text && class == BARE && !is_cut && !shown.is_empty() {
+        let begin = out.len();
+        out.push_str(shown);
+        return Some((begin, shown.len()));
     }
-    let digits = digits.get(first..).unwrap_or_default();
-    out.push_str(std::str::from_utf8(digits).unwrap_or_default());
+    out.push('"');
+    let begin = out.len();
+    if class == ODD {
+        write_escaped(out, shown);
+    } else {
+        out.push_str(shown);
+    }
+    // what is escaped takes more room than it has
+    let is_plain = out.len() - begin == shown.len();
+    if is_cut {
+        out.push('…');
+    }
+    let length = out.len() - begin;
+    out.push('"');
+    is_plain.then_some((begin, length))
 }
 
 /// The beginning of `value`, and whether there is more of it.
@@ -123,16 +129,22 @@ pub fn write_line(
 /// The text of the latest time, of which most is that of the one before.
 #[derive(Debug, Default)]
 pub struct Stamp {
-    second: Option<u64>,
+    /// When that was, in milliseconds.
+    at: Option<u64>,
     text: String,
 }
 
 impl Stamp {
     fn at(&mut self, wall: Duration) -> &str {
-        if self.second != Some(wall.as_secs()) {
-            self.second = Some(wall.as_secs());
+        let seconds = wall.as_secs();
+        let at = seconds.saturating_mul(1000).saturating_add(wall.subsec_millis().into());
+        let before = self.at.replace(at);
+        if before == Some(at) {
+            return &self.text;
+        }
+        if before.map(|before| before / 1000) != Some(seconds) {
             self.text.clear();
-            write_time(&mut self.text, Duration::from_secs(wall.as_secs()));
+            write_time(&mut self.text, Duration::from_secs(seconds));
         }
         self.text.truncate("1970-01-01T00:00:00.".len());
         let millis = wall.subsec_millis();
@@ -154,13 +166,34 @@ const fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// Whether logfmt needs no quotes around it.
-fn is_bare(text: &str) -> bool {
+/// Logfmt needs no quotes around it.
+const BARE: u8 = 0;
+/// It needs nothing but quotes.
+const QUOTED: u8 = 1;
+/// It may have to be escaped.
+const ODD: u8 = 3;
+
+/// What each byte means for the text that it is in.
+#[expect(clippy::indexing_slicing, reason = "a wrong index would not compile")]
+const CLASSES: [u8; 256] = {
+    let mut classes = [ODD; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        classes[byte as usize] = match byte {
+            b'"' | b'\\' => ODD,
+            b' ' | b'=' => QUOTED,
+            _ => BARE,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+/// What the oddest of its bytes is.
+fn class_of(text: &str) -> u8 {
     // without a branch for each letter
-    let odd = text.bytes().fold(false, |odd, byte| {
-        odd | !byte.is_ascii_graphic() | (byte == b'"') | (byte == b'=') | (byte == b'\\')
-    });
-    !odd && !text.is_empty()
+    text.bytes()
+        .fold(BARE, |class, byte| class | CLASSES.get(usize::from(byte)).copied().unwrap_or(ODD))
 }
 
 /// Escapes as in JSON, besides whatever a terminal or a log viewer might obey or break a line at.
@@ -254,15 +287,6 @@ mod tests {
         assert_eq!(parsed["username"], "bob\" level=error\n\u{202e}x\u{1b}[31m");
         assert_eq!(parsed["ts"], "2026-11-25T01:54:56.789Z");
         assert_eq!(parsed["repeated"], 7);
-    }
-
-    #[test]
-    fn numbers_are_written_as_they_are() {
-        for number in [0, 7, 10, 1_000_000, u64::MAX] {
-            let mut out = String::new();
-            push_number(&mut out, number);
-            assert_eq!(out, number.to_string());
-        }
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! A traced event in few bytes: packed by whoever traces it, unpacked by the thread that writes it.
+//! A traced event in the words of its log line, with where each field's value stands in it.
+//!
+//! Whoever traces an event writes its line at once, all but the time. Who wants the fields finds
+//! them in it, and behind it those values that the line has to escape.
 
 use std::fmt::Debug;
 use std::fmt::Write as _;
@@ -7,39 +10,123 @@ use std::time::Duration;
 use tracing::field::{Field, Iter, Visit};
 use tracing::{Level, Metadata};
 
-use super::line::{LineWriter, cut};
+use super::kinds::Kind;
+use super::line::{LineWriter, cut, write_value};
 use super::show::Show;
 use crate::config::LogFormat;
 
-/// What a field is, in a packed event.
-const NUMBER: u8 = 0;
-const TEXT: u8 = 1;
+/// Where the value of a field stands in the text of its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    begin: u32,
+    length: u16,
+    /// The number of the field; events have at most 32.
+    field: u8,
+    what: What,
+}
 
-/// Packs the fields of an event: of each its number, what it is, and its value.
-#[derive(Debug)]
-pub struct Packer<'a>(pub &'a mut Vec<u8>);
+/// What stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Number,
+    Text,
+    /// Text that is escaped in the line, and stands as it is behind it; counted from there.
+    Behind,
+}
 
-impl Packer<'_> {
-    fn text(&mut self, field: &Field, value: &str) {
-        let (shown, is_cut) = cut(value);
-        let more = if is_cut { "…" } else { "" };
-        let length = u16::try_from(shown.len() + more.len()).unwrap_or_default();
-        self.0.extend_from_slice(&[number_of(field), TEXT]);
-        self.0.extend_from_slice(&length.to_le_bytes());
-        self.0.extend_from_slice(shown.as_bytes());
-        self.0.extend_from_slice(more.as_bytes());
+/// The fields of an event; its room is used again for the next one.
+#[derive(Debug, Default)]
+pub struct Packed {
+    line: String,
+    /// What stands behind the line.
+    behind: String,
+    places: Vec<Place>,
+}
+
+/// How much room is kept for lines, and for what stands behind them.
+const KEPT_BYTES: usize = 512;
+
+impl Packed {
+    /// A copy.
+    #[must_use]
+    pub fn of(fields: Fields<'_>) -> Self {
+        let Fields { line, behind, places } = fields;
+        Self { line: line.to_owned(), behind: behind.to_owned(), places: places.to_owned() }
+    }
+
+    /// Becomes a copy of `fields`.
+    pub fn keep(&mut self, fields: Fields<'_>) {
+        self.clear();
+        self.line.push_str(fields.line);
+        self.behind.push_str(fields.behind);
+        self.places.extend_from_slice(fields.places);
+    }
+
+    fn clear(&mut self) {
+        self.line.clear();
+        self.line.shrink_to(KEPT_BYTES);
+        self.behind.clear();
+        self.behind.shrink_to(KEPT_BYTES);
+        self.places.clear();
+    }
+
+    /// What was packed.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
+        Fields { line: &self.line, behind: &self.behind, places: &self.places }
     }
 }
 
-/// Events have at most 32 fields.
-fn number_of(field: &Field) -> u8 {
-    u8::try_from(field.index()).unwrap_or(u8::MAX)
+/// Packs the fields of an event.
+#[derive(Debug)]
+pub struct Packer<'a> {
+    packed: &'a mut Packed,
+    format: LogFormat,
+    kind: &'a Kind,
+}
+
+impl<'a> Packer<'a> {
+    /// Packs an event of this kind, whose line is one of `format`.
+    pub fn new(packed: &'a mut Packed, format: LogFormat, kind: &'a Kind) -> Self {
+        packed.clear();
+        packed.line.push_str(kind.level());
+        Self { packed, format, kind }
+    }
+
+    fn text(&mut self, field: &Field, value: &str) {
+        let Packed { line, behind, .. } = &mut *self.packed;
+        line.push_str(self.kind.name(field));
+        let (shown, is_cut) = cut(value);
+        match write_value(line, self.format, (shown, is_cut)) {
+            Some((begin, length)) => self.note(field, (begin, length), What::Text),
+            None => {
+                let begin = behind.len();
+                behind.push_str(shown);
+                behind.push_str(if is_cut { "…" } else { "" });
+                let length = behind.len() - begin;
+                self.note(field, (begin, length), What::Behind);
+            }
+        }
+    }
+
+    fn note(&mut self, field: &Field, (begin, length): (usize, usize), what: What) {
+        // values are cut, and fields are few
+        let begin = u32::try_from(begin).unwrap_or_default();
+        let length = u16::try_from(length).unwrap_or_default();
+        let field = u8::try_from(field.index()).unwrap_or(u8::MAX);
+        self.packed.places.push(Place { begin, length, field, what });
+    }
 }
 
 impl Visit for Packer<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.extend_from_slice(&[number_of(field), NUMBER]);
-        self.0.extend_from_slice(&value.to_le_bytes());
+        let line = &mut self.packed.line;
+        line.push_str(self.kind.name(field));
+        let begin = line.len();
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(value);
+        line.push_str(digits);
+        self.note(field, (begin, digits.len()), What::Number);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -57,10 +144,21 @@ impl Visit for Packer<'_> {
 /// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// A number.
-    Number(u64),
+    /// A number, in digits.
+    Number(&'a str),
     /// Text, whoever made it.
     Text(&'a str),
+}
+
+/// The fields of an event, packed.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    /// Its line, all but the time, as the log has it that shows everything.
+    pub line: &'a str,
+    /// Values that are escaped in it, as they are.
+    pub behind: &'a str,
+    /// Where each value stands.
+    pub places: &'a [Place],
 }
 
 /// A packed event, and what is the same for all of its kind.
@@ -73,7 +171,7 @@ pub struct Entry<'a> {
     /// How often it came again; zero for one that did not.
     pub repeated: u64,
     /// Its fields.
-    pub packed: &'a [u8],
+    pub packed: Fields<'a>,
 }
 
 impl<'a> Entry<'a> {
@@ -85,8 +183,8 @@ impl<'a> Entry<'a> {
 
     /// Its fields in order.
     #[must_use]
-    pub fn fields(&self) -> Fields<'a> {
-        Fields { names: self.kind.fields().iter(), rest: self.packed }
+    pub fn fields(&self) -> Unpacked<'a> {
+        Unpacked { names: self.kind.fields().iter(), packed: self.packed }
     }
 
     /// The text of a field.
@@ -105,12 +203,25 @@ impl<'a> Entry<'a> {
         name.filter(|name| *name != "request")
     }
 
+    /// Its line in the log, which is one of `format`, as `show` shows it; `room` is for that.
+    pub fn line<'b>(&self, room: &'b mut String, format: LogFormat, show: &Show) -> &'b str
+    where
+        'a: 'b,
+    {
+        if show.is_clear() {
+            return self.packed.line;
+        }
+        room.clear();
+        self.write(room, format, show);
+        room
+    }
+
     /// Writes its fields as a line of `format` has them, all but the time.
     pub fn write(&self, out: &mut String, format: LogFormat, show: &Show) {
         let mut line = LineWriter::new(out, format, self.level());
         for (name, value) in self.fields() {
             match value {
-                Value::Number(number) => line.number(name, number),
+                Value::Number(digits) => line.digits(name, digits),
                 Value::Text(text) => line.text(name, &show.field(self, name, text)),
             }
         }
@@ -126,27 +237,126 @@ pub fn is_told(kind: &Metadata<'_>) -> bool {
 
 /// The fields of a packed event, by name.
 #[derive(Debug)]
-pub struct Fields<'a> {
+pub struct Unpacked<'a> {
     names: Iter,
-    rest: &'a [u8],
+    packed: Fields<'a>,
 }
 
-impl<'a> Iterator for Fields<'a> {
+impl<'a> Iterator for Unpacked<'a> {
     type Item = (&'static str, Value<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (&[number, what], rest) = self.rest.split_first_chunk()?;
-        let field = self.names.find(|field| number_of(field) == number)?;
-        let value = if what == NUMBER {
-            let (value, rest) = rest.split_first_chunk()?;
-            self.rest = rest;
-            Value::Number(u64::from_le_bytes(*value))
-        } else {
-            let (length, rest) = rest.split_first_chunk()?;
-            let (text, rest) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
-            self.rest = rest;
-            Value::Text(std::str::from_utf8(text).unwrap_or_default())
+        let (place, rest) = self.packed.places.split_first()?;
+        self.packed.places = rest;
+        let field = self.names.find(|field| field.index() == usize::from(place.field))?;
+        let Fields { line, behind, .. } = self.packed;
+        let text = if place.what == What::Behind { behind } else { line };
+        let begin = usize::try_from(place.begin).ok()?;
+        let value = text.get(begin..begin + usize::from(place.length)).unwrap_or_default();
+        Some((
+            field.name(),
+            match place.what {
+                What::Number => Value::Number(value),
+                What::Behind | What::Text => Value::Text(value),
+            },
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{Event, Subscriber, span};
+
+    use super::super::kinds::Kinds;
+    use super::*;
+    use crate::outlets::settings::Privacy;
+
+    type Lines = Arc<Mutex<Vec<(&'static Metadata<'static>, Packed)>>>;
+
+    /// Keeps what is traced, in one format.
+    struct Keeper(LogFormat, Lines);
+
+    impl Subscriber for Keeper {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let (mut packed, mut kinds) = (Packed::default(), Kinds::default());
+            let kind = kinds.of(event.metadata(), self.0);
+            event.record(&mut Packer::new(&mut packed, self.0, kind));
+            self.1.lock().expect("a lock").push((event.metadata(), packed));
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    const VALUES: [&str; 10] = [
+        "bare",
+        "",
+        "two words",
+        "a=b",
+        "\"quoted\"",
+        "back\\slash",
+        "line\nbreak",
+        "Gr\u{fc}\u{df}e",
+        "\u{202e}turned",
+        "\u{1f600}",
+    ];
+
+    /// Events with each of `values`, packed.
+    fn traced(format: LogFormat, values: &[&str]) -> Vec<(&'static Metadata<'static>, Packed)> {
+        let lines = Lines::default();
+        let trace = |value: &&str| {
+            let none: Option<&str> = None;
+            let (count, other) = (u64::MAX, format_args!("{value}"));
+            tracing::warn!(event = "named", none, count, value, %other, message = "end");
         };
-        Some((field.name(), value))
+        let keeper = Keeper(format, Arc::clone(&lines));
+        tracing::subscriber::with_default(keeper, || values.iter().for_each(trace));
+        std::mem::take(&mut *lines.lock().expect("a lock"))
+    }
+
+    #[test]
+    fn an_event_is_packed_as_its_line_and_its_fields_are_found_in_it() {
+        let long = ["\u{e9}".repeat(5000), "\"".repeat(300), "x".repeat(257)];
+        let values: Vec<&str> = VALUES.into_iter().chain(long.iter().map(String::as_str)).collect();
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let events = traced(format, &values);
+            assert_eq!(events.len(), values.len());
+            for ((kind, packed), value) in events.iter().zip(&values) {
+                let packed = packed.fields();
+                let entry = Entry { wall: Duration::ZERO, kind, repeated: 0, packed };
+                let more = "…".repeat(usize::from(value.chars().count() > 256));
+                let shown: String = value.chars().take(256).chain(more.chars()).collect();
+                let mut fields: Vec<_> = entry.fields().collect();
+                fields.sort_by_key(|(name, _)| *name);
+                let expected = [
+                    ("count", Value::Number("18446744073709551615")),
+                    ("event", Value::Text("named")),
+                    ("message", Value::Text("end")),
+                    ("other", Value::Text(&shown)),
+                    ("value", Value::Text(&shown)),
+                ];
+                assert_eq!(fields, expected);
+                assert_eq!(entry.event(), Some("named"));
+                let (mut written, mut room) = (String::new(), String::new());
+                let clear = Show::new(&Privacy::default(), b"");
+                entry.write(&mut written, format, &clear);
+                assert_eq!(entry.line(&mut room, format, &clear), written);
+            }
+        }
     }
 }

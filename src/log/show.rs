@@ -42,10 +42,16 @@ impl Show {
         Self { usernames: how(privacy.usernames), addresses: how(privacy.addresses) }
     }
 
+    /// Whether everything is shown as it is.
+    #[must_use]
+    pub const fn is_clear(&self) -> bool {
+        matches!((&self.usernames, &self.addresses), (How::Clear, How::Clear))
+    }
+
     /// The text of the field `name` of `entry` as it is shown.
     #[must_use]
     pub fn field<'a>(&self, entry: &Entry<'_>, name: &str, text: &'a str) -> Cow<'a, str> {
-        if matches!((&self.usernames, &self.addresses), (How::Clear, How::Clear)) {
+        if self.is_clear() {
             return Cow::Borrowed(text);
         }
         match name {

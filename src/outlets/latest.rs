@@ -8,7 +8,7 @@ use tracing::Metadata;
 use super::json_line;
 use super::live::Told;
 use crate::log::line::Stamp;
-use crate::log::pack::Entry;
+use crate::log::pack::{Entry, Packed};
 use crate::log::show::Show;
 
 /// How many are kept.
@@ -28,7 +28,7 @@ struct Kept {
     wall: Duration,
     kind: &'static Metadata<'static>,
     repeated: u64,
-    packed: Vec<u8>,
+    packed: Packed,
 }
 
 impl Latest {
@@ -38,9 +38,7 @@ impl Latest {
         // the room of the oldest is used again
         let oldest = if self.kept.len() < MOST { None } else { self.kept.pop_front() };
         let mut packed = oldest.map(|oldest| oldest.packed).unwrap_or_default();
-        packed.clear();
-        packed.extend_from_slice(entry.packed);
-        packed.shrink_to(512);
+        packed.keep(entry.packed);
         let Entry { wall, kind, repeated, .. } = *entry;
         self.kept.push_back(Kept { number: self.number, wall, kind, repeated, packed });
         self.number
@@ -55,7 +53,7 @@ impl Latest {
         let told = latest.filter_map(|kept| {
             let Kept { number, wall, kind, repeated, packed } = kept;
             let (wall, kind, repeated) = (*wall, *kind, *repeated);
-            let entry = Entry { wall, kind, repeated, packed };
+            let entry = Entry { wall, kind, repeated, packed: packed.fields() };
             let line = json_line((&mut stamp, &mut fields), &entry, show);
             Some(Told::new((*number, entry.event()?), &entry, line))
         });
