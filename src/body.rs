@@ -358,7 +358,7 @@ pub enum Prefix {
 }
 
 /// Reads a client's body until its end or until more than `bound` bytes are here; what was read
-/// is in `chunks`, also when the future is dropped before it is done.
+/// and not returned is in `chunks`, also when the future is dropped before it is done.
 ///
 /// # Errors
 ///
@@ -376,6 +376,10 @@ pub async fn read_prefix(
         // trailers of a login are of no use to anybody and would be one more place to hide things
         if let Ok(data) = frame?.into_data() {
             read = read.saturating_add(data.len());
+            // most often there is but one
+            if chunks.is_empty() && read <= bound && body.is_end_stream() {
+                return Ok(Prefix::Whole(data));
+            }
             chunks.push_back(data);
         }
         if body.is_end_stream() && read <= bound {
@@ -390,8 +394,6 @@ fn joined(chunks: &mut VecDeque<Bytes>, length: usize) -> Bytes {
         return chunks.pop_front().unwrap_or_default();
     }
     let mut whole = Vec::with_capacity(length);
-    for chunk in chunks {
-        whole.extend_from_slice(chunk);
-    }
+    chunks.iter().for_each(|chunk| whole.extend_from_slice(chunk));
     whole.into()
 }

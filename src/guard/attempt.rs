@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Response;
-use http::header::{FORWARDED, HOST, HeaderMap, USER_AGENT};
+use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, USER_AGENT};
 use http::request::Parts;
 
 use super::Visit;
@@ -15,7 +15,7 @@ use super::answer::AnswerBody;
 use super::case::{BasicCase, Case, OwnedAsked, Shown};
 use super::exchange::{self, Answered, Going};
 use super::flight::Away;
-use super::forward::After;
+use super::forward::{After, authenticates};
 use super::local::{LocalRule, LocalSite};
 use super::named::{agent, candidate, fingerprint};
 use super::plan::CountsAgent;
@@ -76,7 +76,8 @@ impl Visit<'_> {
         let own = self.downstream.take_own(&site.servers);
         let streams = !request.body().is_whole();
         let streaming = streams.then(|| Rc::clone(&self.downstream.link.alarm));
-        let going = Box::new(Going { request, tie, own, after, streaming });
+        let authenticates = authenticates(request.headers());
+        let going = Box::new(Going { request, tie, own, after, authenticates, streaming });
         let answered = exchange::begin(Rc::clone(&case), holding, going).await;
         self.away.add(case.away.nanos());
         let Answered { mut response, tunnel } = answered?;
@@ -256,9 +257,9 @@ impl Visit<'_> {
     /// be trusted and is not.
     fn notice_strangers_claims(&self, site: &LocalSite, sent: &HeaderMap) {
         let own = &self.plan.settings.clients.header;
-        let sends =
-            [own, &headers::X_FORWARDED_FOR, &FORWARDED].map(|name| sent.contains_key(name));
-        if self.trust == Trust::Untrusted && sends.contains(&true) {
+        let claims =
+            |name: &HeaderName| [own, &headers::X_FORWARDED_FOR, &FORWARDED].contains(&name);
+        if self.trust == Trust::Untrusted && sent.keys().any(claims) {
             self.suspect_identity(site, "an untrusted peer sends forwarding headers");
         }
     }

@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 use super::Worker;
 use super::answer::{Content, Home, UpstreamBody};
 use super::case::Case;
-use super::forward::{After, authenticates};
+use super::forward::After;
 use super::recognise::Writing;
 use crate::alarm::Alarm;
 use crate::body::RequestBody;
@@ -78,6 +78,8 @@ pub(super) struct Going {
     pub own: Option<Lease>,
     /// What it leaves behind.
     pub after: After,
+    /// Whether the request authenticates its connection.
+    pub authenticates: bool,
     /// Where its body still streams, the alarm that rings when that or the answer takes too long.
     pub streaming: Option<Rc<Alarm>>,
 }
@@ -166,7 +168,7 @@ async fn carry(case: &Case, holding: Holding, going: Box<Going>) -> Result<Answe
     let timeouts = &case.plan.settings.timeouts;
     let (alarm, mut begun_at) = (case.worker.alarms.lend(), case.worker.alarms.now());
     alarm.set(timeouts.response_head.min(timeouts.exchange));
-    let dedicated = going.own.is_some() || authenticates(going.request.headers());
+    let dedicated = going.own.is_some() || going.authenticates;
     let streaming = going.streaming.clone();
     let sending = pin!(send(case, going, streaming.as_deref().unwrap_or(&alarm)));
     let (answered, waited) = case.away.during(sending).await;
@@ -234,7 +236,7 @@ async fn send(
 ) -> Result<(Response<Incoming>, Lease), Unanswered> {
     let (servers, tie, after) = (&case.site.servers, going.tie, going.after);
     let unsent = |error| Unanswered { error, sent: Sent::Nothing };
-    let wanted = match (after, authenticates(going.request.headers())) {
+    let wanted = match (after, going.authenticates) {
         (After::Tunnel, _) => Wanted::Tunnel,
         (_, true) => Wanted::Own,
         (_, false) => Wanted::Lively,
@@ -312,10 +314,8 @@ async fn judge(
     if let Some(Err(error)) = case.away.during(pin!(reading)).await.0 {
         return (rules.read_nothing(NoAnswer::Cut), Some(error));
     }
-    let mut body = Vec::new();
-    for data in begun.iter().filter_map(Frame::data_ref) {
-        body.extend_from_slice(data);
-    }
+    let body: Vec<&[u8]> = begun.iter().filter_map(Frame::data_ref).map(Bytes::as_ref).collect();
+    let body = body.concat();
     let body = Coding::of(headers).map_or_else(
         |_| std::borrow::Cow::Borrowed(&[][..]),
         |coding| coding.decode_prefix(&body, MOST_OF_BODY),
