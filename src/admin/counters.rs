@@ -95,7 +95,7 @@ fn page(query: &Query) -> Result<Page<Arc<Slot>>, Problem> {
 
 impl Search {
     fn of(query: &Query, shared: &Shared) -> Result<Self, Problem> {
-        let meant = Meant::resolve(Asked::by(|name| query.get(name)), shared)?;
+        let meant = Meant::resolve(Asked::by(|name| query.written(name)), shared)?;
         let states = [
             ("locked", State::Locked),
             ("counting", State::Counting),

@@ -1,5 +1,6 @@
 //! Locks by hand: made, and listed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,12 @@ use crate::store::hand::{HandLock, MOST};
 use crate::store::select::{Selector, shown_network};
 
 /// What a lock may be said to be about, and what else is said of it.
-pub const MEMBERS: [&str; 8] =
-    ["what", "ip", "network", "username", "site", "counter", "for_s", "reason"];
+pub const MEMBERS: [&str; 10] =
+    ["what", "ip", "network", "username", "site", "counter", "ref", "all", "for_s", "reason"];
 /// No lock with an end lasts longer: a hundred years.
 const LONGEST: u64 = 100 * 366 * 24 * 3600;
-/// No reason is longer.
-const LONGEST_REASON: usize = 256;
+/// No reason is longer, and no username: others are locked by the counters that they have.
+const LONGEST_TEXT: usize = 256;
 
 /// Locks whom `sent` means, from the next admission on.
 ///
@@ -34,10 +35,12 @@ const LONGEST_REASON: usize = 256;
 ///
 /// When that cannot be understood, or there are too many locks.
 pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Problem> {
-    sent.texts(&["what", "ip", "network", "username", "site", "counter", "reason"])?;
+    sent.texts(&["what", "ip", "network", "username", "site", "counter", "ref", "reason"])?;
     let asked = Asked::by(|name| sent.get(name).and_then(Value::as_str));
-    if asked.is_empty() {
-        return Err(Problem::bad("it is not said whom to lock"));
+    match (asked.is_empty(), sent.truth("all")?) {
+        (true, false) => return Err(Problem::bad("it is not said whom to lock; or say `all`")),
+        (false, true) => return Err(Problem::bad("it is all, or what is named besides")),
+        (true, true) | (false, false) => {}
     }
     let plan = shared.plans.latest();
     if let Some(site) = asked.site
@@ -49,16 +52,19 @@ pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Probl
     let store = &shared.store;
     let until = time(sent)?.map_or(Moment::NEVER, |time| store.clock().now().after(time));
     let reason = sent.text("reason")?;
-    if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
-        let detail = format!("`reason` has more than {LONGEST_REASON} characters");
-        return Err(Problem::bad(detail));
+    let username = meant.username().map(|username| &**username);
+    for (name, text) in [("reason", reason), ("username", username)] {
+        if text.is_some_and(|text| text.chars().count() > LONGEST_TEXT) {
+            let detail = format!("`{name}` has more than {LONGEST_TEXT} characters");
+            return Err(Problem::bad(detail));
+        }
     }
     let hand = HandLock {
         until,
         reason: reason.map(Arc::from),
         username: meant.username().map(Arc::clone),
     };
-    for selector in meant.selectors() {
+    for selector in selectors(&meant, store)? {
         let locked = store.lock_by_hand(selector, hand.clone(), &plan.settings.clients);
         locked.map_err(|_| {
             let detail = format!("there are {MOST} locks by hand already");
@@ -68,7 +74,10 @@ pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Probl
     report(&meant, &hand, caller, store);
     let mut locked = shown(meant.base(), &hand, store);
     if let Some(members) = locked.as_object_mut() {
-        let doubts = if meant.username().is_none() {
+        if let Some(reference) = meant.reference() {
+            members.insert("what".to_owned(), json!({ "ref": reference.to_string() }));
+        }
+        let doubts = if meant.username().is_none() && meant.reference().is_none() {
             doubts(meant.base(), &plan.settings.clients)
         } else {
             Vec::new()
@@ -76,6 +85,28 @@ pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Probl
         members.insert("warnings".to_owned(), json!(doubts));
     }
     Ok(locked)
+}
+
+/// What has to be locked, so that nothing of what is meant is let through.
+fn selectors(meant: &Meant, store: &Store) -> Result<Vec<Selector>, Problem> {
+    let selectors = meant.to_come();
+    let why = match (meant.reference(), meant.base().counter) {
+        (None, None) => return Ok(selectors),
+        (Some(_), _) => {
+            "no counter refused that, or none that is remembered: name an address, a \
+                         username or a site"
+        }
+        (None, Some(_)) => "there is no such counter",
+    };
+    let counters = meant.counters(store);
+    if counters.is_empty() {
+        return Err(Problem::new(StatusCode::NOT_FOUND, why));
+    }
+    let of = |key| {
+        let one = move |own: &Selector| Selector { counter: Some(key), ..own.clone() };
+        selectors.iter().map(one)
+    };
+    Ok(counters.into_iter().flat_map(of).collect())
 }
 
 /// For how long; `None`: until somebody unlocks.
@@ -90,11 +121,14 @@ fn report(meant: &Meant, hand: &HandLock, caller: Caller, store: &Store) {
     let base = meant.base();
     let client = base.network.map(shown_network);
     let until = super::counters::time(hand.until, store);
+    let who =
+        if *meant == Meant::default() { format!("{caller}, all") } else { caller.to_string() };
     let reason = match &hand.reason {
-        Some(reason) => format!("{caller}: {reason}"),
-        None => caller.to_string(),
+        Some(reason) => format!("{who}: {reason}"),
+        None => who,
     };
-    let counter = base.counter.map(|key| key.reference());
+    let reference = meant.reference().map(|reference| reference.to_string());
+    let counter = reference.or_else(|| base.counter.map(|key| key.reference()));
     let about = About {
         client: client.as_deref(),
         site: base.site.as_deref(),
@@ -119,10 +153,11 @@ pub fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem> {
     let known: Vec<&str> = NAMES.into_iter().chain(["q"]).collect();
     let query = Query::parse(query, &known)?;
     let text = query.get("q").map(str::to_lowercase);
-    let meant = Meant::resolve(Asked::by(|name| query.get(name)), shared)?;
+    let meant = Meant::resolve(Asked::by(|name| query.written(name)), shared)?;
     let selectors = meant.selectors();
     let mut locks = shared.store.hand_locks();
     locks.retain(|(lock, _)| selectors.iter().any(|meant| concerns(lock, meant)));
+    each_once(&mut locks);
     if meant.reference().is_some() {
         locks.clear(); // it is a counter's, or an answer's
     }
@@ -141,6 +176,19 @@ fn has_text(lock: &Value, text: &str) -> bool {
     said.filter_map(Value::as_str).any(|said| said.to_lowercase().contains(text))
 }
 
+/// What an operator said once: a username may come to several accounts, each of which is locked.
+#[must_use]
+pub fn said((lock, hand): &(Selector, HandLock)) -> (Selector, HandLock) {
+    let account = lock.account.filter(|_| hand.username.is_none());
+    (Selector { account, ..lock.clone() }, hand.clone())
+}
+
+/// Leaves of locks that were said once the first.
+pub fn each_once(locks: &mut Vec<(Selector, HandLock)>) {
+    let mut met = HashSet::new();
+    locks.retain(|lock| met.insert(said(lock)));
+}
+
 /// Whether a lock of `lock` has to do with everything that `meant` names.
 #[must_use]
 pub fn concerns(lock: &Selector, meant: &Selector) -> bool {
@@ -151,6 +199,13 @@ pub fn concerns(lock: &Selector, meant: &Selector) -> bool {
         && (meant.site.is_none() || meant.site == lock.site)
         && (meant.account.is_none() || meant.account == lock.account)
         && (meant.counter.is_none() || meant.counter == lock.counter)
+}
+
+/// Whether `lock` refuses everybody, wherever `meant` is about.
+#[must_use]
+pub fn is_of_all(lock: &Selector, meant: &Selector) -> bool {
+    let is_for_all = Selector { site: lock.site.clone(), ..Selector::default() };
+    *lock == is_for_all && (lock.site.is_none() || meant.site.is_none() || lock.site == meant.site)
 }
 
 /// A lock by hand as lists show it.
@@ -171,6 +226,9 @@ pub fn shown(what: &Selector, hand: &HandLock, store: &Store) -> Value {
     }
     if let Some(counter) = what.counter {
         about.insert("counter".to_owned(), json!(format!("{counter:?}")));
+    }
+    if about.is_empty() {
+        about.insert("all".to_owned(), json!(true));
     }
     let mut shown = by_hand(hand, store);
     if let Some(members) = shown.as_object_mut() {

@@ -1,6 +1,7 @@
 //! Whom an operator means: an address, a network, a username in any spelling, a site, a counter, a
 //! reference; all that is given has to fit.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ struct Named {
     written: Arc<str>,
     /// Every account that a login may take it for; the first is the likeliest.
     accounts: Vec<AccountId>,
+    /// Those of them that a login of the guard takes it for as it is now.
+    current: Vec<AccountId>,
 }
 
 impl<'a> Asked<'a> {
@@ -79,6 +82,20 @@ impl<'a> Asked<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// What is given and empty: whoever writes that means somebody, and not everybody.
+    fn blank(&self) -> Option<&'static str> {
+        let all = [
+            self.what,
+            self.ip,
+            self.network,
+            self.username,
+            self.site,
+            self.counter,
+            self.reference,
+        ];
+        NAMES.into_iter().zip(all).find_map(|(name, value)| (value == Some("")).then_some(name))
     }
 
     /// With the bare word of `what` in its place.
@@ -111,6 +128,9 @@ impl Meant {
     ///
     /// When something given is not what it should be.
     pub fn resolve(asked: Asked<'_>, shared: &Shared) -> Result<Self, Problem> {
+        if let Some(name) = asked.blank() {
+            return Err(Problem::bad(format!("`{name}` is empty")));
+        }
         let asked = asked.sorted()?;
         if asked.ip.is_some() && asked.network.is_some() {
             return Err(Problem::bad("give an address or a network, and not both"));
@@ -128,17 +148,19 @@ impl Meant {
                 || Problem::bad(format!("{written:?} is no reference: 8 letters or digits"));
             written.parse().map_err(|_| wrong())
         });
-        let username = asked.username.map(|written| named(written, shared));
+        let username = asked.username.map(|written| named(written, asked.site, shared));
         let reference = reference.transpose()?.map(|written| known(written, shared));
         let refused = reference.and_then(|reference| shared.refusals.find(reference));
+        let mut base = Selector {
+            site: asked.site.map(Arc::from),
+            network: network.transpose()?,
+            account: None,
+            counter: counter.transpose()?,
+        };
+        base.widen(&shared.plans.latest().settings.clients);
         Ok(Self {
             refused: refused.map(|refused| refused.locked()).unwrap_or_default(),
-            base: Selector {
-                site: asked.site.map(Arc::from),
-                network: network.transpose()?,
-                account: None,
-                counter: counter.transpose()?,
-            },
+            base,
             username: username.transpose()?,
             reference,
         })
@@ -176,9 +198,35 @@ impl Meant {
     /// Selectors that mean the same: one for each account, where there is a username.
     #[must_use]
     pub fn selectors(&self) -> Vec<Selector> {
-        let Some(named) = &self.username else { return vec![self.base.clone()] };
+        self.selectors_of(self.username.as_ref().map(|named| &*named.accounts))
+    }
+
+    /// Selectors of all attempts that may still come of whom is meant.
+    #[must_use]
+    pub fn to_come(&self) -> Vec<Selector> {
+        self.selectors_of(self.username.as_ref().map(|named| &*named.current))
+    }
+
+    fn selectors_of(&self, accounts: Option<&[AccountId]>) -> Vec<Selector> {
+        let Some(accounts) = accounts else { return vec![self.base.clone()] };
         let of = |account| Selector { account: Some(account), ..self.base.clone() };
-        named.accounts.iter().copied().map(of).collect()
+        accounts.iter().copied().map(of).collect()
+    }
+
+    /// The counters that are named by themselves: one, or those that refused a reference. Those of
+    /// the latter that are not remembered are met on the way through the counters.
+    #[must_use]
+    pub fn counters(&self, store: &Store) -> Vec<Key> {
+        let mut counters = self.refused.clone();
+        for part in self.parts() {
+            store.scan(part, |found| {
+                let is_meant = self.fits(found.slot, found.registered);
+                counters.extend(is_meant.then_some(found.slot.key));
+            });
+        }
+        counters.sort_unstable();
+        counters.dedup();
+        counters
     }
 
     /// The username that is meant, as the operator wrote it.
@@ -200,24 +248,33 @@ impl Meant {
     }
 }
 
-/// A username by all the readings that some login has of it.
-fn named(written: &str, shared: &Shared) -> Result<Named, Problem> {
+/// A username by all the readings that some login has of it, at that site where one is named.
+fn named(written: &str, site: Option<&str>, shared: &Shared) -> Result<Named, Problem> {
     let plan = shared.plans.latest();
     let keyer = shared.store.keyer();
     let mut found: Vec<AccountId> =
         Account::new(written).iter().map(|account| keyer.account(account)).collect();
-    for rule in plan.sites().iter().flat_map(|site| site.rules()) {
-        for account in accounts(written.as_bytes(), Charset::Utf8, &rule.rule.naming) {
-            let account = keyer.account(&account);
-            if !found.contains(&account) {
-                found.push(account);
-            }
+    let mut current: Vec<AccountId> = Vec::new();
+    for at in plan.sites().iter() {
+        let rules = at.rules().iter();
+        let read =
+            rules.flat_map(|rule| accounts(written.as_bytes(), Charset::Utf8, &rule.rule.naming));
+        let read: Vec<AccountId> = read.map(|account| keyer.account(&account)).collect();
+        found.extend(&read);
+        if site.is_none_or(|site| *at.site.name == *site) {
+            current.extend(read);
         }
     }
+    let (mut met, mut met_too) = (HashSet::new(), HashSet::new());
+    found.retain(|account| met.insert(*account));
+    current.retain(|account| met_too.insert(*account));
     if found.is_empty() {
         return Err(Problem::bad("nothing is left of that username, so nothing is counted by it"));
     }
-    Ok(Named { written: written.into(), accounts: found })
+    if current.is_empty() {
+        current.clone_from(&found);
+    }
+    Ok(Named { written: written.into(), accounts: found, current })
 }
 
 /// The reference of which something is known, of `written` and those that look like it.

@@ -9,7 +9,7 @@ use super::reply::Problem;
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// The parameters of `query`, which may be those that are `known`. An empty value is none.
+    /// The parameters of `query`, which may be those that are `known`.
     ///
     /// # Errors
     ///
@@ -30,13 +30,18 @@ impl Query {
             }
             parameters.push((name, value));
         }
-        parameters.retain(|(_, value)| !value.is_empty());
         Ok(Self(parameters))
     }
 
-    /// The value of a parameter.
+    /// The value of a parameter; an empty one is none.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
+        self.written(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a parameter, also an empty one.
+    #[must_use]
+    pub fn written(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 

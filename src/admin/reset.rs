@@ -133,8 +133,7 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
     let mut removed = Removed::default();
     if take != Take::Failures(Reset::WithoutVerdict) {
         let selectors = hand_selectors(&meant, remembered.as_ref(), shared);
-        let taken = selectors.iter().map(|selector| store.remove_hand_locks(selector));
-        removed.hand_locks = taken.sum();
+        removed.hand_locks = take_hand_locks(&selectors, shared);
     }
     let related = RefCell::new(Related::of(&meant, remembered.as_ref()));
     let parts = |what| meant.parts().into_iter().map(move |part| (part, what));
@@ -164,6 +163,26 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
     }))
 }
 
+/// Takes away the locks by hand that are meant, each as a whole: a lock on a username may be one on
+/// several accounts. How many there were.
+fn take_hand_locks(selectors: &[Selector], shared: &Shared) -> usize {
+    let store = &shared.store;
+    let mut meant = store.hand_locks();
+    meant.retain(|(lock, _)| selectors.iter().any(|selector| lock.is_within(selector)));
+    let said: HashSet<(Selector, HandLock)> = meant.iter().map(locks::said).collect();
+    for selector in selectors {
+        store.remove_hand_locks(selector);
+    }
+    if !said.is_empty() {
+        for lock in store.hand_locks() {
+            if said.contains(&locks::said(&lock)) {
+                store.remove_hand_locks(&lock.0);
+            }
+        }
+    }
+    said.len()
+}
+
 /// The locks by hand that are meant.
 fn hand_selectors(
     meant: &Meant,
@@ -180,12 +199,7 @@ fn hand_selectors(
 fn understand(sent: &Sent, shared: &Shared) -> Result<(Meant, Take), Problem> {
     sent.texts(&["what", "ip", "network", "username", "site", "counter", "ref", "only"])?;
     let asked = Asked::by(|name| sent.get(name).and_then(Value::as_str));
-    let is_all = match sent.get("all") {
-        None | Some(Value::Bool(false)) => false,
-        Some(Value::Bool(true)) => true,
-        Some(_) => return Err(Problem::bad("`all` is true or false")),
-    };
-    match (asked.is_empty(), is_all) {
+    match (asked.is_empty(), sent.truth("all")?) {
         (true, false) => return Err(Problem::bad("it is not said what to reset; or say `all`")),
         (false, true) => return Err(Problem::bad("it is all, or what is named besides")),
         (true, true) | (false, false) => {}
@@ -234,8 +248,10 @@ fn still_by_hand(
         let is_named = *meant != Meant::default() && meant.reference().is_none();
         let covers = is_named && selectors.iter().any(|own| locks::concerns(lock, own));
         let refuses = claims.iter().any(|claim| references::refuses(lock, claim));
-        covers || refuses || related.is_locked_by(lock)
+        let is_of_all = locks::is_of_all(lock, meant.base());
+        covers || refuses || is_of_all || related.is_locked_by(lock)
     });
+    locks::each_once(&mut hands);
     hands
 }
 

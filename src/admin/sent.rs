@@ -77,6 +77,16 @@ impl Sent {
         self.get(name).map(|value| value.as_str().ok_or_else(wrong)).transpose()
     }
 
+    /// A member that is true or false; where it is not there, it is false.
+    ///
+    /// # Errors
+    ///
+    /// When it is something else.
+    pub fn truth(&self, name: &str) -> Result<bool, Problem> {
+        let wrong = || Problem::bad(format!("`{name}` is true or false"));
+        self.get(name).map_or(Ok(false), |value| value.as_bool().ok_or_else(wrong))
+    }
+
     /// Checks that these members are text, where they are there and not empty.
     ///
     /// # Errors

@@ -39,7 +39,13 @@ fn address(written: &str) -> Result<Address, String> {
     }
     let authority = written.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     let local = authority.unwrap_or(written).replacen("localhost:", "127.0.0.1:", 1);
-    if let Ok(address) = local.parse() {
+    if let Ok(address) = local.parse::<SocketAddr>() {
+        if !address.ip().to_canonical().is_loopback() {
+            let why = "it is not on this machine, and the token would go there in the clear";
+            return Err(format!(
+                "{why}: name a loopback address, such as the end of an ssh tunnel"
+            ));
+        }
         return Ok(Address::Tcp(address));
     }
     if authority.is_none() && written.contains('/') {

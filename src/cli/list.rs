@@ -56,7 +56,7 @@ pub struct List {
     #[arg(long, value_name = "ORDER", default_value = "remaining")]
     sort: Sort,
     /// How many at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = some)]
     limit: usize,
     /// All of them, however many
     #[arg(long, conflicts_with = "limit")]
@@ -66,6 +66,11 @@ pub struct List {
     json: bool,
     #[command(flatten)]
     contact: Contact,
+}
+
+fn some(written: &str) -> Result<usize, String> {
+    let number = written.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "write a number, and not 0".to_owned())
 }
 
 /// What comes first.

@@ -27,16 +27,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 Examples:
   loginward lock 203.0.113.0/24 --for 1h --reason 'credential stuffing'
   loginward lock --username ada --site shop
+  loginward lock --ref QZ52GVYE --reason 'called, and was not who he said'
+  loginward lock --all --for 10m --reason 'we are being attacked'
 
 Exit status:
   0  locked
-  1  there are too many locks by hand
+  1  there are too many locks by hand, or there is no such counter
   2  the command line is wrong, or the configuration file, if one is named
   3  no guard can be reached, or it refuses the token"
 )]
 pub struct Lock {
     #[command(flatten)]
     whom: Whom,
+    /// The counters that refused this reference
+    #[arg(long = "ref", value_name = "CODE", conflicts_with_all = ["what", "ip", "username"])]
+    reference: Option<String>,
+    /// Everybody, at every site
+    #[arg(long)]
+    all: bool,
     /// For how long, such as 30m, 1h or 7d; default: until `reset`
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     time: Option<Duration>,
@@ -59,11 +67,17 @@ impl Lock {
     /// Asks, and says what came of it.
     #[must_use]
     pub fn execute(&self) -> u8 {
-        if self.whom.is_nobody() {
-            complain("error: it is not said whom to lock: name an address, a username or a site");
+        if self.whom.is_nobody() && self.reference.is_none() && !self.all {
+            complain("error: it is not said whom to lock: name an address, a username, or --all");
             return USAGE;
         }
         let mut body = self.whom.members();
+        if let Some(reference) = &self.reference {
+            body.insert("ref".to_owned(), json!(reference));
+        }
+        if self.all {
+            body.insert("all".to_owned(), json!(true));
+        }
         if let Some(time) = self.time {
             body.insert("for_s".to_owned(), json!(time.as_secs()));
         }

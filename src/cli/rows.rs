@@ -60,8 +60,12 @@ pub fn people(people: &[Value]) -> String {
 pub fn whom(lock: &Value) -> String {
     let what = lock.get("what").and_then(Value::as_object);
     let parts = what.into_iter().flatten().map(|(name, value)| {
-        let value = value.as_str().unwrap_or_default();
-        if name == "username" { value.to_owned() } else { format!("{name} {value}") }
+        match (name.as_str(), value.as_str().unwrap_or_default()) {
+            ("all", _) => "everybody".to_owned(),
+            ("ref", value) => format!("what refused {value}"),
+            ("username", value) => value.to_owned(),
+            (name, value) => format!("{name} {value}"),
+        }
     });
     parts.collect::<Vec<_>>().join(", ")
 }

@@ -15,7 +15,7 @@ use crate::store::slot::Slot;
 pub const MOST: usize = 10_000;
 
 /// A lock by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HandLock {
     /// When it ends; [`Moment::NEVER`]: when somebody takes it away.
     pub until: Moment,

@@ -1,6 +1,7 @@
 //! The admin API: what operators ask, and what they are told.
 
 mod asking;
+mod by_hand;
 mod chain;
 mod door;
 mod list;

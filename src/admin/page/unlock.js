@@ -34,7 +34,10 @@ export function unlocking(done) {
   const hand = (lock) => {
     const { username, ip, network, site, counter: id } = lock;
     const note = lock.reason ? `locked by hand: ${lock.reason}` : "locked by hand";
-    ask(`Unlock ${lockName(lock)}?`, [{ selector: given({ username, ip, network, site, counter: id }), label: "The lock, and what failures it stands for", note }]);
+    const choice = lock.all
+      ? { selector: { all: true, only: "by_hand" }, label: "All locks by hand", note }
+      : { selector: given({ username, ip, network, site, counter: id }), label: "The lock, and what failures it stands for", note };
+    ask(`Unlock ${lockName(lock)}?`, [choice]);
   };
 
   function ask(title, choices) {
