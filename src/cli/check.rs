@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::config::Settings;
@@ -29,6 +30,9 @@ pub struct Check {
     /// Exit with status 1 if there are warnings
     #[arg(long)]
     strict: bool,
+    /// Print what was found as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Check {
@@ -49,26 +53,62 @@ impl Check {
     #[must_use]
     pub fn execute(&self) -> u8 {
         match Settings::load(&self.config) {
+            Err(problems) if self.json => {
+                say(&json!({
+                    "file": self.config,
+                    "usable": false,
+                    "problems": problems.iter().map(shown).collect::<Vec<_>>(),
+                    "monitored": [],
+                })
+                .to_string());
+                USAGE
+            }
             Err(problems) => {
                 complain(&problems.to_string());
                 USAGE
             }
             Ok((settings, mut warnings)) => {
                 warnings.extend(self.too_few_files(&settings));
-                for warning in &warnings {
-                    complain(&warning.to_string());
-                }
-                for (site, login) in settings.monitored() {
-                    say(&format!("{site}: {login}: monitor mode, nothing is refused"));
-                }
-                let plural = if warnings.len() == 1 { "" } else { "s" };
-                say(&format!(
-                    "{}: usable, {} warning{plural}",
-                    self.config.display(),
-                    warnings.len()
-                ));
+                self.tell(&settings, &warnings);
                 if self.strict && !warnings.is_empty() { FAILED } else { OK }
             }
         }
     }
+
+    /// Says that the file can be used, and what is doubtful about it.
+    fn tell(&self, settings: &Settings, warnings: &[Problem]) {
+        if self.json {
+            let monitored = settings.monitored();
+            let monitored = monitored.map(|(site, login)| json!({ "site": site, "login": login }));
+            let told = json!({
+                "file": self.config,
+                "usable": true,
+                "problems": warnings.iter().map(shown).collect::<Vec<_>>(),
+                "monitored": monitored.collect::<Vec<_>>(),
+            });
+            return say(&told.to_string());
+        }
+        for warning in warnings {
+            complain(&warning.to_string());
+        }
+        for (site, login) in settings.monitored() {
+            say(&format!("{site}: {login}: monitor mode, nothing is refused"));
+        }
+        let plural = if warnings.len() == 1 { "" } else { "s" };
+        say(&format!("{}: usable, {} warning{plural}", self.config.display(), warnings.len()));
+    }
+}
+
+/// A problem as programs want it.
+fn shown(problem: &Problem) -> Value {
+    json!({
+        "severity": if problem.severity == Severity::Error { "error" } else { "warning" },
+        "file": &*problem.file,
+        "line": problem.at.map(|at| at.line),
+        "column": problem.at.map(|at| at.column),
+        "key": &*problem.key,
+        "wrong": &*problem.wrong,
+        "right": &*problem.right,
+        "text": problem.to_string(),
+    })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -37,6 +38,9 @@ pub struct Health {
     /// The address of its metrics listener, such as 127.0.0.1:9181
     #[arg(long, value_name = "ADDRESS", conflicts_with = "config", value_parser = address)]
     address: Option<SocketAddr>,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Health {
@@ -49,6 +53,7 @@ impl Health {
             (None, None) => Err(WHAT.to_owned()),
         };
         match address {
+            Ok(address) if self.json => print(address),
             Ok(address) => report(address),
             Err(wrong) => {
                 complain(&wrong);
@@ -99,6 +104,28 @@ fn report(address: SocketAddr) -> u8 {
             complain(&format!("not reachable: {address}: {error}"));
             UNREACHABLE
         }
+    }
+}
+
+/// The same, for programs.
+fn print(address: SocketAddr) -> u8 {
+    let answer = ask(reachable(address));
+    let (status, error) = match &answer {
+        Ok(status) => (Some(*status), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let is_ready = status == Some(200);
+    let told = json!({
+        "ready": is_ready,
+        "address": address.to_string(),
+        "status": status,
+        "error": error,
+    });
+    say(&told.to_string());
+    match status {
+        Some(200) => OK,
+        Some(_) => FAILED,
+        None => UNREACHABLE,
     }
 }
 

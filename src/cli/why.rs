@@ -31,8 +31,11 @@ pub fn tell(contact: &Contact, reference: &str, form: Form) -> u8 {
         Ok(answer) => answer,
         Err(status) => return status,
     };
+    if form == Form::Json {
+        say(&answer.body.to_string());
+    }
     match answer.status {
-        200 if form == Form::Json => say(&answer.body.to_string()),
+        200 if form == Form::Json => {}
         200 => say(&told(&answer.body)),
         404 => {
             complain(answer.detail());

@@ -46,6 +46,34 @@ fn warnings_matter_where_they_are_told_to() {
 }
 
 #[test]
+fn programs_get_it_as_json() {
+    let json = |text: &str, flags: &[&str]| {
+        let said = check(text, &[&["--json"], flags].concat());
+        assert_eq!(said.err, "");
+        let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(told["file"], "FILE");
+        (said.status, told)
+    };
+    let doubtful = FLAWLESS.replace("{ success: { status: 302, location: /app } }", "inferred");
+    let doubtful = format!("{doubtful}lockout: {{ mode: monitor }}\n");
+    let (status, told) = json(&doubtful, &[]);
+    assert_eq!((status, &told["usable"]), (0, &true.into()));
+    let warning = &told["problems"][0];
+    assert_eq!((&warning["severity"], &warning["line"]), (&"warning".into(), &8.into()));
+    assert_eq!(warning["key"], "sites[0].logins[0].outcome");
+    assert_eq!(
+        (&told["monitored"][0]["login"], &told["problems"][1]),
+        (&"/login".into(), &().into())
+    );
+    assert_eq!(json(&doubtful, &["--strict"]).0, 1);
+    let (status, told) = json(&FLAWLESS.replace("path:", "paht:"), &[]);
+    assert_eq!((status, &told["usable"]), (2, &false.into()));
+    let errors = told["problems"].as_array().unwrap();
+    assert!(errors.iter().any(|error| error["wrong"].as_str().unwrap().contains("unknown key")));
+    assert!(errors.iter().all(|error| error["text"].as_str().unwrap().starts_with("FILE:")));
+}
+
+#[test]
 fn all_errors_are_reported_at_once() {
     let wrong = FLAWLESS.replace("path:", "paht:").replace("http://", "htp://");
     let said = check(&wrong, &[]);

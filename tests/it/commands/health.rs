@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 
+use serde_json::json;
+
 use super::program::{Said, run};
 use crate::support::{Guard, Upstream};
 
@@ -18,6 +20,11 @@ fn of_file(metrics: &str) -> Said {
 
 /// What `health` says of something that answers so, and the address it has.
 fn of_answer(answer: &'static str) -> (Said, String) {
+    asked_for(answer, &[])
+}
+
+/// The same, with these flags.
+fn asked_for(answer: &'static str, flags: &[&str]) -> (Said, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let answering = std::thread::spawn(move || {
@@ -25,7 +32,7 @@ fn of_answer(answer: &'static str) -> (Said, String) {
         stream.write_all(answer.as_bytes()).unwrap();
         stream // stays open: the answer ends where it says
     });
-    let said = run(&["health", "--address", &address]);
+    let said = run(&[&["health", "--address", &address], flags].concat());
     drop(answering.join().unwrap());
     (said, address)
 }
@@ -48,6 +55,21 @@ fn one_that_answers_otherwise_is_not() {
     let (said, address) = of_answer("HTTP/1.1 404 Not Found\r\n\r\n");
     let wrong = format!("not ready: what listens on {address} knows no /readyz\n");
     assert_eq!((said.status, said.err), (1, wrong));
+}
+
+#[test]
+fn programs_get_it_as_json() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for ((said, address), status, ready, answer) in [
+        (asked_for("HTTP/1.1 200 OK\r\n\r\n", &["--json"]), 0, true, json!(200)),
+        (asked_for("HTTP/1.1 503 Oh\r\n\r\n", &["--json"]), 1, false, json!(503)),
+        ((run(&["health", "--json", "--address", &free]), free.clone()), 3, false, json!(null)),
+    ] {
+        assert_eq!((said.status, said.err.as_str()), (status, ""));
+        let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!((&told["ready"], &told["status"]), (&json!(ready), &answer));
+        assert_eq!((&told["address"], told["error"].is_null()), (&json!(address), status != 3));
+    }
 }
 
 #[test]
