@@ -1,5 +1,8 @@
 //! The configuration as it was written, to be shown to operators: what `${…}` brings is not in it,
 //! and neither is what stands where secrets stand.
+//!
+//! A secret may be written elsewhere, too, where YAML's anchors stand: what says the same as a secret
+//! is one, wherever it is.
 
 use serde_json::{Map, Value};
 
@@ -7,45 +10,82 @@ use super::node::{Kind, Node};
 
 /// What stands in the stead of a secret.
 const MASK: &str = "***";
-/// Keys whose values are secrets.
+/// Keys whose values are secrets, under whatever key they stand.
 const SECRET: [&str; 6] = ["secret", "token", "passphrase", "hmac_key", "api_key", "authorization"];
+/// The secrets that settings have: a key of the file, and the member of what stands there.
+const KNOWN: [(&str, &str); 2] = [("webhooks", "secret"), ("privacy", "key")];
 
-/// What `node` says.
-pub(super) fn written(node: &Node) -> Value {
-    if let Some(written) = &node.written {
-        return Value::String(without_userinfo(written));
-    }
-    match &node.kind {
-        Kind::Bool(value) => Value::Bool(*value),
-        Kind::List(items) => items.iter().map(written).collect(),
-        Kind::Map(entries) => {
-            let members = entries.iter().filter_map(|entry| {
-                let name = entry.name.clone()?;
-                let value = member(&name, &entry.value);
-                Some((name, value))
-            });
-            Value::Object(members.collect::<Map<_, _>>())
-        }
-        Kind::Missing | Kind::Null => Value::Null,
-        Kind::Number(number) => Value::Number(number.clone()),
-        Kind::Tagged(tag) => Value::String(format!("!{tag}")),
-        Kind::Text(text) => Value::String(without_userinfo(text)),
-    }
+/// What `root` says.
+pub(super) fn written(root: &Node) -> Value {
+    let of = |(above, key): (&str, &str)| -> Vec<String> {
+        let items = root.member(above).map_or(&[][..], Node::items);
+        items.iter().filter_map(|item| item.member(key)?.measure()).collect()
+    };
+    let secrets = KNOWN.into_iter().flat_map(of).filter(|secret| !secret.is_empty()).collect();
+    Writer { secrets, hooks: of(("webhooks", "url")) }.value(root)
 }
 
-/// The value of the key `name`.
-fn member(name: &str, value: &Node) -> Value {
-    if value.written.is_some() {
-        return written(value); // it shows no more than where the value comes from
+/// Writes down what is no secret.
+struct Writer {
+    /// What the secrets are.
+    secrets: Vec<String>,
+    /// Where events are posted: whoever knows the path of a webhook can post there.
+    hooks: Vec<String>,
+}
+
+impl Writer {
+    fn value(&self, node: &Node) -> Value {
+        if let Some(written) = &node.written {
+            return self.text(written);
+        }
+        match &node.kind {
+            Kind::Bool(value) => Value::Bool(*value),
+            Kind::List(items) => items.iter().map(|item| self.value(item)).collect(),
+            Kind::Map(entries) => {
+                let members = entries.iter().filter_map(|entry| {
+                    let name = entry.name.clone()?;
+                    let value = self.member(&name, &entry.value);
+                    Some((name, value))
+                });
+                Value::Object(members.collect::<Map<_, _>>())
+            }
+            Kind::Missing | Kind::Null => Value::Null,
+            Kind::Number(number) if self.is_secret(&number.to_string()) => {
+                Value::String(MASK.to_owned())
+            }
+            Kind::Number(number) => Value::Number(number.clone()),
+            Kind::Tagged(tag) => Value::String(format!("!{tag}")),
+            Kind::Text(text) => self.text(text),
+        }
     }
-    if SECRET.contains(&name) && !matches!(value.kind, Kind::Null) {
-        return Value::String(MASK.to_owned());
+
+    /// The value of the key `name`.
+    fn member(&self, name: &str, value: &Node) -> Value {
+        if value.written.is_some() {
+            return self.value(value); // it shows no more than where the value comes from
+        }
+        if SECRET.contains(&name) && !matches!(value.kind, Kind::Null) {
+            return Value::String(MASK.to_owned());
+        }
+        match value.text().filter(|_| name == "url" && value.path.starts_with("anchors")) {
+            Some(url) => Value::String(host_alone(&without_userinfo(url))),
+            None => self.value(value),
+        }
     }
-    // whoever knows the path of a webhook can post there
-    let is_hook = ["webhooks", "anchors"].iter().any(|above| value.path.starts_with(above));
-    match value.text().filter(|_| is_hook && name == "url") {
-        Some(url) => Value::String(host_alone(&without_userinfo(url))),
-        None => written(value),
+
+    fn text(&self, text: &str) -> Value {
+        Value::String(if self.hooks.iter().any(|hook| hook == text) {
+            host_alone(&without_userinfo(text))
+        } else if self.is_secret(text) {
+            MASK.to_owned()
+        } else {
+            without_userinfo(text)
+        })
+    }
+
+    /// Whether a secret is in `text`.
+    fn is_secret(&self, text: &str) -> bool {
+        self.secrets.iter().any(|secret| text.contains(secret.as_str()))
     }
 }
 
@@ -83,6 +123,22 @@ mod tests {
         assert!(!shown.to_string().contains("hidden"), "{shown}");
         assert_eq!(shown["webhooks"][0]["url"], "https://***@hooks.test/***");
         assert_eq!(shown["webhooks"][1]["url"], "https://hooks.test");
+    }
+
+    #[test]
+    fn what_says_the_same_as_a_secret_is_one() {
+        let text = "anchors:\n  hook: &h whsec_hidden\n  place: &p \"https://h.test/hidden\"\n  \
+                    all: { a: [x, whsec_hidden], b: { c: \"say whsec_hidden\", d: 1234567890123456 } }\n  \
+                    whole: &w { url: \"https://h.test/hidden\", secret: hidden }\n\
+                    webhooks: [{ url: *p, secret: *h }, *w]\n\
+                    privacy: { usernames: hashed, key: 1234567890123456 }\n";
+        let root = crate::config::yaml::parse(text).expect("YAML");
+        let shown = written(&root);
+        let said = shown.to_string();
+        assert!(!said.contains("hidden") && !said.contains("1234"), "{shown}");
+        assert_eq!(shown["anchors"]["place"], "https://h.test/***");
+        assert_eq!(shown["anchors"]["all"]["a"][0], "x");
+        assert_eq!(shown["privacy"]["usernames"], "hashed");
     }
 
     #[test]

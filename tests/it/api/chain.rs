@@ -59,6 +59,9 @@ fn a_lockouts_reference_leads_to_all_that_locked_and_unlocks_all_of_it() {
     let none = run(&["list", "--ref", "00000000", "--admin", &guard.admin()]);
     assert_eq!(none.status, 1);
     assert!(none.err.starts_with("nothing is known of it any more"), "{}", none.err);
+    let none = run(&["list", "--ref", "00000000", "--json", "--admin", &guard.admin()]);
+    let told: Value = serde_json::from_str(&none.out).unwrap();
+    assert_eq!((none.status, &told["status"]), (1, &json!(404)), "for programs, too");
     assert_eq!(asks.problem("/v1/references/nothing").0, 400);
     assert_eq!(asks.problem("/v1/references/%zz").0, 400);
 }
@@ -129,6 +132,30 @@ fn rules_tell_what_they_have_seen_and_what_looks_wrong() {
     let strangers =
         identity.iter().find(|said| said["reason"].as_str().unwrap().contains("untrusted"));
     assert_eq!(strangers.unwrap()["client"], "127.0.0.1");
+}
+
+#[test]
+fn secrets_are_known_by_what_they_are_and_not_by_the_key_that_they_stand_behind() {
+    let upstream = Upstream::shop();
+    let text = format!(
+        "{ADMIN}anchors:\n  hook: &hook whsec_TVNFQ1JFVE1TRUNSRVRNU0VDUkVU\n  \
+         place: &place \"http://127.0.0.1:1/t0ken\"\n  \
+         more: [\"posted to http://127.0.0.1:1/ with whsec_TVNFQ1JFVE1TRUNSRVRNU0VDUkVU\"]\n\
+         webhooks: [{{ url: *place, name: a, secret: *hook }}, {{ url: \"http://127.0.0.1:2/t0ken\", \
+         name: b, secret: \"${{file:secret}}\" }}]\n\
+         privacy: {{ usernames: hashed, key: \"a key that nobody guesses\" }}\n"
+    );
+    let setup = Setup::new(&text).upstream(&upstream).file("secret", "words of a file, 16 bytes");
+    let guard = setup.start();
+    let config = operator(&guard).get("/v1/config");
+    let shown = config.to_string();
+    for secret in ["TVNFQ1JF", "t0ken", "nobody guesses", "words of a file"] {
+        assert!(!shown.contains(secret), "{secret}: {config}");
+    }
+    let written = &config["written"];
+    assert_eq!(written["anchors"]["place"], "http://127.0.0.1:1/***");
+    assert_eq!(written["webhooks"][1]["secret"], "${file:secret}");
+    assert_eq!(written["privacy"], json!({ "usernames": "hashed", "key": "***" }));
 }
 
 #[test]
