@@ -21,6 +21,7 @@ use crate::policy::outcome::location::Location;
 use crate::policy::outcome::{Judgement, Outcome};
 use crate::policy::route::{AtLimit, Mode, ResetOnSuccess};
 use crate::rejection::Lockout;
+use crate::rejection::reason::Reason;
 use crate::store::ledger::{Settled, Settlement};
 
 /// For how long wrong Basic credentials are known where a lockout has no end.
@@ -62,8 +63,24 @@ impl Case {
         };
         self.report(judgement, answer, &settled);
         let lockout = &self.rule.rule.lockout;
-        let answers = lockout.mode == Mode::Enforce && lockout.at_limit == AtLimit::Lockout;
-        longest(&settled).filter(|_| answers)
+        let begun = longest(&settled).filter(|_| lockout.at_limit == AtLimit::Lockout)?;
+        if lockout.mode == Mode::Enforce {
+            return Some(begun);
+        }
+        self.would_answer(&begun);
+        None
+    }
+
+    /// In `monitor` mode: says that a lockout would have been the answer, in the upstream's stead.
+    fn would_answer(&self, begun: &Lockout) {
+        const WHY: &str = "the failure reached a limit";
+        self.site.cells.excused(Reason::AtLimit);
+        if let Some(trace) = &self.worker.trace {
+            trace.tell(|story| story.excused.push((Reason::AtLimit, WHY.to_owned())));
+        }
+        let until = time_of_day(&self.worker.shared.store, begun.until);
+        let details = Details { until: until.as_deref(), reason: Some(WHY), ..Details::default() };
+        events::report(Name::WouldRefuse, self.about(), details);
     }
 
     /// The wall-clock time, where an answer's cookies have to be held against it.
@@ -180,7 +197,8 @@ impl Case {
             let asked = self.asked(&parts.headers);
             let location = Location::resolve(location.as_bytes(), asked.host, asked.path);
             looks.push_str(", location ");
-            looks.push_str(location.path().unwrap_or("on another host"));
+            // a blank would end it for whoever hides the names that are in it
+            looks.push_str(&location.path().unwrap_or("on another host").replace(' ', "%20"));
         }
         for cookie in cookies {
             let verb = if cookie.value.is_some() { ", sets cookie " } else { ", deletes cookie " };

@@ -47,24 +47,30 @@ fn refused(guard: &Guard) -> Vec<String> {
 /// What would have been refused, as the log says and as the metrics do.
 #[track_caller]
 fn would_refuse(guard: &Guard, expected: &[&str]) {
-    let events = guard.wait_for_events("would_refuse", expected.len());
-    let told: Vec<String> = events
-        .iter()
-        .map(|event| {
-            assert_eq!((event.get("mode"), event.get("reason")), ("monitor", "locked out"));
-            format!("{} {}", event.get("site"), event.get("login"))
-        })
-        .collect();
-    assert_eq!(told, expected);
+    let events = guard.wait_for_events("would_refuse", 2 * expected.len());
+    // the failure that would be answered with a lockout, and the guess after it
+    for reason in ["the failure reached a limit", "locked out"] {
+        let told = events.iter().filter(|event| event.get("reason") == reason);
+        let told: Vec<String> = told
+            .map(|event| {
+                assert_eq!(event.get("mode"), "monitor");
+                assert!(!event.get("until").is_empty());
+                format!("{} {}", event.get("site"), event.get("login"))
+            })
+            .collect();
+        assert_eq!(told, expected, "{reason}");
+    }
     let all = Exposition::parse(&guard.metrics());
     for site in ["shop", "plain"] {
         let of_site = expected.iter().filter(|login| login.starts_with(site)).count();
         let count = |name: &str, reason: &str| {
             all.sum(name, &[("site", site), ("reason", reason)]) as usize
         };
-        assert_eq!(count("loginward_would_refuse_total", "locked"), of_site, "{site}");
         let logins = if site == "shop" { 2 } else { 1 };
-        assert_eq!(count("loginward_refusals_total", "locked"), logins - of_site, "{site}");
+        for reason in ["at_limit", "locked"] {
+            assert_eq!(count("loginward_would_refuse_total", reason), of_site, "{site}: {reason}");
+            assert_eq!(count("loginward_refusals_total", reason), logins - of_site, "{site}");
+        }
     }
 }
 

@@ -219,7 +219,7 @@ fn monitor_mode_and_a_configuration_that_cannot_be_used_are_said_first() {
     shown.browser.until_text("#notices", "Monitor mode: nobody is locked out");
     shown.browser.until_text("#rule-list", "monitor: refuses nothing");
     shown.fail("alice", 2);
-    shown.browser.until_text("#chart-refusals .legend", "would be refused 1");
+    shown.browser.until_text("#chart-refusals .legend", "would be refused 2");
     shown.browser.until_text("#event-list", "Would be refused");
     shown.guard.reconfigure(|text| text.replace("failures: 1", "failures: none"));
     shown.guard.hang_up();
