@@ -1,7 +1,8 @@
 //! How values are shown that tell of people: as they are, masked, or as keyed hashes.
 //!
 //! Values that stand in fields of their own are known by the field. What is said in words, a
-//! `reason`, holds some only where it quotes somebody: behind a colon or a backtick.
+//! `reason`, holds some only where it quotes somebody: behind a colon or a backtick. What operators
+//! say in their own words is not shown where anything is hidden.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +14,11 @@ use super::pack::Entry;
 use crate::events::is_about_people;
 use crate::outlets::settings::{Privacy, Shown};
 use crate::policy::account::Account;
+
+/// What begins the reason of a refusal by hand where an operator gave one.
+const BY_HAND: &str = "locked by hand: ";
+/// No address is longer, with its port.
+const LONGEST_ADDRESS: usize = 51;
 
 /// How values are shown that tell of people.
 #[derive(Debug)]
@@ -121,10 +127,16 @@ impl Show {
         if event == "rule_suspect" {
             return self.looks(text);
         }
-        // what an operator gives as a reason is quoted whole
-        let is_own = matches!(event, "locked_by_hand" | "counters_reset");
+        // nobody can tell whom an operator's own words name
+        let own = match event {
+            "locked_by_hand" => text.split_once(": ").map(|(ours, _)| format!("{ours}: ")),
+            _ => text.starts_with(BY_HAND).then(|| BY_HAND.to_owned()),
+        };
+        if let Some(ours) = own {
+            return format!("{ours}…").into();
+        }
         let quoted = text.find(": ").into_iter().chain(text.find('`')).min();
-        let begin = if is_own { Some(0) } else { quoted };
+        let begin = if event == "counters_reset" { Some(0) } else { quoted };
         let Some((ours, theirs)) = begin.and_then(|begin| text.split_at_checked(begin)) else {
             return Cow::Borrowed(text);
         };
@@ -151,29 +163,51 @@ impl Show {
         format!("{before}{PLACE}{place}{comma}{rest}").into()
     }
 
-    /// Addresses that stand in a text.
+    /// Addresses that stand in a text, whatever they are glued to.
     fn addresses_in(&self, text: &str) -> String {
-        let of_address = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
         let mut shown = String::new();
         let mut rest = text;
-        while let Some(begin) = rest.find(of_address) {
-            let (before, from) = rest.split_at(begin);
-            let (run, after) = from.split_at(from.find(|c| !of_address(c)).unwrap_or(from.len()));
-            shown.push_str(before);
-            let word = run.trim_end_matches(['.', ':']);
-            let end = run.strip_prefix(word).unwrap_or_default();
-            let with_port = word.parse::<SocketAddr>().map(|address| address.ip().to_string());
-            match (word.parse::<IpAddr>(), with_port) {
-                (Ok(_), _) => shown.push_str(&self.address(word)),
-                (Err(_), Ok(address)) => shown.push_str(&self.address(&address)),
-                (Err(_), Err(_)) => shown.push_str(word),
+        while let Some(first) = rest.chars().next() {
+            if let Some((network, behind)) = leading(rest) {
+                shown.push_str(&self.address(&network.to_string()));
+                rest = behind;
+                continue;
             }
-            shown.push_str(end);
-            rest = after;
+            // an address does not begin within a number
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let (word, behind) = rest.split_at(digits.max(first.len_utf8()));
+            shown.push_str(word);
+            rest = behind;
         }
-        shown.push_str(rest);
         shown
     }
+}
+
+/// The longest address that `text` begins with, and what stands behind it: a port and the length of
+/// a prefix belong to it.
+fn leading(text: &str) -> Option<(IpNet, &str)> {
+    let of_address = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
+    let run = text.find(|c| !of_address(c)).unwrap_or(text.len()).min(LONGEST_ADDRESS);
+    let count = |mark| text.bytes().take(run).filter(|byte| *byte == mark).count();
+    if count(b'.') < 3 && count(b':') < 2 {
+        return None;
+    }
+    let (address, behind) = (2..=run).rev().find_map(|end| {
+        let (word, behind) = text.split_at_checked(end)?;
+        let with_port = || {
+            let more = behind.strip_prefix('.').unwrap_or(behind);
+            let is_whole = !more.starts_with(|c: char| c.is_ascii_digit());
+            word.parse::<SocketAddr>().ok().filter(|_| is_whole)
+        };
+        let address = word.parse::<IpAddr>().ok().or_else(|| Some(with_port()?.ip()))?;
+        Some((address.to_canonical(), behind))
+    })?;
+    let whole = IpNet::from(address);
+    let Some(rest) = behind.strip_prefix('/') else { return Some((whole, behind)) };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (length, after) = rest.split_at_checked(digits)?;
+    let network = length.parse().ok().and_then(|length| IpNet::new(address, length).ok());
+    Some(network.map_or((whole, behind), |network| (network, after)))
 }
 
 /// At most the first two letters, and never more than half of them.
@@ -271,7 +305,14 @@ mod tests {
             ("`203.0.113.7:8080`", "`203.0.113.0/24`"),
             ("[2001:db8::1], abc", "[2001:db8::/48], abc"),
             ("12:30 at 1.2.3", "12:30 at 1.2.3"),
-            ("::ffff:203.0.113.7", "::/48"),
+            ("::ffff:203.0.113.7", "203.0.113.0/24"),
+            ("from:203.0.113.7", "from:203.0.113.0/24"),
+            ("ip:203.0.113.7/32, dead:203.0.113.7", "ip:203.0.113.0/24, dead:203.0.113.0/24"),
+            ("203.0.113.7/x a203.0.113.7/99", "203.0.113.0/24/x a203.0.113.0/24/99"),
+            ("203.0.113.7:198.51.100.8", "203.0.113.0/24:198.51.100.0/24"),
+            ("203.0.113.7:80:x 203.0.113.7-100", "203.0.113.0/24:x 203.0.113.0/24-100"),
+            ("from:2001:db8:1:2::9/64.", "from:2001:db8:1::/48."),
+            ("of2001:db8::1 é", "of2001:db8::/48 é"),
         ] {
             assert_eq!(show.addresses_in(text), shown);
         }

@@ -40,6 +40,25 @@ audit: { to: file, file: audit.log }
 webhooks: { url: "{HOOK}/", secret: "0123456789abcdef", events: all }
 "#;
 
+/// Where the answer led that no rule matched: a place with a name in it, behind a comma.
+#[test]
+fn what_a_rule_does_not_match_names_nobody() {
+    for place in ["/team, zaphod/home", "/a, sets cookie zaphod, fields zaphod/x", "/zaphod,zaphod"]
+    {
+        let upstream = Upstream::answering(move |_| {
+            format!("HTTP/1.1 303 Other\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n")
+        });
+        let limits = "lockout: { limits: [{ by: username, failures: 1000, cool_off: 10m }] }";
+        let guard = Guard::start(&format!("{limits}\nprivacy: {{ usernames: hashed }}"), &upstream);
+        for _ in 0..25 {
+            guard.client().log_in("zaphod", "wrong");
+        }
+        let suspect = guard.wait_for_event("rule_suspect");
+        assert!(suspect.get("reason").contains("location /#"), "{suspect:?}");
+        check_absent(&guard.log());
+    }
+}
+
 /// Everything that a guard writes about people of whom it hears in every way.
 fn story(privacy: &str, format: &str) -> (Guard, String) {
     let upstream = Upstream::answering(|request| {
@@ -74,6 +93,7 @@ fn story(privacy: &str, format: &str) -> (Guard, String) {
     }
     guard.wait_for_event("rule_suspect");
     guard.wait_for_event("locked_out");
+    by_hand(&guard);
     guard
         .client()
         .send("GET / HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-For: 203.0.113.77\r\n\r\n");
@@ -86,6 +106,30 @@ fn story(privacy: &str, format: &str) -> (Guard, String) {
     assert!(posted.contains("locked_out"));
     let all = [guard.log(), said.out, json.out, audit, posted].join("\n");
     (guard, all)
+}
+
+/// Locks by hand with reasons that name people in whichever way, and attempts that meet them.
+fn by_hand(guard: &Guard) {
+    let admin = guard.admin();
+    for (whom, reason) in [
+        ("slartibart", "slartibart's laptop; from:203.0.113.77, 203.0.113.77/32 (198.51.100.88)"),
+        ("198.51.100.88", "ip:198.51.100.88 dead:198.51.100.88 marvin@2001:db8:1:2::99"),
+    ] {
+        let locked = run(&["lock", whom, "--reason", reason, "--admin", &admin]);
+        assert_eq!(locked.status, 0, "{}", locked.err);
+    }
+    for name in ["SlartiBart", "ford"] {
+        let ask = Ask::login(name, "wrong").with("X-Forwarded-For", ADDRESSES[1]);
+        assert_eq!(guard.ask(&ask).status, 403);
+    }
+    let ask = Ask::login("slartibarT", "wrong").with("X-Forwarded-For", ADDRESSES[2]);
+    assert_eq!(guard.ask(&ask).status, 403);
+    guard.wait_for("a refusal by hand", |event| {
+        event.is("refused") && event.get("reason").starts_with("locked by hand")
+    });
+    for whom in ["slartibart", "198.51.100.88"] {
+        assert_eq!(run(&["unlock", whom, "--admin", &admin]).status, 0);
+    }
 }
 
 #[track_caller]
@@ -118,6 +162,13 @@ fn what_is_masked_is_nowhere_clear() {
             guard.wait_for("page", |event| event.get("method") == "GET" && event.is("request"));
         assert_eq!(asked.get("path"), "/…/za…/lo…");
         assert!(all.contains("2001:db8:1::/48"));
+        let refused = guard.wait_for("a refusal by hand", |event| {
+            event.is("refused") && event.get("reason").starts_with("locked by hand")
+        });
+        assert_eq!(refused.get("reason"), "locked by hand: …", "there is a reason");
+        let locked = guard.wait_for_event("locked_by_hand");
+        let (who, why) = locked.get("reason").split_once(": ").unwrap();
+        assert!(who.starts_with("admin with uid ") && why == "…", "{locked:?}");
     }
 }
 
