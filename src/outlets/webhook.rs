@@ -36,6 +36,8 @@ pub struct Poster {
     pub events: mpsc::Receiver<Line>,
     /// How many did not fit.
     pub dropped: Arc<AtomicU64>,
+    /// How many it has not posted or given up.
+    pub waiting: Arc<AtomicU64>,
     /// Whether the process is about to end, so that nothing is tried again.
     pub closing: watch::Receiver<bool>,
 }
@@ -62,6 +64,7 @@ impl Poster {
         while let Some(line) = self.events.recv().await {
             let message = Message::new(&line);
             let delivered = self.deliver(&message, &mut is_failing).await;
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             let name = self.hook.load().name.clone();
             if is_failing && delivered == Delivery::Delivered {
                 is_failing = false;
@@ -95,7 +98,8 @@ impl Poster {
                 *is_failing = true;
                 tracing::warn!(event = "webhook_failed", webhook = &*hook.name, reason = why);
             }
-            let wait = wanted.unwrap_or_else(|| jittered(pause));
+            // a server that says 0 does not know how many ask it
+            let wait = wanted.unwrap_or_default().max(jittered(pause));
             let waited = clock.now().since(begun);
             if *self.closing.borrow() || waited.saturating_add(wait) > hook.retry_for {
                 return abandon(&hook, &why);

@@ -33,6 +33,8 @@ pub struct Webhooks {
 #[derive(Debug, Default)]
 struct State {
     hooks: Vec<Hook>,
+    /// What waits for those that a reload took away.
+    gone: Vec<Behind>,
     thread: Option<Thread>,
 }
 
@@ -41,7 +43,17 @@ struct State {
 struct Hook {
     settings: Arc<ArcSwap<Webhook>>,
     events: mpsc::Sender<Line>,
+    behind: Behind,
+}
+
+/// What a webhook has not got.
+#[derive(Clone, Debug, Default)]
+struct Behind {
+    name: Box<str>,
+    /// How many did not fit, as far as nobody has been told.
     dropped: Arc<AtomicU64>,
+    /// How many wait, or are being posted.
+    waiting: Arc<AtomicU64>,
 }
 
 /// The thread that posts.
@@ -86,6 +98,8 @@ impl Webhooks {
             };
             state.hooks.push(hook);
         }
+        state.gone.extend(before.into_iter().map(|hook| hook.behind));
+        state.gone.retain(|behind| behind.waiting.load(Ordering::Relaxed) > 0);
         state.thread = Some(thread);
         Ok(())
     }
@@ -93,16 +107,17 @@ impl Webhooks {
     fn begin(&self, webhook: &Webhook, thread: &Thread) -> Hook {
         let (events, waiting) = mpsc::channel(MOST_WAITING);
         let settings = Arc::new(ArcSwap::from_pointee(webhook.clone()));
-        let dropped = Arc::default();
+        let behind = Behind { name: webhook.name.clone(), ..Behind::default() };
         let poster = Poster {
             hook: Arc::clone(&settings),
             events: waiting,
-            dropped: Arc::clone(&dropped),
+            dropped: Arc::clone(&behind.dropped),
+            waiting: Arc::clone(&behind.waiting),
             closing: self.closing.subscribe(),
         };
         // the thread lives as long as this end
         drop(thread.begin.send(poster));
-        Hook { settings, events, dropped }
+        Hook { settings, events, behind }
     }
 
     /// Whether one of them wants events of that name. What happens to webhooks is told to none.
@@ -115,24 +130,37 @@ impl Webhooks {
     /// Has an event posted by those who want it.
     pub fn put(&self, line: &Line) {
         for hook in &lock(&self.state).hooks {
-            if hook.settings.load().events.has(&line.name)
-                && let Err(TrySendError::Full(_)) = hook.events.try_send(line.clone())
-            {
-                hook.dropped.fetch_add(1, Ordering::Relaxed);
-                dropped::count(Outlet::Webhook, 1);
+            if !hook.settings.load().events.has(&line.name) {
+                continue;
+            }
+            hook.behind.waiting.fetch_add(1, Ordering::Relaxed);
+            if let Err(error) = hook.events.try_send(line.clone()) {
+                hook.behind.waiting.fetch_sub(1, Ordering::Relaxed);
+                let is_lost = matches!(error, TrySendError::Full(_));
+                hook.behind.dropped.fetch_add(u64::from(is_lost), Ordering::Relaxed);
+                dropped::count(Outlet::Webhook, u64::from(is_lost));
             }
         }
     }
 
-    /// No more come; waits a moment for those that are posted.
+    /// No more come; waits a moment for those that are posted, and says how many are lost.
     pub fn end(&self) {
         self.closing.send_replace(true);
-        let State { hooks, thread } = std::mem::take(&mut *lock(&self.state));
-        drop(hooks);
+        let State { hooks, mut gone, thread } = std::mem::take(&mut *lock(&self.state));
+        gone.extend(hooks.into_iter().map(|hook| hook.behind));
         if let Some(Thread { begin, ended }) = thread {
             drop(begin);
             // it says nothing, and has ended when it can say nothing more
             ended.recv_timeout(LAST).unwrap_or_default();
+        }
+        for Behind { name, dropped, waiting } in gone {
+            let waiting = waiting.swap(0, Ordering::Relaxed);
+            dropped::count(Outlet::Webhook, waiting);
+            let count = waiting + dropped.swap(0, Ordering::Relaxed);
+            if count > 0 {
+                let outlet = Outlet::Webhook.name();
+                tracing::warn!(event = "events_dropped", outlet, webhook = &*name, count);
+            }
         }
     }
 }

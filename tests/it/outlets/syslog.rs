@@ -1,7 +1,7 @@
 //! The audit log at a syslog server: a real socket that the test has.
 
 use std::io::Read as _;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
@@ -88,20 +88,83 @@ fn messages_arrive_by_tcp_each_with_its_length() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let guard = start(&format!("tcp://{}", listener.local_addr().unwrap()), &upstream);
     guard.client().log_in("bob", "wrong");
-    let (mut stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = accept(&listener);
     for (priority, name) in [("38", "login_failed"), ("36", "locked_out")] {
-        let mut digits = String::new();
-        let mut byte = [0];
-        loop {
-            stream.read_exact(&mut byte).unwrap();
-            if byte == *b" " {
-                break;
-            }
-            digits.push(char::from(byte[0]));
+        check(&read(&mut stream), priority, name, &guard);
+    }
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A message, behind its length.
+fn read(stream: &mut TcpStream) -> String {
+    let mut digits = String::new();
+    let mut byte = [0];
+    loop {
+        stream.read_exact(&mut byte).unwrap();
+        if byte == *b" " {
+            break;
         }
-        let mut message = vec![0; digits.parse().unwrap()];
-        stream.read_exact(&mut message).unwrap();
-        check(std::str::from_utf8(&message).unwrap(), priority, name, &guard);
+        digits.push(char::from(byte[0]));
+    }
+    let mut message = vec![0; digits.parse().unwrap()];
+    stream.read_exact(&mut message).unwrap();
+    String::from_utf8(message).unwrap()
+}
+
+#[test]
+fn a_server_that_was_started_again_misses_nothing() {
+    let upstream = Upstream::shop();
+    let mut listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let guard = start(&format!("tcp://{address}"), &upstream);
+    for name in ["one", "two", "three", "four"] {
+        guard.client().log_in(name, "wrong");
+        let mut stream = accept(&listener);
+        for _ in 0..2 {
+            assert_eq!(parse(&read(&mut stream)).1["username"], name, "none is missing");
+        }
+        drop((stream, listener));
+        listener = TcpListener::bind(address).unwrap();
+    }
+    assert_eq!(guard.events("audit_failed").len(), 0);
+}
+
+#[test]
+fn where_nobody_takes_datagrams_they_wait() {
+    let upstream = Upstream::shop();
+    let bind = |address: &str| {
+        let socket = UdpSocket::bind(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    };
+    let receive = |socket: &UdpSocket| {
+        let mut bytes = [0; 8192];
+        let length = socket.recv(&mut bytes).unwrap();
+        let message = String::from_utf8(bytes[..length].to_vec()).unwrap();
+        parse(&message).1["username"].as_str().unwrap().to_owned()
+    };
+    let mut socket = bind("127.0.0.1:0");
+    let address = socket.local_addr().unwrap().to_string();
+    let guard = start(&format!("udp://{address}"), &upstream);
+    for (round, [first, second, third]) in
+        [["one", "two", "three"], ["four", "five", "six"]].into_iter().enumerate()
+    {
+        guard.client().log_in(first, "wrong");
+        assert_eq!([receive(&socket), receive(&socket)], [first, first]);
+        drop(socket);
+        guard.client().log_in(second, "wrong");
+        guard.wait_for_events("audit_failed", round + 1);
+        guard.client().log_in(third, "wrong");
+        socket = bind(&address);
+        for expected in [second, second, third, third] {
+            assert_eq!(receive(&socket), expected, "in order, none is missing");
+        }
+        guard.wait_for_events("audit_recovered", round + 1);
+        assert_eq!(guard.events("audit_failed").len(), round + 1, "it fails once");
     }
 }

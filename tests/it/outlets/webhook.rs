@@ -103,6 +103,27 @@ fn what_fails_is_tried_again_and_the_rest_waits_for_it() {
 }
 
 #[test]
+fn a_server_cannot_ask_for_more_than_the_usual() {
+    let upstream = Upstream::shop();
+    let answers = AtomicUsize::new(0);
+    let again = |after: &str| {
+        format!("HTTP/1.1 503 Busy\r\nRetry-After: {after}\r\nContent-Length: 0\r\n\r\n")
+    };
+    let server = Upstream::answering(move |_| match answers.fetch_add(1, Ordering::SeqCst) {
+        0 => again("0"),
+        1 => again("-1"),
+        _ => ok(""),
+    });
+    let guard = start(&server, "events: locked_out", &upstream);
+    guard.client().log_in("one", "wrong");
+    server.wait_for_hits(1);
+    let begun = wait::now();
+    server.wait_for_hits(3);
+    // half a second at least, and then a whole one
+    assert!(begun.elapsed() > Duration::from_millis(1400), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_server_that_hangs_is_in_nobodys_way() {
     let upstream = Upstream::shop();
     let server = Upstream::scripted(|talk| {
@@ -124,6 +145,27 @@ fn a_server_that_hangs_is_in_nobodys_way() {
     guard.terminate();
     assert_eq!(guard.wait_for_exit().code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(15), "nor in that of the end");
+}
+
+#[test]
+fn what_still_waits_at_the_end_is_told_as_lost() {
+    let upstream = Upstream::shop();
+    let server = Upstream::scripted(|talk| {
+        talk.request();
+        talk.wait_for_end();
+    });
+    let more = "events: locked_out, timeout: 60s";
+    let mut guard = start(&server, more, &upstream);
+    for at in 0..20 {
+        guard.client().log_in(&format!("user{at}"), "wrong");
+    }
+    guard.wait_for_events("locked_out", 20);
+    server.wait_for_hits(1);
+    guard.terminate();
+    assert_eq!(guard.wait_for_exit().code(), Some(0));
+    let lost = guard.wait_for_event("events_dropped");
+    assert_eq!((lost.get("outlet"), lost.get("webhook")), ("webhook", "ops"));
+    assert_eq!(lost.get("count"), "20");
 }
 
 #[test]
