@@ -96,10 +96,12 @@ impl Admin {
     }
 }
 
-/// No head of a request may have more bytes; hyper answers 431.
+/// No head of a request may have more bytes; what is longer yet, hyper answers with 431 and no words.
 const LONGEST_HEAD: usize = 16 * 1024;
 /// No request may have more header fields.
 const MOST_FIELDS: usize = 64;
+/// So many times that is read nevertheless, to say what is wrong.
+const READ_TIMES: usize = 8;
 /// How long the head of a request may take, and how long a connection may wait for the next.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// So many are answered at a time; others wait until one of them has gone.
@@ -180,7 +182,7 @@ where
     });
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    builder.max_buf_size(LONGEST_HEAD).max_headers(MOST_FIELDS);
+    builder.max_buf_size(READ_TIMES * LONGEST_HEAD).max_headers(READ_TIMES * MOST_FIELDS);
     let serving = builder.serve_connection(stream, service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     tokio::select! {

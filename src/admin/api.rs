@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use http::header::{CONNECTION, HeaderValue, UPGRADE as UPGRADE_FIELD};
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -18,7 +18,10 @@ use super::reply::{Problem, Reply, json as answer_with, text};
 use super::rules::rules;
 use super::sent::Sent;
 use super::status::status;
-use super::{Admin, config, counters, export, import, locks, page, references, reset};
+use super::{
+    Admin, LONGEST_HEAD, MOST_FIELDS, config, counters, export, import, locks, page, references,
+    reset,
+};
 use crate::config::error::{Problem as ConfigProblem, Severity};
 use crate::server::reload::{ReloadError, Reloaded};
 
@@ -89,6 +92,9 @@ pub async fn answer(
     admin: &Rc<Admin>,
 ) -> Reply {
     let (uri, headers) = (request.uri(), request.headers());
+    if let Err(problem) = check_size(uri, headers) {
+        return problem.reply();
+    }
     let is_reading = [Method::GET, Method::HEAD].contains(request.method());
     let answered = match page::find(uri.path()).filter(|_| is_reading) {
         // the files hold nothing: whoever has them is asked for the token with the first question
@@ -99,6 +105,18 @@ pub async fn answer(
         },
     };
     answered.unwrap_or_else(|problem| problem.reply())
+}
+
+/// Whether a head is within bounds.
+fn check_size(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let size = fields.sum::<usize>() + uri.to_string().len();
+    if size <= LONGEST_HEAD && headers.len() <= MOST_FIELDS {
+        return Ok(());
+    }
+    let detail =
+        format!("the head has more than {LONGEST_HEAD} bytes or more than {MOST_FIELDS} fields");
+    Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail))
 }
 
 /// The way of each question to its answer.

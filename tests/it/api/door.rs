@@ -72,7 +72,9 @@ fn heads_are_bounded() {
     let many = "X: y\r\n".repeat(100);
     for fields in [long, many] {
         let answer = asks.ask("GET", "/v1/status", (&fields, ""));
-        assert_eq!(answer.status, 431);
+        let (status, detail) = problem(&answer);
+        assert_eq!(status, 431);
+        assert!(detail.contains("16384 bytes or more than 64 fields"), "{detail}");
     }
     assert_eq!(
         asks.ask("GET", &format!("/v1/counters?q={}", "x".repeat(15_000)), ("", "")).status,
