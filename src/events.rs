@@ -68,13 +68,16 @@ pub const NAMES: [Name; 16] = [
 
 /// The events about the program itself, which are reported where they happen. Those at debug, and
 /// the lines of the access log, are none of them: nobody but the log is told.
-const OPERATIONAL: [&str; 48] = [
+const OPERATIONAL: [&str; 52] = [
+    "accept_failed",
     "admin_listening",
     "admin_token_made",
     "admin_unavailable",
     "audit_failed",
     "audit_recovered",
     "certificate_expires",
+    "certificates_failed",
+    "certificates_loaded",
     "configuration_error",
     "configuration_warning",
     "connections_shed",
@@ -116,6 +119,7 @@ const OPERATIONAL: [&str; 48] = [
     "webhook_abandoned",
     "webhook_failed",
     "webhook_recovered",
+    "worker_failed",
     "worker_hangs",
 ];
 

@@ -287,7 +287,7 @@ fn block_on(future: impl Future<Output = ()>) {
     let mut builder = Builder::new_current_thread();
     match builder.enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime.block_on(future),
-        Err(error) => tracing::error!(message = "no runtime for a worker", error = %error),
+        Err(error) => tracing::error!(event = "worker_failed", error = %error),
     }
 }
 

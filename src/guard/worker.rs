@@ -107,12 +107,12 @@ impl Shared {
             match tls.reload_changed() {
                 Ok(false) => {}
                 Ok(true) => {
-                    tracing::info!(message = "certificates were loaded again");
+                    tracing::info!(event = "certificates_loaded");
                     self.note_certificates();
                 }
                 Err(error) => {
-                    let message = "certificates stay as they were";
-                    tracing::error!(message, error = %error);
+                    let message = "they stay as they were";
+                    tracing::error!(event = "certificates_failed", error = %error, message);
                 }
             }
         }

@@ -319,7 +319,7 @@ pub async fn accept(listener: Listener, worker: Rc<Worker>, mut stopping: watch:
             // out of file descriptors, most likely: others must end first
             Err(error) => {
                 worker.links.shed(worker.alarms.now());
-                tracing::warn!(message = "a connection could not be accepted", error = %error);
+                tracing::warn!(event = "accept_failed", error = %error);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -182,6 +182,32 @@ fn the_alerts_ask_for_what_there_is() {
 }
 
 #[test]
+fn wrong_passwords_that_no_rule_names_are_no_alarm_where_people_log_in() {
+    let all = exported();
+    let alerts: Value = serde_yaml::from_str(ALERTS).unwrap();
+    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
+    let rule = rules.iter().find(|rule| rule["alert"] == "LoginwardUnmatchedAnswers").unwrap();
+    let (wanted, unless) = rule["expr"].as_str().unwrap().split_once("unless").expect("unless");
+    let attempts = |expression: &str| -> f64 {
+        let bases = expression.split("basis=").nth(1).unwrap().split('"').nth(1).unwrap();
+        let is_one = |sample: &&Sample| {
+            sample.name == "loginward_attempts_total"
+                && bases.split('|').any(|basis| sample.labels["basis"] == basis)
+        };
+        all.samples().filter(is_one).map(|sample| sample.value).sum()
+    };
+    assert!(attempts(wanted) > 0.0, "there are such answers");
+    assert!(attempts(unless) > 0.0, "and a success, which is enough");
+}
+
+#[test]
+fn there_is_a_panel_for_the_file_that_keeps_the_counters() {
+    for name in ["snapshot_behind_seconds", "snapshot_errors_total", "snapshot_bytes"] {
+        assert!(DASHBOARD.contains(&format!("loginward_{name}{{")), "{name}");
+    }
+}
+
+#[test]
 fn the_readme_names_every_metric_and_no_other() {
     let all = exported();
     let named: BTreeSet<&str> = README

@@ -174,3 +174,60 @@ fn it_names_every_event_and_every_event_that_is_traced_is_known() {
         }
     }
 }
+
+/// Every command of the program in a text: between backticks, or a line of a block or a file.
+fn commands_in(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let lines = text.lines().map(|line| line.trim_start_matches(['$', ' ']));
+    quoted.chain(lines).filter_map(|text| text.strip_prefix("loginward ")).collect()
+}
+
+#[test]
+fn every_command_that_the_readme_and_the_examples_name_is_understood() {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut waiting = vec![base];
+    let mut texts = vec![README.to_owned(), EXAMPLE.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            texts.extend(std::fs::read_to_string(&path)); // a picture is no text
+        }
+    }
+    let mut helps = std::collections::HashMap::new();
+    let mut seen = 0;
+    for text in &texts {
+        for command in commands_in(text) {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            let is_name = |word: &&&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+            let Some(name) = words.first().filter(is_name) else { continue };
+            let help =
+                helps.entry((*name).to_owned()).or_insert_with(|| run(&[name, "--help"]).out);
+            if help.is_empty() {
+                continue; // a sentence that begins with the program's name
+            }
+            seen += 1;
+            for flag in words.iter().filter(|word| word.starts_with("--")) {
+                let letter = |c: char| !c.is_ascii_lowercase() && c != '-';
+                let flag = flag.split(letter).next().unwrap();
+                let has = |word: &str| word.trim_end_matches(',') == flag;
+                let is_there =
+                    help.split_whitespace().any(has) || help.contains(&format!("{flag}="));
+                assert!(is_there, "`loginward {command}`: {name} has no {flag}");
+            }
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn every_line_of_the_log_has_an_event() {
+    for source in crate::support::sources() {
+        for level in ["info", "warn", "error"] {
+            for rest in source.split(&format!("tracing::{level}!(")).skip(1) {
+                let call = rest.split(';').next().unwrap();
+                assert!(call.contains("event = "), "tracing::{level}!({call}");
+            }
+        }
+    }
+}

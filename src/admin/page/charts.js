@@ -60,7 +60,7 @@ function swatch(series) {
 }
 
 function entry(series) {
-  const shown = series.line ? series.values[series.values.length - 1] ?? 0 : sum(series.values);
+  const shown = series.line ? series.values[series.values.length - 1] ?? 0 : series.whole ?? sum(series.values);
   return el("li", {}, swatch(series), series.label, " ", el("b", {}, number(shown)));
 }
 
@@ -190,6 +190,6 @@ function values(title, model) {
     if (from + model.bucket <= (model.since ?? 0)) break;
     rows.push([hour(from), ...model.series.map((series) => number(series.values[at]))]);
   }
-  const columns = [{ label: "From", kind: "whole" }, ...model.series.map((series) => ({ label: series.label, kind: "number" }))];
+  const columns = [{ label: "From", kind: "whole" }, ...model.series.map((series) => ({ label: series.column ?? series.label, kind: "number" }))];
   return table({ caption: title, columns, rows, kind: "plain" });
 }

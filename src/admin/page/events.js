@@ -143,8 +143,17 @@ function line(name, event, search) {
   if (event.failures !== undefined && event.failures !== null) what.push(event.of ? `${event.failures} of ${event.of}` : `${event.failures} failures`);
   what.push(...[event.reason, event.message, event.address].filter(Boolean).map(String));
   if (event.mode === "monitor") what.push("monitor");
+  if (!what.length) what.push(...others(event));
   const reference = event.ref ? button(event.ref, () => search("ref", event.ref), { kind: "link", named: `Reference ${event.ref}: what refused it` }) : undefined;
   return cells([second(millis(event.ts) ?? Date.now()), called(name), who, where, [what.join(", "), what.length && reference ? ", " : "", reference]], name);
+}
+
+const SAID = ["ts", "level", "event", "site", "login", "client", "peer", "username", "mode", "ref"];
+
+/** What an event says that has no column, as `name: value`. */
+function others(event) {
+  const rest = Object.entries(event).filter(([name, value]) => !SAID.includes(name) && value !== null && value !== "");
+  return rest.map(([name, value]) => `${name.replaceAll("_", " ")}: ${value}`);
 }
 
 function lost(event) {

@@ -59,6 +59,13 @@ export function whom(parameters = {}) {
   return parts.join(" ") || "everybody";
 }
 
+/** The zone that times are shown in: `Europe/Berlin, GMT+1`. */
+export function zone(now = Date.now()) {
+  const parts = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(new Date(now));
+  const offset = parts.find((part) => part.type === "timeZoneName")?.value ?? "";
+  return `${Intl.DateTimeFormat().resolvedOptions().timeZone}, ${offset}`;
+}
+
 /** Milliseconds since 1970 of a time that the guard names: seconds, or a date. */
 export function millis(time) {
   if (time === null || time === undefined) return undefined;

@@ -22,7 +22,9 @@ export function locked(unlock, release) {
     const locks = answer.locks.map(({ what, ...rest }) => ({ ...what, ...rest }));
     shown([counters.map(steady), total, locks.map(steady)], counters, total, locks);
     const all = total + locks.length;
-    byId("locked-count").textContent = all ? number(all) : "";
+    // the chart of lockouts counts those by failures alone
+    const said = [total ? number(total) : "", locks.length ? `${number(locks.length)} by hand` : ""];
+    byId("locked-count").textContent = said.filter(Boolean).join(" and ");
     if (before !== undefined && before !== all) announce(all ? `${count(all, "lockout")} in force.` : "Nobody is locked out.");
     before = all;
   }
@@ -60,7 +62,8 @@ function show(counters, total, locks, { unlock, release, more }) {
   replace(host, parts);
 }
 
-function handTable(locks, release) {
+/** A table of locks by hand; `release` is called with the one that somebody wants to unlock. */
+export function handTable(locks, release) {
   const columns = [
     { label: "Who", kind: "who" },
     { label: "Site", kind: "site" },

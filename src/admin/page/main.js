@@ -2,7 +2,7 @@
 
 import { get, hasToken, keep, Refused, Unreachable } from "./api.js";
 import { byId, el, onChange } from "./dom.js";
-import { about, clock, count, millis } from "./format.js";
+import { about, clock, count, millis, zone } from "./format.js";
 import { events } from "./events.js";
 import { locked } from "./locked.js";
 import { locking } from "./lock.js";
@@ -61,7 +61,7 @@ function reached(status) {
   state.className = "state";
   const sites = Array.isArray(status.sites) ? status.sites.length : status.sites;
   state.textContent = `${status.state === "leaving" ? "Is about to end" : "Running"}, for ${about(status.uptime_s)} · ${count(sites, "site")}`;
-  byId("about").textContent = `loginward ${status.version}, process ${status.pid}, configured by ${status.config ?? "its command line"}`;
+  byId("about").textContent = `loginward ${status.version}, process ${status.pid}, configured by ${status.config ?? "its command line"}. Times are those of this browser (${zone()}).`;
   if (begins) {
     numbers.begin(status.uptime_s);
     live.run();

@@ -12,9 +12,9 @@ const SAID = { 900: "in the last 15 minutes", 3600: "in the last hour", 21600: "
 
 const OUTCOMES = [
   { key: "success", label: "succeeded", color: "c1" },
-  { key: "failure", label: "failed", color: "c2" },
-  { key: "unmatched", label: "unmatched", color: "c4" },
-  { key: "no_verdict", label: "no verdict", short: "without a verdict", color: "c3" },
+  { key: "failure", label: "failed", short: "failed by a rule", column: "failed by a rule", color: "c2" },
+  { key: "unmatched", label: "of them unmatched", short: "failed, unmatched", column: "unmatched", color: "c4" },
+  { key: "no_verdict", label: "of them no verdict", short: "failed without a verdict", column: "no verdict", color: "c3" },
   { key: "ignored", label: "ignored", color: "c5" },
 ];
 const REFUSALS = [
@@ -58,6 +58,9 @@ function show(charts, statistics, wanted) {
   const { attempts, refusals, would_refuse: would, lockouts, in_force: inForce } = statistics.series;
   const common = { statistics, wanted };
   const all = model(common, { ...attempts }, OUTCOMES);
+  // whatever no rule matches, and what has no verdict, is a failure too
+  const failed = all.series.filter((series) => ["failure", "unmatched", "no_verdict"].includes(series.key));
+  for (const series of failed) if (series.key === "failure") series.whole = total(failed);
   charts.attempts({ ...all, total: total(all.series), note: SAID[wanted] });
   const refused = model(common, { ...refusals, would_refuse: would }, REFUSALS);
   const counted = refused.series.filter((series) => series.key !== "would_refuse");

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { button, byId, el, replace } from "./dom.js";
 import { counterTable } from "./counters.js";
 import { count, number } from "./format.js";
+import { handTable } from "./locked.js";
 import { story } from "./story.js";
 
 /** What a refused client has on its screen. */
@@ -71,10 +72,17 @@ function offer(kind, text, dialogs) {
   return el("p", { class: "more" }, button("Lock it by hand …", () => dialogs.lock(kind, text), { focus: "offer" }));
 }
 
+/** What is counted of somebody, and what locks by hand; nothing, where there is neither. */
 async function counters(kind, text, dialogs) {
-  const { counters: all, total } = await get("v1/counters", { [kind]: text, sort: "remaining", order: "desc", limit: 50 });
-  if (!all.length) return undefined;
-  const parts = [counterTable(all, { caption: `${count(total, "counter")} of ${text}`, shown: true, unlock: dialogs.unlock })];
+  const wanted = { [kind]: text };
+  const [{ counters: all, total }, { locks }] = await Promise.all([
+    get("v1/counters", { ...wanted, sort: "remaining", order: "desc", limit: 50 }),
+    get("v1/locks", wanted),
+  ]);
+  if (!all.length && !locks.length) return undefined;
+  const parts = [];
+  if (locks.length) parts.push(handTable(locks.map(({ what, ...lock }) => ({ ...what, ...lock })), dialogs.hand));
+  if (all.length) parts.push(counterTable(all, { caption: `${count(total, "counter")} of ${text}`, shown: true, unlock: dialogs.unlock }));
   if (total > all.length) parts.push(el("p", { class: "muted" }, `${number(total - all.length)} more are not shown.`));
   parts.push(offer(kind, text, dialogs));
   return parts;

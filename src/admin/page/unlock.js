@@ -33,11 +33,13 @@ export function unlocking(done) {
   /** Asks about a lock by hand. */
   const hand = (lock) => {
     const { username, ip, network, site, counter: id } = lock;
-    const note = lock.reason ? `locked by hand: ${lock.reason}` : "locked by hand";
-    const choice = lock.all
-      ? { selector: { all: true, only: "by_hand" }, label: "All locks by hand", note }
-      : { selector: given({ username, ip, network, site, counter: id }), label: "The lock, and what failures it stands for", note };
-    ask(`Unlock ${lockName(lock)}?`, [choice]);
+    const note = lock.reason ? `Locked by hand, because: ${lock.reason}` : "Locked by hand";
+    const selector = given({ username, ip, network, site, counter: id });
+    const more = `The lock, and the failures and lockouts of ${lockName(lock)}`;
+    const choices = lock.all
+      ? [{ selector: { all: true, only: "by_hand" }, label: "All locks by hand", note }]
+      : [{ selector: { ...selector, only: "by_hand" }, label: "The lock alone", note }, { selector, label: more }];
+    ask(`Unlock ${lockName(lock)}?`, choices);
   };
 
   function ask(title, choices) {
@@ -108,6 +110,6 @@ function option({ selector, label, note }, at, choosable) {
       () => (less.textContent = ""),
     );
   }
-  if (!choosable) return el("p", {}, label, ": ", less);
+  if (!choosable) return el("p", {}, label, ". ", less);
   return el("label", { class: "option" }, el("input", { type: "radio", name: "unlock-what", value: at, checked: at === 0 }), el("span", {}, label), less);
 }

@@ -223,3 +223,25 @@ fn a_reload_changes_what_is_shown_also_of_what_was() {
     let said = run(&["events", "--admin", &guard.admin()]);
     assert!(said.out.contains("za…") && !said.out.contains("zaphod"), "{}", said.out);
 }
+
+#[test]
+fn whoever_has_the_key_finds_the_lines_about_a_name_as_the_readme_says() {
+    if crate::support::program("openssl").is_none() {
+        return;
+    }
+    let upstream = Upstream::shop();
+    let text = "privacy: { usernames: hashed, addresses: hashed, key: \"${file:privacy.key}\" }\n\
+                trusted_proxies: \"127.0.0.1\"\n";
+    let setup = Setup::new(text).file("privacy.key", "0123456789abcdef0123\n").upstream(&upstream);
+    let guard = setup.start();
+    guard.ask(&Ask::login("Alice", "wrong").with("X-Forwarded-For", "203.0.113.7"));
+    let failed = guard.wait_for_event("login_failed");
+    let readme = include_str!("../../../README.md");
+    for (field, start) in [("username", "printf 'username"), ("client", "printf 'address")] {
+        let line = readme.lines().find(|line| line.starts_with(start)).unwrap();
+        let mut shell = std::process::Command::new("sh");
+        let said = shell.args(["-c", line]).current_dir(guard.dir()).output().unwrap();
+        let hash = String::from_utf8(said.stdout).unwrap();
+        assert_eq!(failed.get(field), format!("#{}", hash.trim()), "{line}");
+    }
+}

@@ -1,6 +1,7 @@
 //! What operators do with the mouse: look, search, unlock, lock.
 
 use super::shown::{LIMITS, Shown};
+use crate::commands::program::run;
 use crate::support::Upstream;
 
 #[test]
@@ -100,6 +101,48 @@ fn somebody_is_locked_by_hand_with_a_reason_and_released() {
 }
 
 #[test]
+fn search_finds_locks_by_hand_too() {
+    let upstream = Upstream::shop();
+    let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
+    let admin = shown.guard.admin();
+    for whom in ["mallory", "198.51.100.0/24"] {
+        let said = run(&["lock", whom, "--for", "1h", "--reason", "stuffing", "--admin", &admin]);
+        assert_eq!(said.status, 0, "{}", said.err);
+    }
+    shown.browser.until_text("#locked-count", "2 by hand");
+    for (text, expected) in [
+        ("Mallory", "mallory"),
+        ("198.51.100.7", "198.51.100.0/24"),
+        ("198.51.100.0/24", "198.51.100.0/24"),
+    ] {
+        shown.browser.eval("document.getElementById('what').value = ''");
+        shown.browser.click("document.getElementById('what')");
+        shown.browser.write(text);
+        shown.browser.click_button("Search");
+        shown.browser.until_text("#found caption", "Locked by hand");
+        shown.browser.until_text("#found th[scope=row]", expected);
+    }
+    assert!(!shown.browser.text("#found").contains("Nothing is counted"));
+    shown.browser.click("document.querySelector('#found td button')");
+    shown.browser.until_text("#unlock", "Locked by hand, because: stuffing");
+    shown
+        .browser
+        .until_text("#unlock", "The lock, and the failures and lockouts of 198.51.100.0/24");
+    shown.browser.press("Escape");
+    shown.is_clean();
+}
+
+#[test]
+fn every_event_says_something_and_times_have_a_zone() {
+    let upstream = Upstream::shop();
+    let settings = format!("{LIMITS}store: {{ snapshot: {{ file: counters.db }} }}\n");
+    let Some(mut shown) = Shown::of(&settings, &upstream) else { return };
+    shown.browser.until_text("tr[data-name=snapshot_new] td.what", "file: ");
+    let zone = shown.browser.eval("Intl.DateTimeFormat().resolvedOptions().timeZone");
+    shown.browser.until_text("#about", &format!("({}, GMT", zone.as_str().unwrap()));
+}
+
+#[test]
 fn what_cannot_be_locked_is_said_in_the_dialog() {
     let upstream = Upstream::shop();
     let Some(mut shown) = Shown::of(LIMITS, &upstream) else { return };
@@ -170,7 +213,7 @@ fn the_charts_show_what_has_happened_and_tell_it_as_a_table_too() {
     shown.fail("bob", 3);
     shown.browser.until_text("#chart-attempts .legend", "succeeded 1");
     // the rule names no failure: its answers are matched by nothing
-    shown.browser.until_text("#chart-attempts .legend", "unmatched 3");
+    shown.browser.until_text("#chart-attempts .legend", "failed 3 of them unmatched 3");
     shown.browser.until_text("#chart-refusals .legend", "locked out 2");
     shown.browser.until_text("#chart-lockouts .total", "1 in force now");
     let told = shown.browser.eval("document.querySelector('#chart-attempts desc').textContent");
