@@ -322,7 +322,7 @@ mod tests {
         let trace = |value: &&str| {
             let none: Option<&str> = None;
             let (count, other) = (u64::MAX, format_args!("{value}"));
-            tracing::warn!(event = "named", none, count, value, %other, message = "end");
+            tracing::warn!(event = "stopping", none, count, value, %other, message = "end");
         };
         let keeper = Keeper(format, Arc::clone(&lines));
         tracing::subscriber::with_default(keeper, || values.iter().for_each(trace));
@@ -345,13 +345,13 @@ mod tests {
                 fields.sort_by_key(|(name, _)| *name);
                 let expected = [
                     ("count", Value::Number("18446744073709551615")),
-                    ("event", Value::Text("named")),
+                    ("event", Value::Text("stopping")),
                     ("message", Value::Text("end")),
                     ("other", Value::Text(&shown)),
                     ("value", Value::Text(&shown)),
                 ];
                 assert_eq!(fields, expected);
-                assert_eq!(entry.event(), Some("named"));
+                assert_eq!(entry.event(), Some("stopping"));
                 let (mut written, mut room) = (String::new(), String::new());
                 let clear = Show::new(&Privacy::default(), b"");
                 entry.write(&mut written, format, &clear);
