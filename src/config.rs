@@ -7,6 +7,7 @@ mod access;
 mod account;
 mod address;
 mod admin;
+mod admin_alone;
 mod doubt;
 mod edge;
 pub mod error;

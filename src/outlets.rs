@@ -126,6 +126,12 @@ impl Outlets {
         Telling { outlets: self, show, stamp, fields, audit: Vec::new() }
     }
 
+    /// The audit log, where there is one.
+    #[must_use]
+    pub fn audit(&self) -> Option<&Writing> {
+        self.audit.get()
+    }
+
     /// No more events come; waits a moment until those are written that came.
     pub fn end(&self) {
         if let Some(audit) = self.audit.get() {

@@ -39,6 +39,29 @@ pub fn rules(admin: &Admin) -> Value {
     json!({ "rules": rules, "identity": identity(admin) })
 }
 
+/// What looks wrong about rules and clients, a sentence each.
+#[must_use]
+pub fn suspicions(admin: &Admin) -> Vec<String> {
+    let shared = admin.reloader.shared();
+    let (plan, now) = (shared.plans.latest(), shared.store.clock().now());
+    let sites = plan.sites().iter();
+    let all = sites.flat_map(|site| site.rules().iter().map(move |rule| (&site.site.name, rule)));
+    let rules = all.filter_map(|(site, rule)| {
+        let suspicion = rule.watch.suspicion(now)?;
+        Some(format!("{site} {}: {suspicion}", rule.rule.name))
+    });
+    let clients = identity(admin).into_iter().map(|told| {
+        let text = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (times, client) = (told.get("times").and_then(Value::as_u64), text("client"));
+        let times = times.unwrap_or_default();
+        let peer = text("peer");
+        let peer = if peer.is_empty() { String::new() } else { format!(", by way of {peer}") };
+        let often = if times == 1 { String::new() } else { format!("{times} times, last ") };
+        format!("client {client}{peer}: {} ({often}{})", text("reason"), text("latest"))
+    });
+    rules.chain(clients).collect()
+}
+
 /// What the attempts of a rule came to since the process began.
 fn attempts(rule: &RulePlan) -> Value {
     let (mut success, mut ignored) = (0, 0);

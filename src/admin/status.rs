@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::Admin;
 use super::api::shown;
+use super::rules::suspicions;
 use crate::clock::{Clock, millis};
+use crate::outlets::audit::Writing;
 use crate::snapshot::load::Found;
 use crate::store::Store;
 
@@ -47,9 +49,19 @@ pub fn status(admin: &Admin) -> Value {
             "latest_success": reloads.last_success.as_secs(),
             "failures": reloads.failures,
             "problems": shown(admin.reloader.problems().iter()),
+            "need_restart": admin.reloader.need_restart(),
         },
+        "suspicions": suspicions(admin),
+        "audit": admin.reloader.hub().outlets().audit().map(audit),
         "snapshot": snapshot(&shared.store),
     })
+}
+
+/// How it stands with the audit log.
+fn audit(audit: &Writing) -> Value {
+    let trouble = audit.trouble();
+    let state = if trouble.is_none() { "writing" } else { "failing" };
+    json!({ "state": state, "reason": trouble })
 }
 
 /// How it stands with the file that keeps the counters; null where there is none.

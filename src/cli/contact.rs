@@ -1,5 +1,6 @@
 //! Finding the guard that a command is about, and asking it.
 
+use std::cell::OnceCell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -10,7 +11,8 @@ use clap::Args;
 
 use super::{FAILED, UNREACHABLE, USAGE, complain};
 use crate::admin::ask::{self, Answer, Place, Question};
-use crate::config::{Admin, Settings, USUAL_ADMIN};
+use crate::config::error::{Problems, Severity};
+use crate::config::{Admin, AdminTcp, Settings, USUAL_ADMIN};
 
 /// Which guard.
 #[derive(Args, Debug)]
@@ -24,6 +26,23 @@ pub struct Contact {
     /// Its configuration file, which names that address
     #[arg(long, value_name = "FILE", conflicts_with = "admin")]
     config: Option<PathBuf>,
+    /// Where that is, once it was looked for.
+    #[arg(skip)]
+    found: OnceCell<Found>,
+}
+
+/// Where a guard is asked.
+#[derive(Clone, Debug)]
+struct Found {
+    place: Place,
+    /// Where else it was looked for first, and why it was not asked there.
+    besides: Option<String>,
+}
+
+impl From<Place> for Found {
+    fn from(place: Place) -> Self {
+        Self { place, besides: None }
+    }
 }
 
 /// An address as a flag has it.
@@ -58,7 +77,8 @@ impl Contact {
     /// The guard of a configuration file.
     #[must_use]
     pub const fn of_file(file: PathBuf) -> Self {
-        Self { admin: None, token_file: None, config: Some(file) }
+        let found = OnceCell::new();
+        Self { admin: None, token_file: None, config: Some(file), found }
     }
 
     /// Asks the guard, and gives up after that time. If it cannot be asked, or does not know the
@@ -69,15 +89,22 @@ impl Contact {
     /// The exit status.
     pub fn ask(&self, question: Question<'_>, patience: Duration) -> Result<Answer, u8> {
         let place = self.place()?;
-        let answer = ask::ask(&place, question, patience).map_err(|error| {
-            complain(&format!("not reachable: {place}: {}", why(&error)));
-            UNREACHABLE
-        })?;
+        let answer = ask::ask(&place, question, patience);
+        let answer = answer.map_err(|error| self.unreachable(&place, &error))?;
         if [401, 403, 421].contains(&answer.status) {
             complain(&format!("refused: {place}: {}", answer.detail()));
             return Err(UNREACHABLE);
         }
         Ok(answer)
+    }
+
+    /// Says that the guard cannot be asked at `place`, nor anywhere else; the exit status.
+    #[must_use]
+    pub fn unreachable(&self, place: &Place, error: &io::Error) -> u8 {
+        let besides = self.found.get().and_then(|found| found.besides.as_deref());
+        let besides = besides.map(|besides| format!("; {besides}")).unwrap_or_default();
+        complain(&format!("not reachable: {place}: {}{besides}", why(error)));
+        UNREACHABLE
     }
 
     /// [`Self::ask`] for what is there: any other answer than 200 is told, too.
@@ -106,39 +133,66 @@ impl Contact {
     ///
     /// The exit status.
     pub fn place(&self) -> Result<Place, u8> {
-        let place = match (&self.admin, &self.config) {
-            (Some(Address::Unix(path)), _) => Ok(Place::Unix(path.clone())),
+        if let Some(found) = self.found.get() {
+            return Ok(found.place.clone());
+        }
+        let found = match (&self.admin, &self.config) {
+            (Some(Address::Unix(path)), _) => Ok(Place::Unix(path.clone()).into()),
             (Some(Address::Tcp(address)), _) => match &self.token_file {
-                Some(file) => with_token(*address, file),
+                Some(file) => with_token(*address, file).map(Found::from),
                 None => Err("error: over TCP, the guard asks for a token: --token-file".to_owned()),
             },
             (None, Some(file)) => configured(file),
-            (None, None) => Ok(Place::Unix(USUAL_ADMIN.into())),
+            (None, None) => Ok(Place::Unix(USUAL_ADMIN.into()).into()),
         };
-        place.map_err(|wrong| {
-            complain(&wrong);
-            USAGE
-        })
+        match found {
+            Ok(found) => Ok(self.found.get_or_init(|| found).place.clone()),
+            Err(wrong) => {
+                complain(&wrong);
+                Err(USAGE)
+            }
+        }
     }
 }
 
 /// Where the guard of this configuration is asked.
-fn configured(file: &Path) -> Result<Place, String> {
-    let (settings, _) = Settings::load(file).map_err(|problems| problems.to_string())?;
-    let path = match settings.admin {
+fn configured(file: &Path) -> Result<Found, String> {
+    let (admin, tcp) = match Settings::load(file) {
+        Ok((settings, _)) => (settings.admin, settings.admin_tcp),
+        Err(problems) => alone(file, &problems)?,
+    };
+    let path = match admin {
         Admin::At(path) | Admin::Beside(path) => path,
         Admin::Nowhere => {
             return Err(format!("{}: admin: is `none`, so it cannot be asked", file.display()));
         }
         Admin::Usual => USUAL_ADMIN.into(),
     };
-    match settings.admin_tcp {
-        // over TCP only where the socket does not let us in
-        Some(tcp) if UnixStream::connect(&path).is_err() => {
-            with_token(tcp.address, &tcp.token_file)
-        }
-        Some(_) | None => Ok(Place::Unix(path)),
-    }
+    let Some(tcp) = tcp else { return Ok(Place::Unix(path).into()) };
+    // over TCP only where the socket does not let us in
+    let Err(error) = UnixStream::connect(&path) else { return Ok(Place::Unix(path).into()) };
+    let besides = format!("unix:{}: {}", path.display(), why(&error));
+    let place = with_token(tcp.address, &tcp.token_file);
+    let place = place.map_err(|wrong| format!("{wrong}\nnot reachable: {besides}"))?;
+    Ok(Found { place, besides: Some(besides) })
+}
+
+/// What a configuration with errors says of the admin address: the guard may run all the same.
+fn alone(file: &Path, problems: &Problems) -> Result<(Admin, Option<AdminTcp>), String> {
+    let is_there = file.is_file();
+    let found = Settings::admin_alone(file).filter(|_| is_there);
+    let Some(found) = found else {
+        let hint =
+            format!("the guard may run all the same: name it, as --admin unix:{USUAL_ADMIN}");
+        return Err(if is_there { format!("{problems}\n{hint}") } else { problems.to_string() });
+    };
+    let count = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let errors = if count == 1 { "an error".to_owned() } else { format!("{count} errors") };
+    complain(&format!(
+        "note: {} has {errors} (`loginward check` says which); of it, only `admin` is used",
+        file.display()
+    ));
+    Ok(found)
 }
 
 fn with_token(address: SocketAddr, file: &Path) -> Result<Place, String> {

@@ -5,7 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tracing::Level;
 
-use super::contact::{Contact, why};
+use super::contact::Contact;
 use super::{FAILED, OK, UNREACHABLE, USAGE, complain, say};
 use crate::admin::follow::EVENTS;
 use crate::admin::hear::{Heard, hear};
@@ -72,10 +72,7 @@ impl Events {
             Ok(place) => place,
             Err(status) => return status,
         };
-        let unreachable = |error: &std::io::Error| {
-            complain(&format!("not reachable: {place}: {}", why(error)));
-            UNREACHABLE
-        };
+        let unreachable = |error: &std::io::Error| self.contact.unreachable(&place, error);
         let mut events = match hear(&place, &self.target()) {
             Ok(Ok(events)) => events,
             Ok(Err((status, said))) => {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use self::live::standings;
+use self::live::Live;
 use self::message::{Asked, Told};
 use self::rehearsal::{Scene, rehearse};
 use super::contact::Contact;
@@ -39,8 +39,8 @@ Examples:
 
 Exit status:
   0  it is explained, whatever the guard would do
-  1  what is in the files is no request or no answer
-  2  the command line or the configuration is wrong
+  1  the request is not whole, so that nothing can be said of it
+  2  the command line, a file that it names or the configuration is wrong
   3  --live: no guard can be reached"
 )]
 pub struct Explain {
@@ -80,7 +80,7 @@ pub struct Explain {
     /// The body of its answer
     #[arg(long, value_name = "BODY", requires = "status")]
     answer_body: Option<String>,
-    /// Ask the guard that runs with this file how these counters stand
+    /// Ask the guard that runs with this file how these counters and locks by hand stand
     #[arg(long)]
     live: bool,
     /// Print it as JSON
@@ -107,7 +107,7 @@ impl Explain {
             }
         };
         let scene = Scene { settings, asked: &asked, from: self.from, answer: told.as_ref() };
-        let played = match rehearse(scene) {
+        let mut played = match rehearse(scene) {
             Ok(played) => played,
             Err(wrong) => {
                 complain(&format!("error: {wrong}"));
@@ -115,13 +115,14 @@ impl Explain {
             }
         };
         let live = match self.live {
-            false => Ok(Vec::new()),
-            true => standings(&Contact::of_file(self.config.clone()), &played.story),
+            false => Ok(Live::default()),
+            true => Live::of(&Contact::of_file(self.config.clone()), &played.story),
         };
         let live = match live {
             Ok(live) => live,
             Err(status) => return status,
         };
+        live.amend(&mut played);
         match self.json {
             true => say(&tell::json(&played, &live).to_string()),
             false => say(&tell::text(&played, &live)),

@@ -7,7 +7,7 @@ use clap::Args;
 use rustix::fs::{FileType, fstat};
 use serde_json::json;
 
-use super::contact::{Contact, why};
+use super::contact::Contact;
 use super::{FAILED, OK, UNREACHABLE, complain};
 use crate::admin::api::EXPORT;
 use crate::admin::ask::open;
@@ -67,10 +67,7 @@ impl Export {
     /// Prints all; the last line, if it came.
     fn print(&self) -> Result<Option<End>, u8> {
         let place = self.contact.place()?;
-        let unreachable = |error: &io::Error| {
-            complain(&format!("not reachable: {place}: {}", why(error)));
-            UNREACHABLE
-        };
+        let unreachable = |error: &io::Error| self.contact.unreachable(&place, error);
         let mut lines = match open(&place, EXPORT, PATIENCE) {
             Ok(Ok(lines)) => lines,
             Ok(Err((status, said))) => {

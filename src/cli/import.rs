@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::contact::{Contact, why};
+use super::contact::Contact;
 use super::{FAILED, OK, UNREACHABLE, USAGE, complain, say};
 use crate::admin::api::IMPORT;
 use crate::admin::ask::{Answer, send};
@@ -73,10 +73,8 @@ impl Import {
             }
             Box::new(file)
         };
-        let answer = send(&place, (IMPORT, KIND), &mut from, PATIENCE).map_err(|error| {
-            complain(&format!("not reachable: {place}: {}", why(&error)));
-            UNREACHABLE
-        })?;
+        let answer = send(&place, (IMPORT, KIND), &mut from, PATIENCE)
+            .map_err(|error| self.contact.unreachable(&place, &error))?;
         match answer.status {
             200 => Ok(answer),
             401 | 403 | 421 => {

@@ -9,6 +9,7 @@ use super::contact::Contact;
 use super::{FAILED, OK, complain, say};
 use crate::admin::api::STATUS;
 use crate::admin::ask::Question;
+use crate::log::line::escaped;
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
     after_help = "\
 Exit status:
   0  it runs
-  1  something else answers there
+  1  it answers that something went wrong
   2  the command line is wrong, or the configuration file, if one is named
-  3  no guard can be reached"
+  3  no guard can be reached: nobody answers, or what does is none; or it refuses the token"
 )]
 pub struct Status {
     #[command(flatten)]
@@ -57,7 +58,7 @@ impl Status {
 /// What the guard says, a line each.
 fn lines(status: &Value) -> String {
     let member = |path: &str| status.pointer(path).map_or_else(String::new, shown);
-    let rows = [
+    let mut rows = vec![
         (
             "state",
             format!(
@@ -74,12 +75,32 @@ fn lines(status: &Value) -> String {
         ("monitor mode", monitored(status)),
         ("workers", member("/workers")),
         ("counters", format!("{}, and {} locked", member("/counters"), member("/locked"))),
+        ("locks by hand", member("/locks_by_hand")),
         ("attempts", format!("{} places held, {} waiting", member("/places"), member("/waiting"))),
         ("snapshot", snapshot(status)),
     ];
+    rows.extend(audit(status).map(|audit| ("audit log", audit)));
+    let list = |path: &str| status.pointer(path).and_then(Value::as_array).cloned();
+    let waiting = list("/reload/need_restart").unwrap_or_default();
+    if !waiting.is_empty() {
+        let keys: Vec<String> = waiting.iter().map(shown).collect();
+        rows.push(("restart needed", format!("for what has changed of {}", keys.join(", "))));
+    }
+    let suspicions = list("/suspicions").unwrap_or_default();
+    rows.extend(suspicions.iter().map(|said| ("looks wrong", shown(said))));
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let rows = rows.map(|(name, value)| format!("{name:width$}  {value}"));
-    rows.join("\n")
+    let rows = rows.iter().map(|(name, value)| format!("{name:width$}  {}", escaped(value)));
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether events are written down, where they should be.
+fn audit(status: &Value) -> Option<String> {
+    let state = status.pointer("/audit/state")?;
+    let reason = status.pointer("/audit/reason").and_then(Value::as_str);
+    Some(match reason {
+        None => shown(state),
+        Some(reason) => format!("cannot be written: {reason}"),
+    })
 }
 
 /// Whether a restart forgets the counters.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::dropped::Outlet;
@@ -11,6 +11,7 @@ use super::queue::{Line, More, Queue};
 use super::settings::{Audit, AuditTo, Chosen};
 use super::stdout::StandardOutput;
 use super::syslog::SyslogSender;
+use crate::store::memory::lock;
 
 /// How long it waits after a failure; twice as long after each one more.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -34,7 +35,11 @@ pub trait Sink: Send {
 pub struct Writing {
     queue: Arc<Queue>,
     events: Chosen,
+    trouble: Trouble,
 }
+
+/// Why nothing can be written at present; nothing where it can.
+type Trouble = Arc<Mutex<Option<String>>>;
 
 impl Writing {
     /// Begins one.
@@ -55,16 +60,24 @@ impl Writing {
             AuditTo::Syslog(syslog) => Box::new(SyslogSender::new(syslog)),
         };
         let queue = Arc::new(Queue::new(Outlet::Audit));
-        let own = Arc::clone(&queue);
-        let life = move || Writer { queue: own, sink, pause: FIRST_PAUSE }.run();
+        let trouble = Trouble::default();
+        let (own, told) = (Arc::clone(&queue), Arc::clone(&trouble));
+        let writer = Writer { queue: own, sink, pause: FIRST_PAUSE, trouble: told };
+        let life = move || writer.run();
         std::thread::Builder::new().name("audit".to_owned()).spawn(life)?;
-        Ok(Self { queue, events: audit.events.clone() })
+        Ok(Self { queue, events: audit.events.clone(), trouble })
     }
 
     /// Whether events of that name are written.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
         self.events.has(name)
+    }
+
+    /// Why nothing can be written at present; nothing where it can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.trouble).clone()
     }
 
     /// Has events written, in order.
@@ -86,6 +99,7 @@ struct Writer {
     sink: Box<dyn Sink>,
     /// How long it waits after the next failure.
     pause: Duration,
+    trouble: Trouble,
 }
 
 impl Writer {
@@ -123,6 +137,7 @@ impl Writer {
 
     fn succeeded(&mut self) {
         if self.pause > FIRST_PAUSE {
+            *lock(&self.trouble) = None;
             tracing::info!(event = "audit_recovered");
         }
         self.pause = FIRST_PAUSE;
@@ -134,6 +149,7 @@ impl Writer {
 
     fn failed(&mut self, error: &io::Error) -> More {
         if self.pause == FIRST_PAUSE {
+            *lock(&self.trouble) = Some(error.to_string());
             tracing::error!(event = "audit_failed", reason = %error);
         }
         let pause = self.pause;

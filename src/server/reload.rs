@@ -29,6 +29,8 @@ pub struct Reloader {
     watched: Mutex<Watched>,
     /// What was wrong or doubtful when it was last tried.
     problems: RefCell<Vec<Problem>>,
+    /// What has changed of the configuration and is not in force before a restart.
+    need_restart: RefCell<Vec<&'static str>>,
 }
 
 /// Where a guard's settings come from.
@@ -68,6 +70,7 @@ impl Reloader {
             hub,
             watched: Mutex::new(Watched::new(files)),
             problems: RefCell::default(),
+            need_restart: RefCell::default(),
         }
     }
 
@@ -98,6 +101,12 @@ impl Reloader {
         self.problems.borrow().clone()
     }
 
+    /// The keys of which something has changed that is not in force before a restart.
+    #[must_use]
+    pub fn need_restart(&self) -> Vec<&'static str> {
+        self.need_restart.borrow().clone()
+    }
+
     /// Reads everything again, checks all of it, and puts it in force; `reason` is who asked.
     /// Returns when every worker serves by it.
     ///
@@ -112,7 +121,10 @@ impl Reloader {
         };
         report(reason, &result);
         match &result {
-            Ok(Reloaded { warnings, .. }) => self.problems.replace(warnings.clone()),
+            Ok(Reloaded { warnings, need_restart }) => {
+                self.need_restart.replace(need_restart.clone());
+                self.problems.replace(warnings.clone())
+            }
             Err(ReloadError::Unusable(all)) => self.problems.replace(all.iter().cloned().collect()),
             Err(ReloadError::NoFile) => Vec::new(),
         };

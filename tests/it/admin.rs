@@ -58,6 +58,50 @@ fn status_tells_how_it_is() {
 }
 
 #[test]
+fn status_tells_what_is_wrong() {
+    let upstream = Upstream::shop();
+    let limit = "lockout: { limits: { by: ip_address, failures: 20, cool_off: 10m } }\n";
+    let dir = tempfile::tempdir().unwrap();
+    let audit = format!("audit: {{ to: file, file: {}/audit.log }}\n", dir.path().display());
+    let guard = Guard::start(&format!("{ADMIN}{limit}{audit}"), &upstream);
+    let before = tell(&guard, "status").out;
+    assert!(before.contains("locks by hand  0\n"), "{before}");
+    assert!(before.contains("audit log      writing"), "{before}");
+    for absent in ["looks wrong", "restart needed"] {
+        assert!(!before.contains(absent), "{before}");
+    }
+    guard.reconfigure(|text| text.replace("workers: 2", "workers: 3"));
+    guard.reload();
+    // a directory in the place of the file
+    std::fs::remove_file(dir.path().join("audit.log")).unwrap();
+    std::fs::create_dir(dir.path().join("audit.log")).unwrap();
+    for number in 0..20 {
+        guard.client().log_in(&format!("user{number}"), "wrong");
+    }
+    for event in ["rule_suspect", "identity_suspect", "audit_failed"] {
+        guard.wait_for_event(event);
+    }
+    assert_eq!(run(&["lock", "ada", "--admin", &guard.admin()]).status, 0);
+    let said = tell(&guard, "status").out;
+    for told in [
+        "locks by hand  1\n",
+        "restart needed  for what has changed of workers\n",
+        "looks wrong     shop /login: in 20 attempts never a success",
+        "looks wrong     client 127.0.0.1: a private address is locked out: is there a proxy",
+        "audit log       cannot be written: ",
+    ] {
+        let told = told.split_once("  ").unwrap();
+        let is_there =
+            |line: &str| line.starts_with(told.0) && line.contains(told.1.trim_start().trim_end());
+        assert!(said.lines().any(is_there), "{told:?} in {said}");
+    }
+    let json = run(&["status", "--json", "--admin", &guard.admin()]).out;
+    let status: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(status["reload"]["need_restart"][0], "workers");
+    assert_eq!(status["audit"]["state"], "failing");
+}
+
+#[test]
 fn reload_puts_another_configuration_in_force_before_it_returns() {
     let (old, new) = (Upstream::hello(), Upstream::answering(|_| ok("new")));
     let guard = Guard::start(ADMIN, &old);

@@ -2,10 +2,12 @@
 
 mod check;
 mod completions;
+mod contact;
 mod demo;
 mod explain;
 mod health;
 pub mod help;
+mod live;
 mod operate;
 pub mod program;
 mod references;

@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::live::Standings;
+use super::live::Live;
 use super::rehearsal::Played;
+use crate::cli::rows::whom;
 use crate::guard::trace::{AttemptStory, CounterStory, OutcomeStory, Story};
 use crate::policy::outcome::weighed::Weighed;
 use crate::policy::outcome::{Basis, Outcome};
 
 /// The explanation in words, a line for each step.
 #[must_use]
-pub fn text(played: &Played, live: &Standings) -> String {
+pub fn text(played: &Played, live: &Live) -> String {
     let story = &played.story;
     let mut lines = Lines::default();
     if let Some((method, path)) = &story.asked {
@@ -29,11 +30,18 @@ pub fn text(played: &Played, live: &Standings) -> String {
     if let Some(attempt) = &story.attempt {
         tell_attempt(&mut lines, attempt, live);
     }
+    for hand in &live.hands {
+        let until = hand.get("until").and_then(Value::as_str).unwrap_or_default();
+        lines.add("by hand", format!("{}: locked until {until}", shown(&whom(hand))));
+    }
     for (_, words) in &story.excused {
         lines.add("monitor", format!("would be refused: {words}"));
     }
     if let Some(admitted) = story.admitted {
         lines.add("admission", format!("it may go on: {admitted}"));
+    }
+    if let Some((_, why)) = live.refusal().filter(|_| story.admitted.is_none()) {
+        lines.add("admission", format!("it is refused now: {}", shown(&why)));
     }
     if let Some(outcome) = &story.outcome {
         tell_outcome(&mut lines, outcome);
@@ -69,7 +77,7 @@ fn client(played: &Played) -> String {
     }
 }
 
-fn tell_attempt(lines: &mut Lines, attempt: &AttemptStory, live: &Standings) {
+fn tell_attempt(lines: &mut Lines, attempt: &AttemptStory, live: &Live) {
     let plural = if attempt.guesses == 1 { "guess" } else { "guesses" };
     lines.add("attempt", format!("by {}, {} {plural}", attempt.login, attempt.guesses));
     if attempt.mode == "monitor" {
@@ -85,7 +93,7 @@ fn tell_attempt(lines: &mut Lines, attempt: &AttemptStory, live: &Standings) {
         lines.add("counter", "no limit counts this attempt; it is counted by client address");
     }
     for (at, counter) in attempt.counters.iter().enumerate() {
-        let now = live.get(at).map(|row| standing(row.as_ref())).unwrap_or_default();
+        let now = live.counters.get(at).map(|row| standing(row.as_ref())).unwrap_or_default();
         lines.add("counter", format!("{}{now}", about(counter)));
     }
 }
@@ -148,13 +156,16 @@ fn answer(played: &Played) -> String {
         }
         (None, Some(status)) if played.is_forwarded => format!("{status} from the application"),
         (None, Some(status)) => format!("{status} from the guard: a redirect to https"),
-        (_, None) => "the application's; name one with --response or --status".to_owned(),
+        (Some((reason, words)), None) => {
+            format!("from the guard, as `response` says ({}): {}", reason.name(), shown(words))
+        }
+        (None, None) => "the application's; name one with --response or --status".to_owned(),
     }
 }
 
 /// The explanation for programs.
 #[must_use]
-pub fn json(played: &Played, live: &Standings) -> Value {
+pub fn json(played: &Played, live: &Live) -> Value {
     let story = &played.story;
     let rules = story.rules.iter().map(|rule| {
         json!({
@@ -174,6 +185,7 @@ pub fn json(played: &Played, live: &Standings) -> Value {
         "client": story.client,
         "site": story.site,
         "rules": rules.collect::<Vec<_>>(),
+        "locks_by_hand": live.hands,
         "attempt": story.attempt.as_ref().map(|attempt| attempt_json(attempt, live)),
         "would_refuse": excused.collect::<Vec<_>>(),
         "admitted": story.admitted,
@@ -186,7 +198,7 @@ pub fn json(played: &Played, live: &Standings) -> Value {
     })
 }
 
-fn attempt_json(attempt: &AttemptStory, live: &Standings) -> Value {
+fn attempt_json(attempt: &AttemptStory, live: &Live) -> Value {
     let names = attempt.usernames.iter();
     let names = names.map(|(raw, account)| json!({ "raw": raw, "account": account }));
     let counters = attempt.counters.iter().enumerate().map(|(at, counter)| {
@@ -197,7 +209,7 @@ fn attempt_json(attempt: &AttemptStory, live: &Standings) -> Value {
             "of": counter.of,
             "cool_off": counter.cool_off,
             "parameters": parameters.collect::<serde_json::Map<_, _>>(),
-            "now": live.get(at),
+            "now": live.counters.get(at),
         })
     });
     json!({
