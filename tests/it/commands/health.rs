@@ -33,6 +33,7 @@ fn asked_for(answer: &'static str, flags: &[&str]) -> (Said, String) {
         stream // stays open: the answer ends where it says
     });
     let said = run(&[&["health", "--address", &address], flags].concat());
+    assert_ne!(said.status, 2, "nobody was asked: {}", said.err);
     drop(answering.join().unwrap());
     (said, address)
 }

@@ -106,12 +106,9 @@ fn what_fails_is_tried_again_and_the_rest_waits_for_it() {
 fn a_server_cannot_ask_for_more_than_the_usual() {
     let upstream = Upstream::shop();
     let answers = AtomicUsize::new(0);
-    let again = |after: &str| {
-        format!("HTTP/1.1 503 Busy\r\nRetry-After: {after}\r\nContent-Length: 0\r\n\r\n")
-    };
+    let again = "HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n";
     let server = Upstream::answering(move |_| match answers.fetch_add(1, Ordering::SeqCst) {
-        0 => again("0"),
-        1 => again("-1"),
+        0 | 1 => again.to_owned(),
         _ => ok(""),
     });
     let guard = start(&server, "events: locked_out", &upstream);
