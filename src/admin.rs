@@ -25,6 +25,7 @@ pub mod paging;
 pub mod passing;
 pub mod query;
 pub mod references;
+pub mod refused;
 pub mod reply;
 pub mod reset;
 pub mod rules;

@@ -21,6 +21,7 @@ pub mod reload;
 pub mod reset;
 pub mod rows;
 pub mod run;
+pub mod show;
 pub mod signals;
 pub mod status;
 pub mod success;
@@ -74,6 +75,7 @@ enum Command {
     Reload(reload::Reload),
     #[command(visible_alias = "unlock")]
     Reset(reset::Reset),
+    Show(show::Show),
     Status(status::Status),
 }
 
@@ -106,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Page(page) => page.execute(),
         Command::Reload(reload) => reload.execute(),
         Command::Reset(reset) => reset.execute(),
+        Command::Show(show) => show.execute(),
         Command::Status(status) => status.execute(),
     };
     ExitCode::from(status)

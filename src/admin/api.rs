@@ -20,7 +20,7 @@ use super::sent::Sent;
 use super::status::status;
 use super::{
     Admin, LONGEST_HEAD, MOST_FIELDS, config, counters, export, import, locks, page, references,
-    reset,
+    refused, reset,
 };
 use crate::config::error::{Problem as ConfigProblem, Severity};
 use crate::server::reload::{ReloadError, Reloaded};
@@ -56,6 +56,8 @@ pub const EXPORT: &str = "/v1/export";
 pub const IMPORT: &str = "/v1/import";
 /// Lists locks by hand, to be asked with GET.
 pub const LOCKS: &str = "/v1/locks";
+/// What is remembered of refusals, to be asked with GET.
+pub const REFUSALS: &str = "/v1/refusals";
 /// Takes back what counts, to be asked with POST.
 pub const RESET: &str = "/v1/reset";
 /// The same.
@@ -73,6 +75,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", LOCKS),
     ("GET", OPENAPI),
     ("GET", REFERENCE),
+    ("GET", REFUSALS),
     ("GET", RULES),
     ("GET", STATISTICS),
     ("GET", STATUS),
@@ -150,6 +153,9 @@ async fn route(
             let written = request.uri().path().rsplit('/').next().unwrap_or_default();
             let chain = references::chain(&decoded(written)?, shared);
             chain.map(|chain| answer_with(&chain))
+        }
+        ("GET", REFUSALS) => {
+            refused::list(request.uri().query(), shared).map(|list| answer_with(&list))
         }
         ("GET", LOCKS) => locks::list(request.uri().query(), shared).map(|list| answer_with(&list)),
         ("POST", IMPORT) => {

@@ -131,7 +131,8 @@ impl Events {
 }
 
 /// An event as people read it, a line.
-fn line(event: &Value) -> String {
+#[must_use]
+pub fn line(event: &Value) -> String {
     let empty = serde_json::Map::new();
     let members = event.as_object().unwrap_or(&empty);
     let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default();

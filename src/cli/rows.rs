@@ -55,6 +55,23 @@ pub fn people(people: &[Value]) -> String {
     table.text(width())
 }
 
+/// What was refused, a line each.
+#[must_use]
+pub fn refusals(refusals: &[Value]) -> String {
+    let mut table = Table::new(&["REF", "REFUSED", "TIMES", "CLIENT", "USERNAME", "BECAUSE"]);
+    for one in refusals {
+        let shown = |name: &str| match text(one, name) {
+            "" => "-".to_owned(),
+            text => text.to_owned(),
+        };
+        let times = number(one, "times").to_string();
+        let [whose, when] = ["ref", "when"].map(shown);
+        let [client, username, reason] = ["client", "username", "reason"].map(shown);
+        table.add(&[whose, when, times, client, username, reason]);
+    }
+    table.text(width())
+}
+
 /// Whom a lock by hand is about.
 #[must_use]
 pub fn whom(lock: &Value) -> String {

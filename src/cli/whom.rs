@@ -1,5 +1,7 @@
 //! Whom a command is about, as its flags say it.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -61,6 +63,24 @@ impl Whom {
     #[must_use]
     pub fn parameters(&self) -> Vec<String> {
         self.given().map(|(name, value)| parameter(name, value)).collect()
+    }
+}
+
+impl Whom {
+    /// As parameters for events, which know clients by their addresses, usernames and sites;
+    /// `None` where it is about something else.
+    #[must_use]
+    pub fn of_events(&self) -> Option<Vec<String>> {
+        let known = self.given().map(|(name, value)| {
+            let is_address = value.parse::<IpAddr>().is_ok();
+            match name {
+                "ip" | "what" if is_address => Some(parameter("client", value)),
+                "what" if !value.contains('/') => Some(parameter("username", value)),
+                "username" | "site" => Some(parameter(name, value)),
+                _ => None,
+            }
+        });
+        known.collect()
     }
 }
 

@@ -159,6 +159,13 @@ impl Refusals {
         part.known.insert(reference, Remembered { first, times, latest: refused, others });
     }
 
+    /// Shows `see` all that is remembered, in no order.
+    pub fn each(&self, mut see: impl FnMut(Reference, &Remembered)) {
+        for part in &self.parts {
+            lock(part).known.iter().for_each(|(reference, known)| see(*reference, known));
+        }
+    }
+
     /// What is remembered of a reference.
     #[must_use]
     pub fn find(&self, reference: Reference) -> Option<Remembered> {

@@ -190,6 +190,7 @@ fn every_route_is_described_and_answers_as_described() {
     let by_hand = format!("/{}", by_hand.get("x-loginward-ref").unwrap());
     ask(get("/v1/references/{ref}", &by_hand));
     ask(get("/v1/locks", "?site=shop"));
+    ask(get("/v1/refusals", "?what=zoe"));
     ask(get("/v1/counters", "?state=locked&sort=failures&order=desc&limit=5"));
     ask(post("/v1/reset", r#"{ "username": "eve" }"#));
     ask(post("/v1/unlock", r#"{ "all": true, "only": "without_verdict" }"#));
@@ -245,7 +246,7 @@ fn members_and_parameters_are_those_that_are_described() {
             assert!(detail.contains(&format!("`{name}` is ")), "{path}: {schema}: {detail}");
         }
     }
-    for path in ["/v1/counters", "/v1/locks"] {
+    for path in ["/v1/counters", "/v1/locks", "/v1/refusals"] {
         let question = Asked { status: 400, ..get(path, "?nonsense=1") };
         let described_as = described.operation("GET", path)["parameters"].as_array().unwrap();
         let name = |parameter: &Value| parameter["name"].as_str().unwrap().to_owned();
@@ -290,6 +291,7 @@ fn every_error_is_described_where_it_can_be_met() {
     described.ask(&asks, &Asked { status: 400, ..get("/v1/references/{ref}", "/x") });
     described.ask(&asks, &Asked { status: 400, ..get("/v1/counters", "?limit=0") });
     described.ask(&asks, &Asked { status: 400, ..get("/v1/locks", "?ip=x") });
+    described.ask(&asks, &Asked { status: 400, ..get("/v1/refusals", "?ip=x") });
     described.ask(&asks, &Asked { status: 400, ..get("/v1/statistics", "?span_s=1") });
     described.ask(&asks, &Asked { status: 400, ..get("/v1/events", "?last=x") });
     described.ask(&asks, &Asked { status: 400, ..post("/v1/import", "x") });

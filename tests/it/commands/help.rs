@@ -3,7 +3,7 @@
 use super::program::run;
 
 /// All commands.
-pub const COMMANDS: [&str; 16] = [
+pub const COMMANDS: [&str; 17] = [
     "run",
     "check",
     "completions",
@@ -19,6 +19,7 @@ pub const COMMANDS: [&str; 16] = [
     "page",
     "reload",
     "reset",
+    "show",
     "status",
 ];
 

@@ -167,6 +167,41 @@ fn a_lock_of_everybody_or_of_the_proxy_is_done_and_warned_of() {
 }
 
 #[test]
+fn everything_about_somebody_is_shown_at_once() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    guess(&guard, "Ada", "203.0.113.7", 4);
+    guess(&guard, "eve", "203.0.113.7", 2);
+    guess(&guard, "eve", "198.51.100.1", 1);
+    assert_eq!(of(&guard, &["lock", "ada", "--reason", "gone"]).status, 0);
+    guard.wait_for_event("locked_by_hand");
+    let said = of(&guard, &["show", "ada"]);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    for part in [
+        "Counters:\nLOCKED FOR ",
+        "  3/3       shop  Ada, 203.0.113.7  ",
+        "\n\nLocked by hand:\n",
+        "gone\n",
+        "\n\nRefused lately:\nREF ",
+        "  203.0.113.7  Ada       locked out\n",
+        "\n\nThe latest events:\n",
+        " locked_out client=203.0.113.7 ",
+    ] {
+        assert!(said.out.contains(part), "{part} in {}", said.out);
+    }
+    assert!(!said.out.contains("username=eve") && !said.out.contains("  eve"), "{}", said.out);
+    let said = of(&guard, &["show", "203.0.113.7", "--json"]);
+    let shown: Value = serde_json::from_str(&said.out).unwrap();
+    for (list, least) in [("counters", 3), ("refusals", 2), ("events", 6)] {
+        assert!(shown[list].as_array().unwrap().len() >= least, "{list} in {shown:#}");
+    }
+    assert!(!said.out.contains("198.51.100.1"), "{shown:#}");
+    let said = of(&guard, &["show", "nobody"]);
+    assert_eq!((said.status, said.err.as_str()), (1, "nothing was found\n"));
+    assert_eq!(of(&guard, &["show"]).status, 2);
+}
+
+#[test]
 fn what_is_wrong_with_a_command_line_is_said() {
     let upstream = Upstream::shop();
     let guard = guard(&upstream);
