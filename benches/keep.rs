@@ -56,7 +56,8 @@ fn main() {
 /// A store with room for all, and its limit.
 fn room(clock: &Clock) -> (Arc<Store>, CountedLimit) {
     let most = u64::from(COUNTERS) * 4;
-    let settings = StoreSettings { max_counters: most, max_lockouts: most, snapshot: None };
+    let settings =
+        StoreSettings { max_counters: most, max_lockouts: most, snapshot: None, redis: None };
     let store = Store::new(&settings, clock.clone(), Keyer::new([7; 16]));
     let failures = NonZeroU32::new(1000).expect("not zero");
     let limit = Limit { by: vec![Parameter::Username], failures, ..Limit::usual() };

@@ -27,6 +27,7 @@ mod outlets;
 mod path;
 mod process;
 mod reader;
+mod redis;
 mod response;
 mod restart;
 mod scalar;
@@ -59,6 +60,7 @@ pub use upstream::{
 use crate::outlets::settings::{Audit, Privacy, Webhook};
 use crate::policy::client::ClientRules;
 use crate::policy::route::{ResponseSettings, Site};
+use crate::store::redis::settings::RedisSettings;
 use crate::tls::Certificates;
 
 /// The duration that `written` is, such as `10m`.
@@ -178,6 +180,8 @@ pub struct StoreSettings {
     pub max_lockouts: u64,
     /// The file that keeps them across restarts; `None`: they end with the process.
     pub snapshot: Option<PathBuf>,
+    /// The store that other guards share; `None`: this process counts alone.
+    pub redis: Option<Arc<RedisSettings>>,
 }
 
 /// A user and a group of the system.

@@ -9,6 +9,7 @@ mod collect;
 pub mod histogram;
 mod kept;
 mod process;
+mod shared;
 mod totals;
 
 use std::collections::BTreeMap;

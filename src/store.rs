@@ -42,6 +42,7 @@ use ledger::{Admission, Held, Ledger, Refusal, Settled, Settlement, Terms};
 use memory::lock;
 use operate::{Removed, Reset, Sizes};
 use queue::Answer;
+use redis::wire::Wire;
 use register::LimitName;
 use select::{Row, Selector};
 
@@ -59,6 +60,8 @@ pub struct Store {
     room: (u64, u64),
     /// How far what changes is kept, where somebody keeps it.
     progress: OnceLock<Arc<Progress>>,
+    /// The way to those that several guards share.
+    wire: Option<Wire>,
 }
 
 /// Leave to forward an attempt. Dropped unsettled it charges a failure without a verdict, since
@@ -83,6 +86,7 @@ impl Store {
             closed: AtomicBool::new(false),
             room: (settings.max_counters, settings.max_lockouts),
             progress: OnceLock::new(),
+            wire: settings.redis.as_ref().map(|redis| Wire::new(Arc::clone(redis), Arc::default())),
         })
     }
 

@@ -83,7 +83,7 @@ fn what_may_be_replaced_has_one_importer() {
         ("serde_yaml", "src/config/yaml.rs"),
         ("hyper::client", "src/upstream"),
         ("prometheus_client", "src/metrics"),
-        ("use redis", "src/store/redis"),
+        ("RedisError", "src/store/redis"),
     ] {
         let rule = format!("{what} is imported in {home} alone");
         check(&rule, &sources(&["src"]), |path, line| {

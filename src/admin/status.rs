@@ -54,6 +54,20 @@ pub fn status(admin: &Admin) -> Value {
         "suspicions": suspicions(admin),
         "audit": admin.reloader.hub().outlets().audit().map(audit),
         "snapshot": snapshot(&shared.store),
+        "store": shared_store(&shared.store),
+    })
+}
+
+/// How it stands with the store that other guards share; null where there is none.
+fn shared_store(store: &Store) -> Value {
+    let Some(wire) = store.wire() else { return Value::Null };
+    let (settings, away) = (wire.settings(), wire.breaker().away());
+    json!({
+        "place": settings.place.to_string(),
+        "up": away.is_none(),
+        "away_since": away.as_ref().map(|away| away.since.as_secs()),
+        "reason": away.map(|away| away.why.to_string()),
+        "on_outage": settings.on_outage.name(),
     })
 }
 

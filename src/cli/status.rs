@@ -78,6 +78,7 @@ fn lines(status: &Value) -> String {
         ("locks by hand", member("/locks_by_hand")),
         ("attempts", format!("{} places held, {} waiting", member("/places"), member("/waiting"))),
         ("snapshot", snapshot(status)),
+        ("shared store", shared_store(status)),
     ];
     rows.extend(audit(status).map(|audit| ("audit log", audit)));
     let list = |path: &str| status.pointer(path).and_then(Value::as_array).cloned();
@@ -107,13 +108,34 @@ fn audit(status: &Value) -> Option<String> {
 fn snapshot(status: &Value) -> String {
     let member = |name: &str| status.pointer(&format!("/snapshot/{name}"));
     let Some(file) = member("file") else {
-        return "none: a restart forgets the counters".to_owned();
+        return match status.get("store").filter(|store| !store.is_null()) {
+            Some(_) => "none: the shared store keeps the counters".to_owned(),
+            None => "none: a restart forgets the counters".to_owned(),
+        };
     };
     let (file, bytes) = (shown(file), member("bytes").map_or_else(String::new, shown));
     match member("state").and_then(Value::as_str) {
         Some("writing") => format!("{file}, {bytes} bytes"),
         _ => format!("{file} cannot be written: a restart forgets the counters; see the log"),
     }
+}
+
+/// Whether the counters are those of other guards, too.
+fn shared_store(status: &Value) -> String {
+    let member = |name: &str| status.pointer(&format!("/store/{name}"));
+    let Some(place) = member("place").map(shown) else {
+        return "none: this guard counts alone".to_owned();
+    };
+    if member("up") == Some(&Value::Bool(true)) {
+        return place;
+    }
+    let reason = member("reason").map_or_else(String::new, shown);
+    let meanwhile = match member("on_outage").and_then(Value::as_str) {
+        Some("refuse") => "attempts are answered 503",
+        Some("allow") => "attempts go through uncounted",
+        _ => "this guard counts alone",
+    };
+    format!("{place} is out of reach ({reason}): {meanwhile}")
 }
 
 /// The logins in `monitor` mode.

@@ -66,7 +66,13 @@ vocabulary! {
         "status", "html", "json", "redirect", "contact", "cors_origins", "identify",
     ], [];
     ACCESS: "access", ["deny", "only_allow", "covers"], [];
-    STORE: "store", ["memory", "snapshot"], ["redis"];
+    STORE: "store", ["memory", "snapshot", "redis"], [];
+    REDIS: "redis", [
+        "url", "sentinel", "cluster", "username", "password", "database", "prefix", "key", "tls",
+        "timeout", "connect_timeout", "on_outage",
+    ], [];
+    SENTINEL: "sentinel", ["master", "urls", "username", "password"], [];
+    REDIS_TLS: "redis's tls", ["ca", "certificate", "key"], [];
     SNAPSHOT: "snapshot", ["file"], [];
     MEMORY: "memory", ["max_counters", "max_lockouts"], [];
     ADMIN: "admin", ["address", "token_file"], [];

@@ -9,6 +9,7 @@ use super::fields::Fields;
 use super::keys;
 use super::node::Node;
 use super::reader::Reader;
+use super::redis::redis;
 use super::scalar::{choice, duration, duration_from, flag, size, text, whole};
 use super::{
     AccessLog, Bounds, LogFormat, LogSettings, Sandboxed, Shutdown, StoreSettings, Timeouts,
@@ -24,11 +25,21 @@ pub(super) fn workers(fields: &Fields<'_>, reader: &mut Reader<'_>) -> NonZeroUs
 
 /// Where the counters are.
 pub(super) fn store(fields: &Fields<'_>, reader: &mut Reader<'_>) -> StoreSettings {
-    let mut store = StoreSettings { max_counters: 200_000, max_lockouts: 0, snapshot: None };
+    let mut store =
+        StoreSettings { max_counters: 200_000, max_lockouts: 0, snapshot: None, redis: None };
     let fields = fields.get("store").map(|node| Fields::of(node, &keys::STORE, reader));
-    store.snapshot = match fields.and_then(|fields| fields.get("snapshot")) {
-        Some(node) => snapshot(node, reader),
-        None => usual_snapshot(reader),
+    let own = |key| fields.and_then(|fields| fields.get(key));
+    store.redis = own("redis").and_then(|node| redis(node, reader));
+    store.snapshot = match (own("snapshot"), own("redis")) {
+        (Some(node), Some(_)) if !node.is_text("none") => {
+            let wrong = "does not go with `redis`: there the counters outlive the guard, and a file \
+                         would know less";
+            reader.error(node, wrong, "remove one of the two");
+            None
+        }
+        (Some(node), _) => snapshot(node, reader),
+        (None, Some(_)) => None,
+        (None, None) => usual_snapshot(reader),
     };
     if let Some(node) = fields.and_then(|fields| fields.get("memory")) {
         let fields = Fields::of(node, &keys::MEMORY, reader);

@@ -7,6 +7,7 @@ mod limits;
 mod logins;
 mod outcomes;
 mod outlets;
+mod redis;
 mod sites;
 mod syntax;
 mod values;

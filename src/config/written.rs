@@ -15,13 +15,24 @@ const SECRET: [&str; 6] = ["secret", "token", "passphrase", "hmac_key", "api_key
 /// The secrets that settings have: a key of the file, and the member of what stands there.
 const KNOWN: [(&str, &str); 2] = [("webhooks", "secret"), ("privacy", "key")];
 
+/// Those of the shared store, which may be short: they are masked where they stand, and elsewhere if
+/// they are long enough to be no other word.
+const OF_STORE: [&str; 3] =
+    ["store.redis.key", "store.redis.password", "store.redis.sentinel.password"];
+const NO_WORD: usize = 8;
+
 /// What `root` says.
 pub(super) fn written(root: &Node) -> Value {
     let of = |(above, key): (&str, &str)| -> Vec<String> {
         let items = root.member(above).map_or(&[][..], Node::items);
         items.iter().filter_map(|item| item.member(key)?.measure()).collect()
     };
-    let secrets = KNOWN.into_iter().flat_map(of).filter(|secret| !secret.is_empty()).collect();
+    let of_store = OF_STORE.iter().filter_map(|path| {
+        let node = path.split('.').try_fold(root, |node, key| node.member(key));
+        node?.measure().filter(|secret| secret.len() >= NO_WORD)
+    });
+    let known = KNOWN.into_iter().flat_map(of).filter(|secret| !secret.is_empty());
+    let secrets = known.chain(of_store).collect();
     Writer { secrets, hooks: of(("webhooks", "url")) }.value(root)
 }
 
@@ -64,7 +75,8 @@ impl Writer {
         if value.written.is_some() {
             return self.value(value); // it shows no more than where the value comes from
         }
-        if SECRET.contains(&name) && !matches!(value.kind, Kind::Null) {
+        let is_secret = SECRET.contains(&name) || OF_STORE.contains(&&*value.path);
+        if is_secret && !matches!(value.kind, Kind::Null) {
             return Value::String(MASK.to_owned());
         }
         match value.text().filter(|_| name == "url" && value.path.starts_with("anchors")) {
@@ -123,6 +135,19 @@ mod tests {
         assert!(!shown.to_string().contains("hidden"), "{shown}");
         assert_eq!(shown["webhooks"][0]["url"], "https://***@hooks.test/***");
         assert_eq!(shown["webhooks"][1]["url"], "https://hooks.test");
+    }
+
+    #[test]
+    fn what_a_shared_store_is_asked_with_is_masked() {
+        let text = "anchors: { a: hidden-too }\nstore: { redis: { username: me, password: me, \
+                    key: hidden-too, sentinel: { password: 1234 }, tls: { key: redis.key } } }\n";
+        let root = crate::config::yaml::parse(text).expect("YAML");
+        let shown = written(&root);
+        let said = shown.to_string();
+        assert!(!said.contains("hidden") && !said.contains("1234"), "{shown}");
+        let redis = &shown["store"]["redis"];
+        assert_eq!((&redis["password"], &redis["username"]), (&"***".into(), &"me".into()));
+        assert_eq!(redis["tls"]["key"], "redis.key");
     }
 
     #[test]

@@ -297,6 +297,7 @@ impl Collector for Holdings {
         for (name, help, value) in rows {
             gauge(&mut encoder, (name, help), value)?;
         }
+        super::shared::encode(self.store.wire(), &mut encoder)?;
         super::kept::encode(&self.store, encoder)
     }
 }

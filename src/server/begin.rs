@@ -11,6 +11,7 @@ use crate::guard::Shared;
 use crate::policy::key::{Fingerprinter, Keyer};
 use crate::snapshot::{Keeping, Snapshot};
 use crate::store::gate::Standing;
+use crate::store::redis::fleet_key;
 
 /// What all workers share, and who keeps the counters. To be done by the user and with the rights that
 /// the guard will have. Counters that were kept are here when it returns; those of a predecessor are
@@ -26,14 +27,16 @@ pub(super) fn begin(
         (Some(path), None) => Some(Snapshot::open(path)?),
         (Some(path), Some(_)) => Some(Snapshot::inherit(path, inherited.lock.take())?),
     };
-    let (keyer, fingerprinter, standing) = match inherited.secrets {
-        Some((keyer, fingerprinter)) => (keyer, fingerprinter, Standing::Awaiting),
+    let (kept, fingerprinter, standing) = match inherited.secrets {
+        Some((keyer, fingerprinter)) => (Some(keyer), fingerprinter, Standing::Awaiting),
         None => {
             let kept = snapshot.as_ref().and_then(Snapshot::keyer);
-            let keyer = kept.map_or_else(|| random().map(Keyer::new), Ok)?;
-            (keyer, Fingerprinter::new(random()?), Standing::Open)
+            (kept, Fingerprinter::new(random()?), Standing::Open)
         }
     };
+    // a predecessor that counted alone hashed under a key of its own, which other guards do not have
+    let shared_by_all = settings.store.redis.as_deref().map(fleet_key::keyer);
+    let keyer = shared_by_all.or(kept).map_or_else(|| random().map(Keyer::new), Ok)?;
     let shared = Shared::new(settings, clock, (keyer, fingerprinter), standing);
     // the limits are known by now
     let keeping = snapshot.map(|snapshot| snapshot.keep(&shared.store)).transpose()?;

@@ -7,6 +7,8 @@
 pub mod breaker;
 mod connect;
 pub mod counter;
+pub mod fleet_key;
+pub mod meter;
 pub mod outage;
 pub mod script;
 pub mod scripts;

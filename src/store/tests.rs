@@ -64,7 +64,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 impl World {
     fn new(max_counters: u64, max_lockouts: u64, limits: &[Limit]) -> Self {
         let clock = Clock::driven();
-        let settings = StoreSettings { max_counters, max_lockouts, snapshot: None };
+        let settings = StoreSettings { max_counters, max_lockouts, snapshot: None, redis: None };
         let store = Store::new(&settings, clock.clone(), Keyer::new([7; 16]));
         let mut world = Self { store, clock, limits: Vec::new() };
         world.reload(limits);

@@ -74,6 +74,8 @@ pub fn rehearse(scene: Scene<'_>) -> Result<Played, String> {
 
 async fn play(scene: Scene<'_>) -> io::Result<Played> {
     let Scene { mut settings, asked, from, answer } = scene;
+    // nobody else is to hear of it
+    settings.store.redis = None;
     let stage = TcpListener::bind("127.0.0.1:0").await?;
     let port = stage.local_addr()?.port();
     for site in &mut settings.sites {

@@ -203,11 +203,7 @@ fn keys_are_known_and_stand_there_once() {
 }
 
 #[test]
-fn what_later_versions_bring_is_named() {
-    check(
-        &file("store: { redis: { url: x } }"),
-        &["9:10: store.redis: is not available in this version"],
-    );
+fn an_address_of_tcp_for_operators_needs_a_token() {
     check(
         &file(r#"admin: { address: "127.0.0.1:9180" }"#),
         &["9:8: admin: needs `token_file`, as anybody here can connect over TCP; such as \

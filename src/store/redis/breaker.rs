@@ -1,12 +1,15 @@
 //! Whether the store is asked at all: one flag for all threads, so that an outage costs its timeout
 //! once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::outage::Outage;
+use super::settings::{OnOutage, RedisSettings};
+use crate::clock::{Clock, millis};
 
 /// Open: nobody asks. Closed: everybody does.
 #[derive(Debug)]
@@ -14,14 +17,25 @@ pub struct Breaker {
     /// How often it was tripped and closed: odd while it is open.
     turn: AtomicU64,
     state: watch::Sender<State>,
+    /// Whose store it is, to be named in events.
+    about: OnceLock<Arc<RedisSettings>>,
 }
 
 /// How things are.
 #[derive(Clone, Debug, Default)]
 struct State {
     turn: u64,
-    /// Why it was tripped, while it is open.
-    why: Option<Arc<Outage>>,
+    /// Why it is open, while it is.
+    away: Option<Away>,
+}
+
+/// Since when the store is out of reach, and why.
+#[derive(Clone, Debug)]
+pub struct Away {
+    /// The time of day, since 1970.
+    pub since: Duration,
+    /// What went wrong.
+    pub why: Arc<Outage>,
 }
 
 /// A point between two changes of a breaker.
@@ -30,11 +44,18 @@ pub struct Turn(u64);
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { turn: AtomicU64::new(0), state: watch::Sender::new(State::default()) }
+        let state = watch::Sender::new(State::default());
+        Self { turn: AtomicU64::new(0), state, about: OnceLock::new() }
     }
 }
 
 impl Breaker {
+    /// It is about the store of these settings, and tells of it from now on.
+    pub(super) fn tells_of(&self, settings: &Arc<RedisSettings>) {
+        // whoever comes second means the same store
+        drop(self.about.set(Arc::clone(settings)));
+    }
+
     /// Whether nobody asks.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -63,10 +84,10 @@ impl Breaker {
         self.change(is_odd, None)
     }
 
-    /// Why it is open, if it is.
+    /// Why it is open, if it is, and since when.
     #[must_use]
-    pub fn why(&self) -> Option<Arc<Outage>> {
-        self.state.borrow().why.clone()
+    pub fn away(&self) -> Option<Away> {
+        self.state.borrow().away.clone()
     }
 
     /// Waits until it is open. Nothing is lost by dropping this.
@@ -86,16 +107,40 @@ impl Breaker {
     }
 
     fn change(&self, may: impl Fn(u64) -> bool, why: Option<&Outage>) -> bool {
-        self.state.send_if_modified(|state| {
+        let now = Clock::system().wall_now();
+        let mut before = None;
+        let is_news = self.state.send_if_modified(|state| {
             if !may(state.turn) {
                 return false;
             }
             state.turn += 1;
-            state.why = why.cloned().map(Arc::new);
+            let away = why.map(|why| Away { since: now, why: Arc::new(why.clone()) });
+            before = std::mem::replace(&mut state.away, away);
             self.turn.store(state.turn, Ordering::Relaxed);
             true
-        })
+        });
+        if is_news && let Some(settings) = self.about.get() {
+            tell(settings, why, before.map(|before| now.saturating_sub(before.since)));
+        }
+        is_news
     }
+}
+
+/// Says that the store is out of reach, and what follows from it, or that it is back.
+fn tell(settings: &RedisSettings, why: Option<&Outage>, away: Option<Duration>) {
+    let store = settings.place.to_string();
+    let Some(why) = why else {
+        let away_ms = away.map_or(0, millis);
+        let message = "it is up to date, and counts for all guards again";
+        tracing::info!(event = "store_back", store = %store, away_ms, message);
+        return;
+    };
+    let message = match settings.on_outage {
+        OnOutage::Local => "until it is back, this guard counts alone",
+        OnOutage::Refuse => "until it is back, attempts are answered 503",
+        OnOutage::Allow => "until it is back, attempts go through uncounted",
+    };
+    tracing::warn!(event = "store_unreachable", store = %store, reason = %why, message);
 }
 
 const fn is_odd(turn: u64) -> bool {
@@ -113,8 +158,8 @@ mod tests {
         let begun = breaker.turn();
         assert!(breaker.trip_since(begun, &why) && breaker.is_open());
         assert!(!breaker.trip_since(begun, &why) && !breaker.trip(&why), "it is open");
-        assert_eq!(breaker.why().as_deref(), Some(&why));
-        assert!(breaker.close() && !breaker.close() && breaker.why().is_none());
+        assert_eq!(*breaker.away().unwrap().why, why);
+        assert!(breaker.close() && !breaker.close() && breaker.away().is_none());
         assert!(!breaker.trip_since(begun, &why) && !breaker.is_open(), "that was mended");
         assert!(breaker.trip_since(breaker.turn(), &why) && breaker.is_open());
     }

@@ -130,6 +130,40 @@ impl fmt::Display for Address {
     }
 }
 
+impl Place {
+    /// Those that the settings name.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        match self {
+            Self::One(address) => std::slice::from_ref(address).iter(),
+            Self::Sentinel { sentinels, .. } => sentinels.iter(),
+            Self::Cluster(nodes) => nodes.iter(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(_) => {}
+            Self::Sentinel { primary, .. } => write!(out, "{primary} by the Sentinels at ")?,
+            Self::Cluster(_) => out.write_str("the Cluster of ")?,
+        }
+        for (at, address) in self.addresses().enumerate() {
+            let before = if at == 0 { "" } else { ", " };
+            write!(out, "{before}{address}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Address {
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(..))
+    }
+}
+
 impl OnOutage {
     /// How it is written.
     #[must_use]

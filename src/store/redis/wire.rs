@@ -13,9 +13,11 @@ use tokio::time::timeout;
 
 use super::breaker::Breaker;
 use super::connect::{self, Identity, Open};
+use super::meter::Meter;
 use super::outage::{Outage, Sent, Why};
 use super::script::Script;
 use super::settings::{Place, RedisSettings};
+use crate::clock::Tick;
 
 /// The way to the store. Clones are the same one; each thread that uses it has a connection of its
 /// own, on its own runtime.
@@ -28,6 +30,7 @@ struct Inner {
     settings: Arc<RedisSettings>,
     breaker: Arc<Breaker>,
     known: Mutex<Known>,
+    meter: Meter,
 }
 
 /// The server that everybody asks.
@@ -68,13 +71,21 @@ impl Wire {
     pub fn new(settings: Arc<RedisSettings>, breaker: Arc<Breaker>) -> Self {
         static WIRES: AtomicU64 = AtomicU64::new(0);
         let number = WIRES.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Inner { number, settings, breaker, known: Mutex::default() }))
+        breaker.tells_of(&settings);
+        let (known, meter) = (Mutex::default(), Meter::default());
+        Self(Arc::new(Inner { number, settings, breaker, known, meter }))
     }
 
     /// Whether it is asked at all.
     #[must_use]
     pub fn breaker(&self) -> &Arc<Breaker> {
         &self.0.breaker
+    }
+
+    /// How calls went.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
     }
 
     /// What it was made from.
@@ -162,7 +173,9 @@ impl Wire {
         if asks == Asks::Attempt && breaker.is_open() {
             return Err(Outage::never(Why::Known));
         }
+        let begun = Tick::now();
         let answer = self.ask(asks, call).await;
+        self.0.meter.count(call.kind(), &answer, Tick::now().since(begun));
         if let Err(outage) = &answer
             && asks == Asks::Attempt
         {
@@ -255,6 +268,14 @@ impl Wire {
     }
 }
 
+impl crate::store::Store {
+    /// The way to the counters that several guards share, where there are any.
+    #[must_use]
+    pub const fn wire(&self) -> Option<&Wire> {
+        self.wire.as_ref()
+    }
+}
+
 async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, RedisError>>,
@@ -272,6 +293,13 @@ enum Call<'a> {
 }
 
 impl Call<'_> {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Script(script, ..) => script.name(),
+        }
+    }
+
     async fn on(&self, open: &mut Open) -> Result<Value, RedisError> {
         match self {
             Self::Command(command) => open.send(command).await,

@@ -101,7 +101,8 @@ fn kept(shelf: &Shelf) -> BTreeMap<String, (u32, Option<u64>)> {
     let copy = Shelf::new();
     std::fs::copy(shelf.file(), copy.file()).unwrap();
     let snapshot = Snapshot::open(&copy.file()).unwrap();
-    let settings = StoreSettings { max_counters: 100_000, max_lockouts: 100_000, snapshot: None };
+    let settings =
+        StoreSettings { max_counters: 100_000, max_lockouts: 100_000, snapshot: None, redis: None };
     let store = Store::new(&settings, Clock::system(), snapshot.keyer().expect("an intact head"));
     for (parameter, most) in [Parameter::Username, Parameter::IpAddress].into_iter().zip(MOST) {
         let cool_off = Duration::from_mins(10);
