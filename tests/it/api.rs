@@ -1,6 +1,6 @@
 //! The admin API: what operators ask, and what they are told.
 
-mod asking;
+pub mod asking;
 mod by_hand;
 mod chain;
 mod door;

@@ -1,3 +1,4 @@
 //! Many guards, one memory.
 
+mod told;
 mod wire;
