@@ -23,6 +23,7 @@ pub mod moved;
 pub mod page;
 pub mod paging;
 pub mod passing;
+pub mod present;
 pub mod query;
 pub mod references;
 pub mod refused;

@@ -68,7 +68,7 @@ pub const NAMES: [Name; 16] = [
 
 /// The events about the program itself, which are reported where they happen. Those at debug, and
 /// the lines of the access log, are none of them: nobody but the log is told.
-const OPERATIONAL: [&str; 54] = [
+const OPERATIONAL: [&str; 55] = [
     "accept_failed",
     "admin_listening",
     "admin_token_made",
@@ -99,6 +99,7 @@ const OPERATIONAL: [&str; 54] = [
     "service_manager_unreachable",
     "snapshot_failed",
     "snapshot_late",
+    "snapshot_lost",
     "snapshot_loaded",
     "snapshot_new",
     "snapshot_put_aside",

@@ -91,7 +91,8 @@ impl Snapshot {
     pub fn keep(self, store: &Arc<Store>) -> Result<Keeping, StartError> {
         let failed = |error| StartError::new("the counters cannot be kept", error);
         let Self { place, reading, inheritance } = self;
-        let progress = Arc::new(Progress::new(place.path(), place.duplicate().map_err(failed)?));
+        let (lock, now) = (place.duplicate().map_err(failed)?, store.clock().now());
+        let progress = Arc::new(Progress::new(place.path(), lock, now));
         let order = match reading {
             Some(reading) => {
                 progress.loaded(load::load(reading, &place, store));

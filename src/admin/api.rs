@@ -19,10 +19,11 @@ use super::rules::rules;
 use super::sent::Sent;
 use super::status::status;
 use super::{
-    Admin, LONGEST_HEAD, MOST_FIELDS, config, counters, export, import, locks, page, references,
-    refused, reset,
+    Admin, LONGEST_HEAD, MOST_FIELDS, config, counters, export, import, locks, page, present,
+    references, refused, reset,
 };
 use crate::config::error::{Problem as ConfigProblem, Severity};
+use crate::guard::Shared;
 use crate::server::reload::{ReloadError, Reloaded};
 
 /// How the guard is, to be asked with GET.
@@ -133,16 +134,22 @@ async fn route(
     match (method, pattern) {
         ("GET", COUNTERS) => {
             let query = request.uri().query().map(str::to_owned);
+            let _here = present::counters(shared).await?;
             counters::list(query.as_deref(), shared).await.map(|list| answer_with(&list))
         }
         ("GET", EVENTS) => {
             let query = request.uri().query().unwrap_or_default();
             Ok(follow::answer(query, request.headers(), admin.reloader.hub().outlets()))
         }
-        ("GET", EXPORT) => Ok(export::export(caller, admin)),
+        ("GET", EXPORT) => {
+            // who takes it slowly holds up no handover
+            drop(present::counters(shared).await?);
+            Ok(export::export(caller, admin))
+        }
         ("GET", RULES) => Ok(answer_with(&rules(admin))),
         ("GET", STATISTICS) => {
             let query = request.uri().query().map(str::to_owned);
+            let _here = present::counters(shared).await?;
             let told = admin.recorder.tell(query.as_deref(), shared).await;
             told.map(|told| answer_with(&told))
         }
@@ -151,34 +158,50 @@ async fn route(
         ("GET", OPENAPI) => Ok(text(StatusCode::OK, "application/json", DOCUMENT)),
         ("GET", REFERENCE) => {
             let written = request.uri().path().rsplit('/').next().unwrap_or_default();
-            let chain = references::chain(&decoded(written)?, shared);
+            let reference = decoded(written)?;
+            let _here = present::counters(shared).await?;
+            let chain = references::chain(&reference, shared);
             chain.map(|chain| answer_with(&chain))
         }
         ("GET", REFUSALS) => {
             refused::list(request.uri().query(), shared).map(|list| answer_with(&list))
         }
-        ("GET", LOCKS) => locks::list(request.uri().query(), shared).map(|list| answer_with(&list)),
-        ("POST", IMPORT) => {
-            let imported = import::import(request, caller, shared).await;
-            shared.store.until_all_kept().await;
-            imported.map(|report| answer_with(&report))
+        ("GET", LOCKS) => {
+            let _here = present::counters(shared).await?;
+            locks::list(request.uri().query(), shared).map(|list| answer_with(&list))
         }
-        ("POST", LOCK) => {
-            let sent = Sent::read(request, &locks::MEMBERS).await?;
-            let locked = locks::lock(&sent, caller, shared);
-            shared.store.until_all_kept().await;
-            locked.map(|lock| answer_with(&lock))
-        }
-        ("POST", RESET | UNLOCK) => {
-            let sent = Sent::read(request, &reset::MEMBERS).await?;
-            let removed = reset::reset(&sent, caller, shared).await;
-            shared.store.until_all_kept().await;
-            removed.map(|removed| answer_with(&removed))
-        }
+        ("POST", IMPORT | LOCK | RESET | UNLOCK) => change(pattern, request, caller, shared).await,
         ("POST", RELOAD) => reloaded(admin.reloader.reload("admin").await),
         ("POST", UPGRADE) => upgrade(&mut request, caller, admin),
         _ => Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing here")),
     }
+}
+
+/// Changes what counts; that is kept before anybody is told.
+async fn change(
+    pattern: &str,
+    request: Request<Incoming>,
+    caller: Caller,
+    shared: &Shared,
+) -> Result<Reply, Problem> {
+    let (changed, _here) = match pattern {
+        IMPORT => {
+            let here = present::counters(shared).await?;
+            (import::import(request, caller, shared).await, here)
+        }
+        LOCK => {
+            let sent = Sent::read(request, &locks::MEMBERS).await?;
+            let here = present::counters(shared).await?;
+            (locks::lock(&sent, caller, shared), here)
+        }
+        _ => {
+            let sent = Sent::read(request, &reset::MEMBERS).await?;
+            let here = present::counters(shared).await?;
+            (reset::reset(&sent, caller, shared).await, here)
+        }
+    };
+    shared.store.until_all_kept().await;
+    changed.map(|answer| answer_with(&answer))
 }
 
 /// The route of a request.

@@ -8,9 +8,11 @@ use super::Admin;
 use super::api::shown;
 use super::rules::suspicions;
 use crate::clock::{Clock, millis};
+use crate::guard::Shared;
 use crate::outlets::audit::Writing;
 use crate::snapshot::load::Found;
 use crate::store::Store;
+use crate::store::gate::Standing;
 
 /// How the guard of `admin` is.
 #[must_use]
@@ -27,7 +29,7 @@ pub fn status(admin: &Admin) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
-        "state": if shared.is_leaving() { "leaving" } else { "running" },
+        "state": state(shared),
         "config": admin.config(),
         "started": admin.started.as_secs(),
         "uptime_s": uptime.as_secs(),
@@ -76,6 +78,16 @@ fn audit(audit: &Writing) -> Value {
     let trouble = audit.trouble();
     let state = if trouble.is_none() { "writing" } else { "failing" };
     json!({ "state": state, "reason": trouble })
+}
+
+/// What the guard is about.
+fn state(shared: &Shared) -> &'static str {
+    match shared.gate.standing() {
+        _ if shared.is_leaving() => "leaving",
+        Standing::Awaiting => "taking_over",
+        Standing::Closed => "handing_over",
+        Standing::Open => "running",
+    }
 }
 
 /// How it stands with the file that keeps the counters; null where there is none.

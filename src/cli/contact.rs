@@ -14,6 +14,11 @@ use crate::admin::ask::{self, Answer, Place, Question};
 use crate::config::error::{Problems, Severity};
 use crate::config::{Admin, AdminTcp, Settings, USUAL_ADMIN};
 
+/// The guard has no counters yet, since it takes over from another: 503.
+const BUSY: u16 = 503;
+/// How often it is asked again then, which is a minute in all.
+const TIMES: usize = 11;
+
 /// Which guard.
 #[derive(Args, Debug)]
 pub struct Contact {
@@ -89,8 +94,22 @@ impl Contact {
     /// The exit status.
     pub fn ask(&self, question: Question<'_>, patience: Duration) -> Result<Answer, u8> {
         let place = self.place()?;
-        let answer = ask::ask(&place, question, patience);
-        let answer = answer.map_err(|error| self.unreachable(&place, &error))?;
+        let asked = || {
+            let answer = ask::ask(&place, question, patience);
+            answer.map_err(|error| self.unreachable(&place, &error))
+        };
+        let mut answer = asked()?;
+        for _ in 0..TIMES {
+            if answer.status != BUSY {
+                break;
+            }
+            // it has waited for a while before it said so, and has done nothing
+            answer = asked()?;
+        }
+        if answer.status == BUSY {
+            complain(&format!("not done: {place}: {}", answer.detail()));
+            return Err(UNREACHABLE);
+        }
         if [401, 403, 421].contains(&answer.status) {
             complain(&format!("refused: {place}: {}", answer.detail()));
             return Err(UNREACHABLE);

@@ -63,7 +63,7 @@ fn lines(status: &Value) -> String {
             "state",
             format!(
                 "{}, for {} s, process {}",
-                member("/state"),
+                member("/state").replace('_', " "),
                 member("/uptime_s"),
                 member("/pid")
             ),

@@ -29,7 +29,7 @@ pub(super) fn encode(store: &Store, mut encoder: DescriptorEncoder<'_>) -> Resul
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(value).encode(metric)?;
     }
-    let help = "How often it could not be written, or not in time";
+    let help = "How often it could not be written, or not in time, or was lost";
     let metric = encoder.encode_descriptor("snapshot_errors", help, None, MetricType::Counter)?;
     ConstCounter::new(numbers.errors).encode(metric)
 }

@@ -5,6 +5,7 @@
 //! when its holder ends, however it ends. A successor gets it from its predecessor, so that no third
 //! guard can come in between.
 
+use std::cmp::Ordering;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -24,6 +25,21 @@ const MOST_ASIDE: u32 = 3;
 pub struct Place {
     path: PathBuf,
     lock: LockFile,
+}
+
+/// What has become of a file that is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There is none in its place.
+    Gone,
+    /// There is more in it than was written.
+    Longer,
+    /// Something else is in its place.
+    Other,
+    /// It is as it was written.
+    Same,
+    /// There is less in it than was written.
+    Shorter,
 }
 
 /// The lock of a file.
@@ -246,6 +262,28 @@ impl Place {
             fs::copy(&self.path, aside(1))?;
         }
         Ok(aside(1))
+    }
+
+    /// What has become of `file`, which was this file when it had so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be found out.
+    pub fn state_of(&self, file: &File, length: u64) -> io::Result<State> {
+        let own = file.metadata()?;
+        let there = match fs::symlink_metadata(&self.path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Gone),
+            Err(error) => return Err(error),
+        };
+        if (own.dev(), own.ino()) != (there.dev(), there.ino()) {
+            return Ok(State::Other);
+        }
+        Ok(match own.len().cmp(&length) {
+            Ordering::Equal => State::Same,
+            Ordering::Greater => State::Longer,
+            Ordering::Less => State::Shorter,
+        })
     }
 
     fn new_path(&self) -> PathBuf {

@@ -80,7 +80,7 @@ pub struct Progress {
     wanted: Mutex<Wanted>,
     changed: Condvar,
     found: Mutex<Found>,
-    /// The moment up to which everything is kept, or 0.
+    /// The moment up to which everything is kept.
     complete: AtomicU64,
     latest: AtomicU64,
     length: AtomicU64,
@@ -105,9 +105,10 @@ pub struct Numbers {
 }
 
 impl Progress {
-    /// Nothing is kept yet of the file at `path`, which belongs to whoever has `lock`.
+    /// Nothing is kept yet, and nothing has changed before `now`, of the file at `path`, which belongs
+    /// to whoever has `lock`.
     #[must_use]
-    pub fn new(path: &Path, lock: LockFile) -> Self {
+    pub fn new(path: &Path, lock: LockFile, now: Moment) -> Self {
         Self {
             path: path.to_owned(),
             lock,
@@ -115,7 +116,7 @@ impl Progress {
             wanted: Mutex::new(Wanted { order: Order::Wait, batch: 0 }),
             changed: Condvar::new(),
             found: Mutex::default(),
-            complete: AtomicU64::new(0),
+            complete: AtomicU64::new(now.0),
             latest: AtomicU64::new(0),
             length: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -239,6 +240,19 @@ impl Progress {
         }
     }
 
+    /// Nothing has changed here before `now`: another process has the counters.
+    pub fn is_nothing_yet(&self, now: Moment) {
+        self.complete.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Somebody else has taken or changed the file, as `reason` says; it is made anew.
+    pub fn is_lost(&self, reason: &str, aside: Option<&Path>) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        let message = "it is made anew with everything that the guard remembers";
+        let (file, aside) = (self.path.display(), aside.map(|aside| aside.display().to_string()));
+        tracing::error!(event = "snapshot_lost", %file, aside, reason, message);
+    }
+
     /// It could not be written, and is tried again after `again`.
     pub fn failed(&self, error: &io::Error, again: Duration) {
         self.errors.fetch_add(1, Ordering::Relaxed);
@@ -262,11 +276,10 @@ impl Progress {
     #[must_use]
     pub fn numbers(&self, now: Moment) -> Numbers {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let complete = load(&self.complete);
         Numbers {
             standing: self.far.borrow().standing,
             latest: Duration::from_secs(load(&self.latest)),
-            behind: if complete == 0 { Duration::ZERO } else { now.since(Moment(complete)) },
+            behind: now.since(Moment(load(&self.complete))),
             bytes: load(&self.length),
             errors: load(&self.errors),
             found: lock(&self.found).clone(),
@@ -284,7 +297,7 @@ mod tests {
 
     fn progress(dir: &tempfile::TempDir) -> Progress {
         let place = Place::take(&dir.path().join("counters.db")).unwrap();
-        Progress::new(place.path(), place.duplicate().unwrap())
+        Progress::new(place.path(), place.duplicate().unwrap(), Moment(0))
     }
 
     fn at(seconds: u64) -> (Moment, Option<Duration>) {
@@ -336,6 +349,7 @@ mod tests {
         let progress = progress(&dir);
         let mut context = Context::from_waker(Waker::noop());
         progress.failed(&io::ErrorKind::StorageFull.into(), Duration::from_secs(1));
+        assert_eq!(progress.numbers(Moment(2_000)).behind, Duration::from_secs(2));
         assert_eq!(pin!(progress.reached(1)).poll(&mut context), Poll::Ready(()));
         progress.kept(3, at(7), 123);
         let numbers = progress.numbers(Moment(9_500));

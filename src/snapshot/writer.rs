@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::format::{HEAD, Head};
-use super::place::Place;
+use super::place::{Place, State};
 use super::progress::{Order, Progress};
 use crate::clock::Moment;
 use crate::store::Store;
@@ -101,7 +101,7 @@ impl Writer {
             let begins = next != order;
             order = next;
             match order {
-                Order::Wait => {}
+                Order::Wait => self.progress.is_nothing_yet(self.store.clock().now()),
                 Order::Leave => return,
                 Order::Write => self.write(),
                 Order::Pause if begins => {
@@ -115,6 +115,7 @@ impl Writer {
     }
 
     fn write(&mut self) {
+        self.look_after();
         let written = match &self.current {
             Some(journal) if !journal.is_long() => self.append(),
             Some(_) => self.append().and_then(|()| self.make_anew()),
@@ -129,6 +130,26 @@ impl Writer {
                 self.progress.failed(&error, self.again);
             }
         }
+    }
+
+    /// Finds out whether the file is still there as it was written; whatever else is there is kept
+    /// under another name, and the file is made anew.
+    fn look_after(&mut self) {
+        let Some(journal) = &self.current else { return };
+        let state = self.place.state_of(&journal.file, journal.length);
+        let reason = match state {
+            Ok(State::Same) => return,
+            Ok(State::Gone) => "it is gone",
+            Ok(State::Longer) => "somebody else has written to it",
+            Ok(State::Other) => "another file is in its place",
+            Ok(State::Shorter) => "somebody else has cut it",
+            // whether it can be written is found out by writing it
+            Err(_) => "it cannot be looked at",
+        };
+        let is_other = matches!(state, Ok(State::Other));
+        let aside = is_other.then(|| self.place.put_aside().ok()).flatten();
+        self.progress.is_lost(reason, aside.as_deref());
+        self.current = None;
     }
 
     /// Appends what has changed.

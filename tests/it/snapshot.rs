@@ -3,6 +3,7 @@
 mod damaged;
 mod disk;
 mod kill;
+mod lost;
 mod places;
 mod secrets;
 mod start;

@@ -47,6 +47,8 @@ async function look() {
 }
 
 /** What others say has changed is looked at soon, once for many changes. */
+const STATES = { leaving: "Is about to end", taking_over: "Takes over", handing_over: "Hands over" };
+
 function soon() {
   clearTimeout(timer);
   timer = setTimeout(() => look().then(found.again), 150);
@@ -60,7 +62,7 @@ function reached(status) {
   const state = byId("state");
   state.className = "state";
   const sites = Array.isArray(status.sites) ? status.sites.length : status.sites;
-  state.textContent = `${status.state === "leaving" ? "Is about to end" : "Running"}, for ${about(status.uptime_s)} · ${count(sites, "site")}`;
+  state.textContent = `${STATES[status.state] ?? "Running"}, for ${about(status.uptime_s)} · ${count(sites, "site")}`;
   byId("about").textContent = `loginward ${status.version}, process ${status.pid}, configured by ${status.config ?? "its command line"}. Times are those of this browser (${zone()}).`;
   if (begins) {
     numbers.begin(status.uptime_s);
@@ -127,6 +129,7 @@ function notices({ status, rules: all, wrong }) {
     said.push({ kind: "warn", title: `Monitor mode: nobody is locked out${where}.`, text: "What would be refused is counted and reported, and passes." });
   }
   if (status.state === "leaving") said.push({ kind: "warn", title: "The guard is about to end." });
+  if (status.state === "taking_over") said.push({ kind: "warn", title: "This guard takes over from another, which still has the counters.", text: "What is asked about them waits until that one has settled its last attempts." });
   show(said);
 }
 

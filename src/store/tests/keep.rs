@@ -22,7 +22,7 @@ impl Kept {
         let world = World::new(room, room, limits);
         let dir = tempfile::tempdir().unwrap();
         let place = Place::take(&dir.path().join("counters.db")).unwrap();
-        let progress = Arc::new(Progress::new(place.path(), place.duplicate().unwrap()));
+        let progress = Arc::new(Progress::new(place.path(), place.duplicate().unwrap(), Moment(0)));
         world.store.keep_by(progress, Inheritance::Kept);
         Self { world, limits: limits.to_vec(), told: Vec::new(), _dir: dir }
     }

@@ -1,6 +1,10 @@
 //! The file while one guard takes over from another.
 
+use std::thread::JoinHandle;
+
 use super::*;
+use crate::api::{Operator, operator};
+use crate::commands::program::{Said, run};
 use crate::support::Gate;
 use crate::upgrade_guard::{first, holding, next};
 
@@ -104,5 +108,101 @@ fn what_a_guard_had_kept_that_was_killed_while_it_handed_over_is_not_lost() {
     let guard = shelf.start(LIMIT, &upstream);
     for user in ["eve", "bob"] {
         assert_eq!(guard.client().log_in(user, "right").verdict(), (403, "locked"), "{user}");
+    }
+}
+
+/// Runs a command that asks the guard whose admin address that is; it may take its time.
+fn asking(admin: &str, words: &[&'static str]) -> JoinHandle<Said> {
+    let (admin, words) = (admin.to_owned(), words.to_vec());
+    std::thread::spawn(move || run(&[&words[..], &["--admin", &admin]].concat()))
+}
+
+/// A guard in which `eve` and `bob` are locked out, one that takes over from it and cannot before
+/// `gate` opens, and whoever asks the latter.
+fn held(gate: &Gate, upstream: &Upstream, text: &str) -> (Guard, Guard, Operator) {
+    let old = first(text, upstream);
+    lock_out(&old, "eve");
+    lock_out(&old, "bob");
+    old.client().send(Ask::login("slow", "wrong").bytes());
+    gate.wait_for_arrivals(1);
+    let new = next(&old, text, upstream).start();
+    old.wait_for_event("handing_over");
+    let asks = operator(&new);
+    wait::until("it is the new one that is asked", || asks.get("/v1/status")["pid"] == new.pid());
+    (old, new, asks)
+}
+
+#[test]
+fn what_operators_ask_waits_for_the_counters_and_what_they_do_is_kept() {
+    let (gate, shelf) = (Gate::closed(), Shelf::new());
+    let upstream = holding(&gate, "slow");
+    let text = format!("{LIMIT}{}", shelf.setting());
+    let (mut old, new, asks) = held(&gate, &upstream, &text);
+    assert_eq!(asks.get("/v1/status")["state"], "taking_over");
+    assert!(run(&["status", "--admin", &new.admin()]).out.contains("taking over, for "));
+    let told = asking(&new.admin(), &["list", "eve", "--json"]);
+    let reset = asking(&new.admin(), &["reset", "bob"]);
+    let locked = asking(&new.admin(), &["lock", "mallory"]);
+    let sent_away = [
+        ("GET", "/v1/counters", ("", "")),
+        ("GET", "/v1/locks", ("", "")),
+        ("GET", "/v1/statistics", ("", "")),
+        ("GET", "/v1/references/QZ52GVYE", ("", "")),
+        ("POST", "/v1/reset", ("Content-Type: application/json\r\n", "{\"all\": true}")),
+    ];
+    let sent_away = sent_away.map(|(method, target, more)| {
+        let asks = asks.clone();
+        std::thread::spawn(move || asks.ask(method, target, more))
+    });
+    for answer in sent_away.map(|asked| asked.join().unwrap()) {
+        assert_eq!((answer.status, answer.get("retry-after")), (503, Some("1")));
+        assert!(answer.text().contains("still with the guard"), "{}", answer.text());
+    }
+    for waits in [&told, &reset, &locked] {
+        assert!(!waits.is_finished(), "it waits, however long that takes");
+    }
+    gate.open();
+    new.wait_for_event("taken_over");
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+    let [told, reset, locked] = [told, reset, locked].map(|waits| waits.join().unwrap());
+    assert_eq!(
+        (told.status, reset.status, locked.status),
+        (0, 0, 0),
+        "{told:?} {reset:?} {locked:?}"
+    );
+    assert!(told.out.contains("\"username\":\"eve\""), "{}", told.out);
+    let tops = asks.get("/v1/statistics");
+    assert!(tops["tops"].to_string().contains("eve"), "{tops}");
+    assert_eq!(new.client().log_in("bob", "right").status, 302);
+    assert!(new.events("snapshot_late").is_empty());
+    assert_eq!(new.metric("loginward_snapshot_errors_total", "") as u64, 0);
+    assert_eq!(asks.get("/v1/status")["state"], "running");
+    drop(new);
+    let guard = shelf.start(&format!("{ADMIN}{LIMIT}"), &upstream);
+    for (user, status) in [("mallory", 403), ("eve", 403), ("bob", 302)] {
+        assert_eq!(guard.client().log_in(user, "right").status, status, "{user}");
+    }
+}
+
+#[test]
+fn what_was_reset_while_a_guard_took_over_does_not_come_back_when_the_other_is_killed() {
+    let (gate, shelf) = (Gate::closed(), Shelf::new());
+    let upstream = holding(&gate, "slow");
+    let text = format!("{LIMIT}{}", shelf.setting());
+    let (old, new, _) = held(&gate, &upstream, &text);
+    let (reset, locked) =
+        (asking(&new.admin(), &["reset", "bob"]), asking(&new.admin(), &["lock", "mallory"]));
+    shelf.wait_for("slow");
+    drop(old);
+    new.wait_for_event("handover_incomplete");
+    gate.open();
+    assert_eq!((reset.join().unwrap().status, locked.join().unwrap().status), (0, 0));
+    for (user, status) in [("mallory", 403), ("eve", 403), ("bob", 302)] {
+        assert_eq!(new.client().log_in(user, "right").status, status, "{user}");
+    }
+    drop(new);
+    let guard = shelf.start(LIMIT, &upstream);
+    for (user, status) in [("mallory", 403), ("eve", 403), ("bob", 302)] {
+        assert_eq!(guard.client().log_in(user, "right").status, status, "{user}");
     }
 }
