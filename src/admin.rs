@@ -14,6 +14,7 @@ pub mod door;
 pub mod doubts;
 pub mod export;
 pub mod follow;
+pub mod guest;
 pub mod handover;
 pub mod hear;
 pub mod import;
@@ -53,9 +54,12 @@ use tokio::sync::Semaphore;
 
 use self::caller::Caller;
 use self::door::Door;
+use self::guest::Guest;
 use self::handover::Handover;
 use self::socket::AdminSocket;
 use self::statistics::Recorder;
+use crate::server::crowd::Crowd;
+use crate::server::impatient::Impatient;
 use crate::server::reload::Reloader;
 use crate::server::{Server, listen::Bound};
 
@@ -106,8 +110,12 @@ const MOST_FIELDS: usize = 64;
 const READ_TIMES: usize = 8;
 /// How long the head of a request may take, and how long a connection may wait for the next.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// So many are answered at a time; others wait until one of them has gone.
+/// So many are answered at a time who may ask; others wait until one of them has gone.
 const MOST_CONNECTIONS: usize = 64;
+/// So many may be connected over TCP who have shown no token.
+const MOST_STRANGERS: usize = 64;
+/// Whoever takes nothing of his answer for so long is cut off.
+const SEND_TIME: Duration = Duration::from_mins(1);
 
 /// Where operators connect.
 #[derive(Debug)]
@@ -140,11 +148,15 @@ impl Entrance {
 pub async fn serve(entrance: Entrance, door: Door, admin: Rc<Admin>) {
     let door = Rc::new(door);
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let strangers = Crowd::new(MOST_STRANGERS);
     let mut paused = admin.handover.paused.subscribe();
     loop {
         // whoever takes over answers them
         drop(paused.wait_for(|is_paused| !is_paused).await);
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let place = match &entrance {
+            Entrance::Tcp(_) => None,
+            Entrance::Unix(_) => Arc::clone(&places).acquire_owned().await.ok(),
+        };
         let accepted = tokio::select! {
             accepted = entrance.accept() => accepted,
             changed = paused.wait_for(|is_paused| *is_paused) => {
@@ -157,41 +169,54 @@ pub async fn serve(entrance: Entrance, door: Door, admin: Rc<Admin>) {
             continue;
         };
         let (door, admin) = (Rc::clone(&door), Rc::clone(&admin));
+        let places = Arc::clone(&places);
+        let guest = match place {
+            Some(place) => Guest::known(places, place),
+            None => Guest::stranger(&strangers, places),
+        };
         tokio::task::spawn_local(async move {
+            let guest = Rc::new(guest);
             match connected {
                 Connected::Tcp(stream, peer) => {
-                    answer_all(TokioIo::new(stream), (door, Caller::Tcp(peer)), admin).await;
+                    answer_all(stream, (door, Caller::Tcp(peer), guest), admin).await;
                 }
                 Connected::Unix(stream) => {
                     let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-                    answer_all(TokioIo::new(stream), (door, Caller::Unix(uid)), admin).await;
+                    answer_all(stream, (door, Caller::Unix(uid), guest), admin).await;
                 }
             }
-            drop(place);
         });
     }
 }
 
-/// Answers the requests of a connection, until it ends or another guard takes over.
-async fn answer_all<S>(stream: TokioIo<S>, by: (Rc<Door>, Caller), admin: Rc<Admin>)
+/// Answers the requests of a connection, until it ends, another guard takes over, or whoever asks has
+/// to go.
+async fn answer_all<S>(stream: S, by: (Rc<Door>, Caller, Rc<Guest>), admin: Rc<Admin>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut paused = admin.handover.paused.subscribe();
+    let (door, caller, guest) = by;
+    let asking = Rc::clone(&guest);
     let service = service_fn(move |request| {
-        let (door, caller, admin) = (Rc::clone(&by.0), by.1, Rc::clone(&admin));
-        async move { Ok::<_, Infallible>(api::answer(request, (&door, caller), &admin).await) }
+        let (door, guest, admin) = (Rc::clone(&door), Rc::clone(&asking), Rc::clone(&admin));
+        async move { Ok::<_, Infallible>(api::answer(request, (&door, caller, &guest), &admin).await) }
     });
+    let stream = TokioIo::new(Impatient::new(stream, SEND_TIME));
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     builder.max_buf_size(READ_TIMES * LONGEST_HEAD).max_headers(READ_TIMES * MOST_FIELDS);
     let serving = builder.serve_connection(stream, service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
+        () = guest.must_go() => return,
         // whoever asked has gone; there is nothing to do about it
         ended = &mut serving => return drop(ended),
         changed = paused.wait_for(|is_paused| *is_paused) => drop(changed),
     }
     serving.as_mut().graceful_shutdown();
-    drop(serving.await);
+    tokio::select! {
+        ended = serving => drop(ended),
+        () = guest.must_go() => {}
+    }
 }

@@ -5,9 +5,11 @@
 
 mod begin;
 pub mod connection;
+pub mod crowd;
 mod framing;
 pub mod health;
 mod http2;
+pub mod impatient;
 pub mod inherited;
 pub mod listen;
 mod proxied;

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use super::caller::Caller;
 use super::door::Door;
 use super::follow::{self, EVENTS};
+use super::guest::Guest;
 use super::query::decoded;
 use super::reply::{Problem, Reply, json as answer_with, text};
 use super::rules::rules;
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::config::error::{Problem as ConfigProblem, Severity};
 use crate::guard::Shared;
+use crate::server::impatient::Impatient;
 use crate::server::reload::{ReloadError, Reloaded};
 
 /// How the guard is, to be asked with GET.
@@ -92,7 +94,7 @@ pub const ROUTES: &[(&str, &str)] = &[
 /// what has begun.
 pub async fn answer(
     request: Request<Incoming>,
-    (door, caller): (&Door, Caller),
+    (door, caller, guest): (&Door, Caller, &Guest),
     admin: &Rc<Admin>,
 ) -> Reply {
     let (uri, headers) = (request.uri(), request.headers());
@@ -104,7 +106,10 @@ pub async fn answer(
         // the files hold nothing: whoever has them is asked for the token with the first question
         Some(file) => door.check_origin(uri, headers).map(|()| file.reply()),
         None => match door.check(uri, headers) {
-            Ok(()) => route(request, caller, admin).await,
+            Ok(()) => {
+                guest.is_known().await;
+                route(request, caller, admin).await
+            }
             Err(problem) => Err(problem),
         },
     };
@@ -238,6 +243,9 @@ fn matches(pattern: &str, path: &str) -> bool {
         && pattern.split('/').zip(path.split('/')).all(is_one)
 }
 
+/// What is below an operators' connection at the unix socket.
+type Guarded = TokioIo<Impatient<UnixStream>>;
+
 /// The connection becomes one over which everything is handed over.
 fn upgrade(
     request: &mut Request<Incoming>,
@@ -258,9 +266,11 @@ fn upgrade(
     }
     let (upgraded, admin) = (hyper::upgrade::on(request), Rc::clone(admin));
     tokio::task::spawn_local(async move {
-        let stream = upgraded.await.ok().and_then(|it| it.downcast::<TokioIo<UnixStream>>().ok());
+        let stream = upgraded.await.ok().and_then(|it| it.downcast::<Guarded>().ok());
         match (stream, admin.socket.upgrade()) {
-            (Some(parts), Some(own)) => admin.handover.run(parts.io.into_inner(), &own).await,
+            (Some(parts), Some(own)) => {
+                admin.handover.run(parts.io.into_inner().into_inner(), &own).await
+            }
             _ => admin.handover.give_up(),
         }
     });

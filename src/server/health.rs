@@ -15,7 +15,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::crowd::Crowd;
 use crate::guard::Shared;
+
+/// So many may be connected at a time; when one more comes, whoever has been longest has to go.
+const MOST: usize = 64;
+/// No head has more bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// How long the head of a request may take.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long all of it may take: there is one question on each connection.
+const TIME: Duration = Duration::from_secs(30);
 
 /// Answers until the guard has ended, which is when the other end of `over` is dropped.
 pub async fn serve(
@@ -24,6 +34,7 @@ pub async fn serve(
     mut over: oneshot::Receiver<()>,
 ) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let crowd = Crowd::new(MOST);
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -41,11 +52,16 @@ pub async fn serve(
             async move { Ok::<_, Infallible>(response) }
         });
         let mut builder = Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+        builder.max_buf_size(LONGEST_HEAD);
+        let visit = crowd.enter();
         let serving = builder.keep_alive(false).serve_connection(TokioIo::new(stream), service);
         tokio::task::spawn_local(async move {
-            // whoever asked has gone; there is nothing to do about it
-            drop(serving.await);
+            tokio::select! {
+                // whoever asked has gone; there is nothing to do about it
+                ended = tokio::time::timeout(TIME, serving) => drop(ended),
+                () = visit.must_go() => {}
+            }
         });
     }
 }

@@ -242,3 +242,22 @@ fn the_guard_takes_as_many_files_as_it_may_and_knows_when_they_are_too_few() {
     assert_eq!(guard.client().get("/").status, 200);
     assert_eq!(guard.events("configuration_warning").len(), 0);
 }
+
+#[test]
+fn whoever_connects_to_the_metrics_listener_takes_no_files_from_logins() {
+    let upstream = Upstream::shop();
+    let guard = Guard::start("", &upstream);
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", guard.pid())).unwrap().count();
+    let metrics = guard.wait_for_event("metrics_listening");
+    let metrics = metrics.get("address").parse().unwrap();
+    let before = files();
+    let mut idle: Vec<Client> = (0..300).map(|_| Client::to_addr(metrics)).collect();
+    let begun = wait::now();
+    assert!(idle[0].is_closed(), "whoever has been there longest makes room");
+    assert!(begun.elapsed().as_secs() < 8, "at once");
+    assert_eq!(guard.metrics_page("/readyz").status, 200, "others are answered all the same");
+    assert!(idle[235].is_closed());
+    let open = files();
+    assert!(open <= before + 70, "{open} files are open, and {before} were");
+    assert_eq!(guard.client().log_in("bob", "right").status, 302);
+}

@@ -1,11 +1,13 @@
 //! Asking over loopback TCP, with a token.
 
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use super::asking::{Operator, problem};
 use crate::commands::program::run;
-use crate::support::{Client, Guard, Setup, Upstream};
+use crate::support::{Client, Guard, Setup, Upstream, wait};
 
 /// Its port is another one than those of `listen` and `metrics`, by its address.
 const TCP: &str = "admin: { address: \"127.0.0.3:0\", token_file: admin.token }\n\
@@ -126,16 +128,64 @@ fn one_address_is_one_guards() {
 }
 
 #[test]
-fn connections_are_bounded_and_do_not_stay_for_nothing() {
+fn connections_do_not_stay_for_nothing() {
+    let upstream = Upstream::hello();
+    let guard = Guard::start(TCP, &upstream);
+    let mut idle = Client::to_addr(address(&guard));
+    assert!(idle.is_closed(), "those that say nothing are closed after a while");
+}
+
+/// Somebody without the token who asks for the page again and again and never reads an answer.
+fn never_reads(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let ask = format!("GET /page/main.js HTTP/1.1\r\nHost: {address}\r\n\r\n").repeat(100);
+    // until nothing goes out any more, since nothing comes in
+    while stream.write(ask.as_bytes()).is_ok() {}
+    stream
+}
+
+#[test]
+fn strangers_shut_nobody_out_however_many_come_and_whatever_they_do() {
     let upstream = Upstream::hello();
     let guard = Guard::start(TCP, &upstream);
     let asks = operator(&guard);
-    let mut idle: Vec<Client> = (0..64).map(|_| Client::to_addr(address(&guard))).collect();
+    let address = address(&guard);
+    let ask = format!("GET /v1/status HTTP/1.1\r\n{}\r\n", asks.fields);
+    let mut known = asks.connect();
+    assert_eq!(known.send(&ask).answer().status, 200);
+    let mut idle = Client::to_addr(address);
+    let begun = wait::now();
+    let strangers: Vec<TcpStream> = (0..80).map(|_| never_reads(address)).collect();
+    assert!(idle.is_closed(), "whoever has been there longest makes room");
+    for _ in 0..3 {
+        assert_eq!(asks.get("/v1/status")["state"], "running");
+    }
     let unix = super::operator(&guard);
-    assert_eq!(unix.get("/v1/status")["state"], "running", "the socket has places of its own");
-    // those that say nothing are closed after a while, and then others are answered
-    assert_eq!(asks.get("/v1/status")["state"], "running");
-    assert!(idle[0].is_closed());
+    assert_eq!(unix.get("/v1/status")["state"], "running");
+    if begun.elapsed() < Duration::from_secs(8) {
+        assert_eq!(known.send(&ask).answer().status, 200, "whoever has shown the token stays");
+    }
+    let open = std::fs::read_dir(format!("/proc/{}/fd", guard.pid())).unwrap().count();
+    assert!(open < 64 + 64, "{open} files are open");
+    drop(strangers);
+}
+
+#[test]
+fn operators_are_bounded_too() {
+    let upstream = Upstream::hello();
+    let guard = Guard::start(TCP, &upstream);
+    let asks = operator(&guard);
+    let follow = format!("GET /v1/events HTTP/1.1\r\n{}\r\n", asks.fields);
+    let mut all: Vec<Client> = (0..64).map(|_| asks.connect()).collect();
+    for client in &mut all {
+        assert_eq!(client.send(&follow).answer_head().unwrap().status, 200);
+    }
+    let mut next = asks.connect();
+    next.send(format!("GET /v1/status HTTP/1.1\r\n{}\r\n", asks.fields));
+    assert_eq!(super::operator(&guard).get("/v1/status")["state"], "running");
+    drop(all.pop());
+    assert_eq!(next.answer().status, 200, "once one of them has gone");
 }
 
 #[test]
