@@ -130,6 +130,16 @@ impl Keeping {
     }
 }
 
+/// The file at the same place has so many counters that nobody knows here, and is about to be made anew
+/// by this guard: it is put aside.
+pub fn leave_unknown(store: &Store, unknown: usize) {
+    let Some(progress) = store.progress() else { return };
+    if let Ok(lock) = progress.lock() {
+        // that is reported
+        drop(load::leave_unknown(&Place::inherit(progress.path(), lock), unknown));
+    }
+}
+
 /// Takes what the file at the same place has into `store`, besides what is there already: the guard
 /// that was to hand everything over has ended too early.
 pub fn recover(store: &Store) -> Option<Found> {

@@ -179,6 +179,7 @@ impl Predecessor {
         let Arrival { counters, unknown, hand_locks, .. } = arrival;
         tracing::info!(event = "taken_over", counters, unknown, hand_locks);
         if let Some(progress) = shared.store.progress() {
+            snapshot::leave_unknown(&shared.store, unknown);
             progress.order(Order::Write);
         }
         shared.gate.set(Standing::Open);

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, where, and what would be right.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A place in a file; both numbers count from one, as editors do.
@@ -73,6 +74,15 @@ impl Problems {
     pub(super) fn new(main: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| (*problem.file != *main, problem.at));
         Self(problems)
+    }
+
+    /// The file at `path` cannot be read, as `why` says.
+    #[must_use]
+    pub fn unreadable(path: &Path, why: &str) -> Self {
+        let file = path.display().to_string();
+        let (severity, key, right) = (Severity::Error, "".into(), "".into());
+        let wrong = why.into();
+        Self(vec![Problem { severity, file: file.into(), at: None, key, wrong, right }])
     }
 
     /// The configuration cannot be used.

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use super::watched::Watched;
 use crate::clock::Clock;
@@ -18,6 +19,8 @@ use crate::log::Hub;
 
 /// A worker that has not heard of a new plan by then hears of it later.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A configuration that cannot be read by then cannot be read.
+const READING: Duration = Duration::from_secs(10);
 
 /// Reads a configuration again and puts it in force.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Reloader {
     problems: RefCell<Vec<Problem>>,
     /// What has changed of the configuration and is not in force before a restart.
     need_restart: RefCell<Vec<&'static str>>,
+    /// Whether somebody still reads.
+    reading: Arc<AtomicBool>,
 }
 
 /// Where a guard's settings come from.
@@ -71,6 +76,7 @@ impl Reloader {
             watched: Mutex::new(Watched::new(files)),
             problems: RefCell::default(),
             need_restart: RefCell::default(),
+            reading: Arc::default(),
         }
     }
 
@@ -137,7 +143,7 @@ impl Reloader {
         watched: &mut Watched,
     ) -> Result<Reloaded, ReloadError> {
         watched.look();
-        let Loaded { result, files } = Loaded::from(path);
+        let Loaded { result, files } = self.read(path).await?;
         watched.take(files);
         let (settings, warnings) = result.map_err(|problems| {
             self.shared.metrics.reload_failed();
@@ -151,6 +157,33 @@ impl Reloader {
         // it is in force also where a worker is late
         drop(tokio::time::timeout(PATIENCE, rollout.until_taken(workers)).await);
         Ok(Reloaded { warnings, need_restart })
+    }
+
+    /// Reads what is there by a thread of its own: a file may be a pipe that nobody writes to, or be on
+    /// a disk that does not go on.
+    async fn read(&self, path: &Path) -> Result<Loaded, ReloadError> {
+        let failed = |why: &str| {
+            self.shared.metrics.reload_failed();
+            ReloadError::Unusable(Problems::unreadable(path, why))
+        };
+        if self.reading.swap(true, Ordering::SeqCst) {
+            return Err(failed("it is still being read, since the last time: is it a pipe?"));
+        }
+        let (read, reading) = oneshot::channel();
+        let (own, is_reading) = (path.to_owned(), Arc::clone(&self.reading));
+        let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            let loaded = Loaded::from(&own);
+            is_reading.store(false, Ordering::SeqCst);
+            // whoever wanted to know has given up
+            drop(read.send(loaded));
+        });
+        if let Err(error) = thread {
+            self.reading.store(false, Ordering::SeqCst);
+            return Err(failed(&error.to_string()));
+        }
+        let late = |_| failed("it, or a file that it names, cannot be read within 10 seconds: is it a pipe?");
+        let loaded = tokio::time::timeout(READING, reading).await.map_err(late)?;
+        loaded.map_err(|_| failed("it cannot be read"))
     }
 
     /// Reloads when a file has other content than it had, and no more changes come.

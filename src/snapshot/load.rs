@@ -95,9 +95,34 @@ pub fn load(reading: Reading, place: &Place, store: &Store) -> Found {
     };
     if let Some(reason) = &wrong {
         put_aside(place, reason);
+    } else if let Some(reason) = leave_unknown(place, found.recollection.unknown) {
+        found.put_aside = Some(reason);
+        return found;
     }
     found.put_aside = wrong;
     found
+}
+
+/// Puts a file aside in which there are so many counters of limits that are not configured: it will be
+/// made anew without them, and whoever has mistyped a name wants them back. Why it was, if it was.
+pub fn leave_unknown(place: &Place, unknown: usize) -> Option<String> {
+    if unknown == 0 {
+        return None;
+    }
+    let file = place.path().display();
+    let reason = format!("{unknown} of its counters are of sites, logins or limits that are not configured");
+    let message = "they do not count; if it is a mistake, end the guard, put the configuration right, \
+                   rename that file back, and start it";
+    match place.put_aside() {
+        Ok(aside) => {
+            let aside = aside.display();
+            tracing::warn!(event = "snapshot_put_aside", %file, %aside, reason, message);
+        }
+        Err(error) => {
+            tracing::error!(event = "snapshot_put_aside", %file, reason, error = %error);
+        }
+    }
+    Some(reason)
 }
 
 fn report(found: &Found, place: &Place, took: Duration) {

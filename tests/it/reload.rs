@@ -1,9 +1,13 @@
 //! Another configuration while the guard runs.
 
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::api::operator;
+use crate::commands::program::run;
+use crate::support::guard::ADMIN;
 use crate::support::upstream::ok;
 use crate::support::{Ask, Client, Gate, Guard, Setup, Upstream, wait};
 
@@ -298,4 +302,33 @@ fn with_watch_other_content_is_noticed_also_behind_links() {
     guard.wait_for_events("reloaded", 2);
     assert_eq!(guard.client().get("/").status, 200);
     assert_eq!(guard.events("reload_failed").len(), 1, "once for each change");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_file_holds_nobody_up() {
+    let upstream = Upstream::hello();
+    let guard = Guard::start(ADMIN, &upstream);
+    let text = std::fs::read(guard.config()).unwrap();
+    std::fs::remove_file(guard.config()).unwrap();
+    let pipe = guard.config();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let admin = guard.admin();
+    let asking = std::thread::spawn(move || run(&["reload", "--admin", &admin]));
+    let asks = operator(&guard);
+    let begun = wait::now();
+    for _ in 0..100 {
+        assert_eq!(asks.get("/v1/status")["state"], "running");
+    }
+    assert!(begun.elapsed().as_secs() < 8, "nobody waits for it");
+    let said = asking.join().unwrap();
+    assert_ne!(said.status, 0);
+    assert!(said.err.contains("is it a pipe?"), "{}", said.err);
+    let again = run(&["reload", "--admin", &guard.admin()]);
+    assert!(again.err.contains("since the last time"), "{}", again.err);
+    // whoever reads the pipe reads it to its end
+    std::fs::write(&pipe, &text).unwrap();
+    std::fs::remove_file(&pipe).unwrap();
+    std::fs::write(&pipe, &text).unwrap();
+    wait::until("it is read again", || run(&["reload", "--admin", &guard.admin()]).status == 0);
+    assert_eq!(guard.client().get("/").text(), "hello");
 }

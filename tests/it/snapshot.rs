@@ -249,6 +249,16 @@ fn limits_that_change_hold_for_counters_that_were_kept() {
     let guard = shelf.start(&two_sites("other"), &upstream);
     let loaded = guard.wait_for_event("snapshot_loaded");
     assert_eq!((loaded.get("counters"), loaded.get("unknown")), ("0", "1"));
+    let aside = guard.wait_for_event("snapshot_put_aside");
+    assert_eq!(aside.get("level"), "warn");
+    assert!(aside.get("reason").starts_with("1 of its counters"), "{aside:?}");
+    lock_out(&guard, "ann");
+    drop(guard);
+    // whoever has mistyped it has lost nothing
+    std::fs::rename(aside.get("aside"), shelf.file()).unwrap();
+    let guard = shelf.start(&three, &upstream);
+    assert_eq!(guard.client().log_in("eve", "right").status, 403);
+    assert!(guard.events("snapshot_put_aside").is_empty());
 }
 
 #[test]

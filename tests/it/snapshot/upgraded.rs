@@ -111,6 +111,24 @@ fn what_a_guard_had_kept_that_was_killed_while_it_handed_over_is_not_lost() {
     }
 }
 
+#[test]
+fn counters_that_the_new_guard_does_not_know_stay_in_a_file_beside_its_own() {
+    let (shelf, upstream) = (Shelf::new(), Upstream::shop());
+    let text = format!("{LIMIT}{}", shelf.setting());
+    let mut old = first(&text, &upstream);
+    lock_out(&old, "eve");
+    let other = format!("{text}sites: {{ name: shopp, upstream: \"{{UPSTREAM}}\" }}\n");
+    let new = next(&old, &other, &upstream).start();
+    let aside = new.wait_for_event("snapshot_put_aside");
+    assert_eq!((aside.get("level"), old.wait_for_exit().code()), ("warn", Some(0)));
+    new.wait_for_event("taken_over");
+    wait::until("its own file is without it", || !shelf.has("eve"));
+    drop(new);
+    std::fs::rename(aside.get("aside"), shelf.file()).unwrap();
+    let guard = shelf.start(LIMIT, &upstream);
+    assert_eq!(guard.client().log_in("eve", "right").verdict(), (403, "locked"));
+}
+
 /// Runs a command that asks the guard whose admin address that is; it may take its time.
 fn asking(admin: &str, words: &[&'static str]) -> JoinHandle<Said> {
     let (admin, words) = (admin.to_owned(), words.to_vec());
