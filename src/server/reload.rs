@@ -181,7 +181,9 @@ impl Reloader {
             self.reading.store(false, Ordering::SeqCst);
             return Err(failed(&error.to_string()));
         }
-        let late = |_| failed("it, or a file that it names, cannot be read within 10 seconds: is it a pipe?");
+        let late = |_| {
+            failed("it, or a file that it names, cannot be read within 10 seconds: is it a pipe?")
+        };
         let loaded = tokio::time::timeout(READING, reading).await.map_err(late)?;
         loaded.map_err(|_| failed("it cannot be read"))
     }

@@ -110,7 +110,8 @@ pub fn leave_unknown(place: &Place, unknown: usize) -> Option<String> {
         return None;
     }
     let file = place.path().display();
-    let reason = format!("{unknown} of its counters are of sites, logins or limits that are not configured");
+    let reason =
+        format!("{unknown} of its counters are of sites, logins or limits that are not configured");
     let message = "they do not count; if it is a mistake, end the guard, put the configuration right, \
                    rename that file back, and start it";
     match place.put_aside() {

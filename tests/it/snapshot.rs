@@ -4,6 +4,7 @@ mod damaged;
 mod disk;
 mod kill;
 mod lost;
+mod operated;
 mod places;
 mod secrets;
 mod start;

@@ -18,6 +18,7 @@ use loginward::store::Store;
 use loginward::store::register::LimitName;
 use loginward::store::select::Selector;
 
+use super::operated::Operated;
 use super::*;
 
 /// So many failures of a username lock, and so many of an address.
@@ -36,8 +37,8 @@ struct Guess {
     answered: Option<(Instant, Answered)>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Answered {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
     /// It was wrong.
     Failure,
     /// It is locked for so many seconds.
@@ -46,14 +47,14 @@ enum Answered {
 }
 
 /// Numbers without any order.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(RandomState::new().hash_one(0) | 1)
     }
 
-    fn below(&mut self, most: u64) -> u64 {
+    pub fn below(&mut self, most: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -62,7 +63,7 @@ impl Random {
 }
 
 /// Tries a password on a connection of its own; nothing where the guard is killed meanwhile.
-fn guess(guard: SocketAddr, of: &[String; 2], password: &str) -> Option<Answered> {
+pub fn guess(guard: SocketAddr, of: &[String; 2], password: &str) -> Option<Answered> {
     let ask = Ask::login(&of[0], password).with("X-Forwarded-For", &of[1]);
     let mut stream = TcpStream::connect(guard).ok()?;
     stream.write_all(&ask.with("Connection", "close").bytes()).ok()?;
@@ -96,8 +97,16 @@ fn guess_on(guard: SocketAddr, over: &AtomicBool, round: usize) -> Vec<Guess> {
     guesses
 }
 
-/// What a file says: failures that count, and the seconds that it is locked, by what is counted.
-fn kept(shelf: &Shelf) -> BTreeMap<String, (u32, Option<u64>)> {
+/// What a file says.
+pub struct Kept {
+    /// Failures that count, and the seconds that it is locked, by what is counted.
+    pub counters: BTreeMap<String, (u32, Option<u64>)>,
+    /// Whose usernames are locked by hand.
+    pub by_hand: BTreeSet<String>,
+}
+
+/// What a file says.
+fn kept(shelf: &Shelf) -> Kept {
     let copy = Shelf::new();
     std::fs::copy(shelf.file(), copy.file()).unwrap();
     let snapshot = Snapshot::open(&copy.file()).unwrap();
@@ -120,13 +129,15 @@ fn kept(shelf: &Shelf) -> BTreeMap<String, (u32, Option<u64>)> {
     }
     let keeping = snapshot.keep(&store).unwrap();
     let now = store.clock().now();
-    let rows = store.list(&Selector::default());
+    let (rows, hands) = (store.list(&Selector::default()), store.hand_locks());
     keeping.leave();
     let row = |row: loginward::store::select::Row| {
         let left = row.locked_until.map(|until| until.since(now).as_secs());
         (row.parameters[0].1.clone(), (row.failures, left))
     };
-    rows.into_iter().map(row).collect()
+    let counters = rows.into_iter().map(row).collect();
+    let by_hand = hands.into_iter().filter_map(|(_, hand)| hand.username);
+    Kept { counters, by_hand: by_hand.map(|name| name.to_string()).collect() }
 }
 
 /// What was learned in all rounds so far.
@@ -160,7 +171,8 @@ impl Known {
     }
 
     /// Holds what the file says against what clients were told.
-    fn hold_against(&self, kept: &BTreeMap<String, (u32, Option<u64>)>) {
+    fn hold_against(&self, kept: &Kept) {
+        let kept = &kept.counters;
         for (of, least) in &self.certain {
             let (failures, _) = kept.get(of).unwrap_or_else(|| panic!("{of} is forgotten"));
             assert!(failures >= least, "{of}: {failures} of at least {least}");
@@ -181,7 +193,9 @@ fn whatever_moment_it_is_killed_at_nothing_is_forgotten_that_somebody_was_told()
     let text = "trusted_proxies: 127.0.0.1\nlockout:\n  limits:\n    \
                 - { by: username, failures: 5, cool_off: 10m }\n    \
                 - { by: ip_address, failures: 20, cool_off: 10m }\n";
+    let text = &format!("{ADMIN}{text}");
     let (mut known, mut random) = (Known::default(), Random::new());
+    let mut operated = Operated::new();
     for round in 0..rounds {
         let guard = shelf.start(text, &upstream);
         let (address, over) = (guard.addr(), Arc::new(AtomicBool::new(false)));
@@ -191,6 +205,11 @@ fn whatever_moment_it_is_killed_at_nothing_is_forgotten_that_somebody_was_told()
             let answered = guess(address, of, "right");
             assert!(matches!(answered, Some(Answered::Locked(_))), "{of:?} is locked");
         }
+        operated.ask(address);
+        let operator = {
+            let (over, socket) = (Arc::clone(&over), guard.dir().join("admin.sock"));
+            std::thread::spawn(move || operated.go_on(address, &socket, &over))
+        };
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 let over = Arc::clone(&over);
@@ -205,8 +224,12 @@ fn whatever_moment_it_is_killed_at_nothing_is_forgotten_that_somebody_was_told()
         let guesses: Vec<Guess> =
             clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         known.learn(&guesses, killed);
-        known.hold_against(&kept(&shelf));
+        operated = operator.join().unwrap();
+        let kept = kept(&shelf);
+        known.hold_against(&kept);
+        operated.hold_against(&kept);
     }
+    operated.assert_busy();
     assert!(!shelf.names().iter().any(|name| name.ends_with(".new.new")));
     // one that is locked in the end, so that what follows can fail however few guesses there were
     let guard = shelf.start(text, &upstream);
@@ -222,6 +245,9 @@ fn assert_capped(upstream: &Upstream, known: &Known) {
     for request in upstream.requests() {
         let body = request.text();
         let user = body.strip_prefix("user=").and_then(|rest| rest.split('&').next()).unwrap();
+        if Operated::has(user) {
+            continue; // these may try again whenever they were reset
+        }
         *hits.entry(user.to_owned()).or_default() += 1;
         let from = request.get("x-forwarded-for").unwrap().to_owned();
         *hits.entry(from.split(',').next().unwrap().to_owned()).or_default() += 1;
