@@ -175,12 +175,12 @@ pub fn ask(place: &Place, question: Question<'_>, patience: Duration) -> io::Res
 /// When there is no guard, or it does not answer in time.
 pub fn open(
     place: &Place,
-    target: &str,
+    (target, fields): (&str, &str),
     patience: Duration,
 ) -> io::Result<Result<BufReader<Connection>, (u16, String)>> {
     let mut stream = place.connect(patience)?;
     // the answer to this version is not cut into pieces
-    let request = format!("GET {target} HTTP/1.0\r\n{}\r\n", place.fields());
+    let request = format!("GET {target} HTTP/1.0\r\n{}{fields}\r\n", place.fields());
     stream.write_all(request.as_bytes())?;
     let mut reader = BufReader::new(stream);
     let strange = || io::Error::other("what answers there is no guard");

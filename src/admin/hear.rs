@@ -16,7 +16,12 @@ const LONGEST: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct Events {
     reader: BufReader<Connection>,
+    /// The `id` of the event before the next.
+    latest: Option<String>,
 }
+
+/// Events, or the status and the words with which they are refused.
+pub type Refusable = Result<Events, (u16, String)>;
 
 /// What is heard next.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,13 +32,15 @@ pub enum Heard {
     Lost(u64),
 }
 
-/// Asks the guard at `place`; what it refuses it with is its status and what it says.
+/// Asks the guard at `place`; what it refuses it with is its status and what it says. Where it is the
+/// guard that told of the event with the id `after`, it goes on after that.
 ///
 /// # Errors
 ///
 /// When there is no guard, or it does not answer in time.
-pub fn hear(place: &Place, target: &str) -> io::Result<Result<Events, (u16, String)>> {
-    Ok(open(place, target, SILENCE)?.map(|reader| Events { reader }))
+pub fn hear(place: &Place, target: &str, after: Option<&str>) -> io::Result<Refusable> {
+    let after = after.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
+    Ok(open(place, (target, &after), SILENCE)?.map(|reader| Events { reader, latest: None }))
 }
 
 impl Events {
@@ -44,12 +51,21 @@ impl Events {
     /// When the guard breaks off or is silent.
     pub fn hear(&mut self) -> io::Result<Option<Heard>> {
         while let Some(line) = self.line()? {
+            if let Some(id) = line.strip_prefix("id: ") {
+                self.latest = Some(id.to_owned());
+            }
             let Some(data) = line.strip_prefix("data: ") else { continue };
             let data: Value = serde_json::from_str(data).map_err(io::Error::other)?;
             let lost = data.get("lost").and_then(Value::as_u64);
             return Ok(Some(lost.map_or(Heard::Event(data), Heard::Lost)));
         }
         Ok(None)
+    }
+
+    /// The id of the latest event.
+    #[must_use]
+    pub fn latest(&self) -> Option<&str> {
+        self.latest.as_deref()
     }
 
     /// A line without its end; `None` at the end of all.

@@ -29,6 +29,33 @@ pub struct Recorder {
     tops: RefCell<Option<(Moment, Value)>>,
     looking: Cell<Looking>,
     clock: Clock,
+    began: Began,
+}
+
+/// When it began, by both clocks. What is remembered goes by the one that nobody sets: where somebody
+/// sets the other, the whole history moves along, and nothing of it is lost.
+#[derive(Clone, Copy, Debug)]
+struct Began {
+    since_boot: u64,
+    wall: Duration,
+}
+
+impl Began {
+    /// The time of day so many milliseconds after the boot, had nobody set the clock since.
+    fn time(self, since_boot: u64) -> Duration {
+        self.wall.saturating_add(Duration::from_millis(since_boot.saturating_sub(self.since_boot)))
+    }
+}
+
+/// The second that somebody who looks at the clock takes for `second`, where it is `wall` for him and
+/// `own` for us. Less than two seconds are no change.
+fn as_shown(second: u64, wall: Duration, own: Duration) -> u64 {
+    let ahead = wall.saturating_sub(own).as_secs();
+    let behind = own.saturating_sub(wall).as_secs();
+    if ahead.max(behind) < 2 {
+        return second;
+    }
+    second.saturating_add(ahead).saturating_sub(behind)
 }
 
 /// Whether somebody looks at all counters now.
@@ -43,20 +70,27 @@ impl Recorder {
     #[must_use]
     pub fn begin(shared: &Shared) -> Self {
         let clock = Clock::system();
-        let statistics = Statistics::begin(clock.wall_now(), counts(&shared.metrics.totals()));
+        let began = Began { since_boot: clock.stamp().since_boot, wall: clock.wall_now() };
+        let statistics = Statistics::begin(began.wall, counts(&shared.metrics.totals()));
         Self {
             statistics: RefCell::new(statistics),
             tops: RefCell::default(),
             looking: Cell::new(Looking::Nobody),
             clock,
+            began,
         }
+    }
+
+    /// The time that the history goes by.
+    fn time(&self) -> Duration {
+        self.began.time(self.clock.stamp().since_boot)
     }
 
     /// Looks now and then, at round times, for as long as it is polled.
     pub async fn keep_looking(&self, shared: &Shared) {
         let step = u64::try_from(EVERY.as_millis()).unwrap_or(u64::MAX);
         loop {
-            let now = u64::try_from(self.clock.wall_now().as_millis()).unwrap_or_default();
+            let now = u64::try_from(self.time().as_millis()).unwrap_or_default();
             // a moment later, so that it is that time already
             let rest = step.saturating_sub(now % step).saturating_add(5);
             tokio::time::sleep(Duration::from_millis(rest)).await;
@@ -66,7 +100,7 @@ impl Recorder {
 
     fn look(&self, shared: &Shared) {
         let in_force = shared.store.sizes().locked as u64;
-        let now = self.clock.wall_now();
+        let now = self.time();
         self.statistics.borrow_mut().look(now, counts(&shared.metrics.totals()), in_force);
     }
 
@@ -81,13 +115,14 @@ impl Recorder {
         let most = query.number("tops", 0..=MOST_TOPS, 10)?;
         self.look(shared);
         let tops = if most == 0 { Value::Null } else { self.tops(most, &shared.store).await };
-        let (statistics, now) = (self.statistics.borrow(), self.clock.wall_now());
+        let (statistics, now) = (self.statistics.borrow(), self.time());
+        let wall = self.clock.wall_now();
         let series = statistics.last(Duration::from_secs(span as u64), now);
         Ok(json!({
-            "now": now.as_secs(),
-            "since": statistics.since().as_secs(),
+            "now": as_shown(now.as_secs(), wall, now),
+            "since": as_shown(statistics.since().as_secs(), wall, now),
             "step_s": series.step,
-            "end": series.end,
+            "end": as_shown(series.end, wall, now),
             "series": shown(&series),
             "tops": tops,
         }))
@@ -146,4 +181,25 @@ fn shown(series: &Series) -> Value {
     let in_force: Vec<u32> = series.points.iter().map(|point| point.in_force).collect();
     all.insert("in_force".to_owned(), in_force.into());
     Value::Object(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_moves_the_whole_history_along() {
+        let began = Began { since_boot: 5_000, wall: Duration::from_secs(1_000) };
+        let own = began.time(65_000);
+        assert_eq!(own, Duration::from_secs(1_060));
+        let check = |wall, expected| {
+            assert_eq!(as_shown(1_050, Duration::from_millis(wall), own), expected, "{wall}");
+        };
+        check(1_060_000, 1_050);
+        check(1_061_900, 1_050);
+        check(1_058_100, 1_050);
+        check(1_060_000 + 86_400_000, 1_050 + 86_400);
+        check(460_000, 450);
+        check(0, 0);
+    }
 }

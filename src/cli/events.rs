@@ -1,5 +1,7 @@
 //! `loginward events`: what has happened at the running guard, and what happens.
 
+use std::time::Duration;
+
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -7,8 +9,9 @@ use tracing::Level;
 
 use super::contact::Contact;
 use super::{FAILED, OK, UNREACHABLE, USAGE, complain, say};
+use crate::admin::ask::Place;
 use crate::admin::follow::EVENTS;
-use crate::admin::hear::{Heard, hear};
+use crate::admin::hear::{Events as Followed, Heard, hear};
 use crate::config::LogFormat;
 use crate::log::line::LineWriter;
 use crate::outlets::latest::MOST;
@@ -18,6 +21,10 @@ const ORDER: [&str; 14] = [
     "client", "peer", "site", "login", "mode", "limit", "failures", "of", "until", "status", "ref",
     "repeated", "reason", "username",
 ];
+
+/// A guard that has ended is looked for so often, and so long after each time, while another may begin.
+const TIMES: u32 = 20;
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Say what has happened at the running guard, and what happens
 ///
@@ -34,7 +41,7 @@ Examples:
 
 Exit status:
   0  there were some
-  1  there were none; with --follow: the guard has ended
+  1  there were none; with --follow: the guard has ended, and no other has taken over
   2  the command line is wrong, or the configuration file, if one is named
   3  no guard can be reached"
 )]
@@ -73,7 +80,7 @@ impl Events {
             Err(status) => return status,
         };
         let unreachable = |error: &std::io::Error| self.contact.unreachable(&place, error);
-        let mut events = match hear(&place, &self.target()) {
+        let mut events = match hear(&place, &self.target(self.last), None) {
             Ok(Ok(events)) => events,
             Ok(Err((status, said))) => {
                 complain(&format!("not told: the guard answers {status}: {said}"));
@@ -88,21 +95,37 @@ impl Events {
         let mut heard = 0_u64;
         loop {
             match events.hear() {
-                Ok(Some(next)) => self.print(&next),
-                Ok(None) => break,
-                Err(error) => return unreachable(&error),
+                Ok(Some(next)) => {
+                    self.print(&next);
+                    heard += 1;
+                }
+                Err(error) if !self.follow => return unreachable(&error),
+                Ok(None) if !self.follow => return if heard > 0 { OK } else { FAILED },
+                Ok(None) | Err(_) => match self.go_on(&place, &events) {
+                    Some(others) => events = others,
+                    None => {
+                        complain("the guard has ended");
+                        return FAILED;
+                    }
+                },
             }
-            heard += 1;
         }
-        if self.follow {
-            complain("the guard has ended");
-            return FAILED;
-        }
-        if heard > 0 { OK } else { FAILED }
     }
 
-    fn target(&self) -> String {
-        let last = self.last.unwrap_or(if self.follow { 0 } else { MOST });
+    /// Follows whoever goes on at the same place, if anybody does: the guard, or one that has taken over
+    /// from it. Of the latter nothing has been heard yet, and so all is.
+    fn go_on(&self, place: &Place, before: &Followed) -> Option<Followed> {
+        for _ in 0..TIMES {
+            if let Ok(Ok(events)) = hear(place, &self.target(Some(MOST)), before.latest()) {
+                return Some(events);
+            }
+            std::thread::park_timeout(AGAIN);
+        }
+        None
+    }
+
+    fn target(&self, last: Option<usize>) -> String {
+        let last = last.unwrap_or(if self.follow { 0 } else { MOST });
         let mut target = format!("{EVENTS}?follow={}&last={last}", self.follow);
         for (key, values) in [
             ("name", &self.name),

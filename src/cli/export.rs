@@ -68,7 +68,7 @@ impl Export {
     fn print(&self) -> Result<Option<End>, u8> {
         let place = self.contact.place()?;
         let unreachable = |error: &io::Error| self.contact.unreachable(&place, error);
-        let mut lines = match open(&place, EXPORT, PATIENCE) {
+        let mut lines = match open(&place, (EXPORT, ""), PATIENCE) {
             Ok(Ok(lines)) => lines,
             Ok(Err((status, said))) => {
                 complain(&format!("not told: the guard answers {status}: {said}"));

@@ -10,9 +10,16 @@ pub fn counters(counters: &[Value]) -> String {
     let mut table = Table::new(&["LOCKED FOR", "FAILURES", "SITE", "WHO", "LIMIT", "REF"]);
     for row in counters {
         let of = format!("{}/{}", number(row, "failures"), number(row, "of"));
-        let unproven = number(row, "without_verdict");
-        let failures =
-            if unproven == 0 { of } else { format!("{of} ({unproven} without a verdict)") };
+        let mut notes = Vec::new();
+        for (name, note) in [
+            ("without_verdict", "without a verdict"),
+            ("places", "under way"),
+            ("waiting", "waiting"),
+        ] {
+            let count = number(row, name);
+            notes.extend((count > 0).then(|| format!("{count} {note}")));
+        }
+        let failures = if notes.is_empty() { of } else { format!("{of} ({})", notes.join(", ")) };
         let limit = text(row, "limit");
         let limit = match row.get("login").and_then(Value::as_str) {
             Some(login) => format!("{login} {limit}"),

@@ -94,7 +94,7 @@ impl Show {
         let target = format!("{EVENTS}?follow=false&last=1000&{}", parameters.join("&"));
         let place = self.contact.place()?;
         let unreachable = |error: &std::io::Error| self.contact.unreachable(&place, error);
-        let mut heard = match hear(&place, &target).map_err(|error| unreachable(&error))? {
+        let mut heard = match hear(&place, &target, None).map_err(|error| unreachable(&error))? {
             Ok(heard) => heard,
             Err((status, said)) => {
                 complain(&format!("not told: the guard answers {status}: {said}"));

@@ -47,6 +47,9 @@ pub struct Tops {
 impl Tops {
     /// Takes a counter into account.
     pub fn see(&mut self, found: &Found<'_>) {
+        if found.history.is_blank() {
+            return; // attempts are under way, and none has failed yet
+        }
         self.counters += 1;
         let is_locked = matches!(found.history.standing(), Standing::Locked(_));
         let failures = u64::from(found.history.shown());

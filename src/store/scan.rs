@@ -22,7 +22,7 @@ use crate::store::register::Registered;
 use crate::store::select::{Row, Selector, row};
 use crate::store::slot::Slot;
 
-/// A counter that holds something, as it is met on the way.
+/// A counter that holds something, be it places alone, as it is met on the way.
 #[derive(Debug)]
 pub struct Found<'a> {
     /// The counter.
@@ -68,9 +68,12 @@ impl Ledger {
 
     fn found<'a>(&'a self, slot: &'a Arc<Slot>, now: Moment) -> Option<Found<'a>> {
         let registered = self.register.get(slot.limit)?;
-        let history = slot.state().history.aged(&registered.limit, now);
+        let state = slot.state();
+        let (is_idle, history) = (state.is_idle(), state.history.aged(&registered.limit, now));
+        drop(state);
         let hand = &self.hand;
-        (!history.is_blank()).then_some(Found { slot, history, registered, hand, now })
+        let is_nothing = is_idle && history.is_blank();
+        (!is_nothing).then_some(Found { slot, history, registered, hand, now })
     }
 
     /// Takes away what a reset takes of the counters of one part about which `is_meant`; how many

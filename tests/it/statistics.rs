@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::api::operator;
 use crate::support::guard::ADMIN;
-use crate::support::{Client, Guard, Upstream};
+use crate::support::{Client, Guard, Setup, Upstream, not_run};
 
 const LIMITS: &str = "
 lockout:
@@ -157,4 +157,40 @@ fn status_tells_what_was_wrong_with_the_last_configuration() {
         problem["severity"] == "error" && problem["text"].as_str().unwrap().contains("usrname")
     });
     assert!(is_said, "{status}");
+}
+
+/// Where Debian's faketime has its library.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
+#[test]
+fn a_clock_that_is_set_forward_and_back_loses_nothing() {
+    if !std::path::Path::new(FAKETIME).exists() {
+        return not_run("faketime is not here");
+    }
+    let upstream = Upstream::shop();
+    let setup = Setup::new(&format!("{ADMIN}{LIMITS}")).upstream(&upstream).file("time", "+0\n");
+    let time = setup.dir.path().join("time");
+    let setup = setup.variable("LD_PRELOAD", FAKETIME).variable("FAKETIME_NO_CACHE", "1");
+    let setup = setup.variable("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let guard = setup.variable("FAKETIME_TIMESTAMP_FILE", time.to_str().unwrap()).start();
+    let operator = operator(&guard);
+    let told = || operator.get("/v1/statistics?tops=0");
+    for _ in 0..2 {
+        guard.client().log_in("bob", "wrong");
+    }
+    let first = told();
+    assert_eq!(sum(&first, "attempts/unmatched"), 2, "{first}");
+    let begun = first["now"].as_u64().unwrap();
+    const DAY: u64 = 86_400;
+    for (days, offset) in [(30, "+30d\n"), (0, "+0\n"), (10, "+10d\n")] {
+        std::fs::write(&time, offset).unwrap();
+        let told = told();
+        let now = told["now"].as_u64().unwrap();
+        assert!((begun + days * DAY..begun + days * DAY + 60).contains(&now), "{days}: {told}");
+        let end = told["end"].as_u64().unwrap();
+        assert!(end > now && end <= now + 60, "{days}: {told}");
+        assert_eq!(sum(&told, "attempts/unmatched"), 2, "{days}: {told}");
+    }
+    guard.client().log_in("eve", "right");
+    assert_eq!(sum(&told(), "attempts/success"), 1);
 }

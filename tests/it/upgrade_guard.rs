@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::commands::program::Program;
 use crate::support::guard::ADMIN;
 use crate::support::upstream::shop;
 use crate::support::{Answer, Ask, Client, Gate, Guard, Setup, Upstream, wait};
@@ -343,4 +344,33 @@ sites:
     assert_eq!((from("127.0.0.2"), from("127.0.0.3")), (200, 403));
     assert_eq!(new.client().log_in("bob", "right").verdict(), (403, "locked"));
     assert_eq!(old.wait_for_exit().code(), Some(0));
+}
+
+#[test]
+fn whoever_follows_events_follows_the_new_guard_from_its_beginning() {
+    let upstream = Upstream::shop();
+    let mut old = first(LIMIT, &upstream);
+    let admin = old.admin();
+    let names = "login_failed,login_succeeded,taken_over";
+    let flags = ["events", "--follow", "--last", "9", "--name", names, "--admin", &admin];
+    old.client().log_in("ann", "wrong");
+    let program = Program::start(&flags);
+    let heard = |what: &str| {
+        program.out.wait_for(what, |line| line.contains(what).then_some(()));
+    };
+    heard("username=ann");
+    let mut new = next(&old, LIMIT, &upstream).start();
+    new.wait_for_event("taken_over");
+    // before anybody can have noticed that the old one is gone
+    new.client().log_in("bob", "wrong");
+    assert_eq!(old.wait_for_exit().code(), Some(0));
+    heard("taken_over");
+    heard("username=bob");
+    new.client().log_in("eve", "right");
+    heard("username=eve");
+    assert_eq!(program.out.text().matches("username=ann").count(), 1, "{}", program.out.text());
+    assert_eq!(program.out.text().matches("username=bob").count(), 1, "{}", program.out.text());
+    new.terminate();
+    new.wait_for_exit();
+    program.err.wait_for("end", |line| (line == "the guard has ended").then_some(()));
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{Operator, operator};
+use crate::commands::program::run;
 use crate::support::guard::ADMIN;
-use crate::support::{Ask, Guard, Upstream};
+use crate::support::upstream::shop;
+use crate::support::{Ask, Gate, Guard, Upstream, wait};
 
 const LIMITS: &str = "
 lockout:
@@ -208,4 +210,32 @@ fn pages_put_together_are_the_whole_list_in_its_order() {
     let cursor = cursor["next"].as_str().unwrap();
     let (status, _) = asks.problem(&format!("/v1/counters?sort=latest&cursor={cursor}"));
     assert_eq!(status, 400, "the cursor of another order");
+}
+
+#[test]
+fn attempts_under_way_are_listed_before_any_has_failed() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let upstream = Upstream::answering(move |request| {
+        held.pass();
+        shop(request)
+    });
+    let limit = "lockout: { limits: { by: username, failures: 2, cool_off: 10m } }\n";
+    let guard = Guard::start(&format!("{ADMIN}{limit}"), &upstream);
+    let asks = operator(&guard);
+    let mut clients: Vec<_> = (0..3).map(|_| guard.client()).collect();
+    for client in &mut clients {
+        client.send(Ask::login("slow", "wrong").bytes());
+    }
+    gate.wait_for_arrivals(2);
+    wait::until("the third waits", || asks.get("/v1/status")["waiting"] == 1);
+    let rows = asks.list("username=slow");
+    assert_eq!(rows.len(), 1);
+    let told = ["failures", "places", "waiting"].map(|name| rows[0][name].as_u64().unwrap());
+    assert_eq!(told, [0, 2, 1], "{rows:?}");
+    assert_eq!(asks.get("/v1/statistics")["tops"]["counters"], 0, "nobody has failed");
+    let said = run(&["list", "slow", "--admin", &guard.admin()]);
+    assert!(said.out.contains("0/2 (2 under way, 1 waiting)"), "{}", said.out);
+    gate.open();
+    drop(clients);
 }
