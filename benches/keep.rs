@@ -91,7 +91,9 @@ fn fail(store: &Arc<Store>, limit: &CountedLimit, number: u32) {
     else {
         return;
     };
-    drop(permit.settle(Settlement::Failure(Proof::Verdict)));
+    let mut settling = pin!(permit.settle(Settlement::Failure(Proof::Verdict)));
+    let settled = settling.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(settled.is_ready(), "memory has nothing to wait for");
 }
 
 /// Everything as it is written down, how long that took, and how long attempts took meanwhile.

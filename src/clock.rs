@@ -148,6 +148,12 @@ impl Clock {
         }
     }
 
+    /// The present moment of a driven clock, and of no other.
+    #[must_use]
+    pub fn driven_now(&self) -> Option<Moment> {
+        matches!(self.0, Source::Driven(_)).then(|| self.now())
+    }
+
     /// The present moment.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time")]

@@ -64,6 +64,9 @@
 //!   ([`store::ledger`]). A permit that is dropped unsettled charges a failure.
 //! - **All or nothing.** An attempt takes its places in all its counters at once, under one lock,
 //!   or in none; so no two attempts can wait for each other.
+//! - **A fleet has one memory.** Where several guards share their counters ([`store::redis`]), each
+//!   admission and each settlement is one script, which does on the server what [`policy::lockout`]
+//!   does here; the places of an attempt are held under a lease, and the counters here are a mirror.
 //! - **What was judged is what is sent.** A path, body or head that the guard and an upstream may
 //!   read differently counts for every reading, or is refused.
 //! - **Nothing grows without bound**: bodies that are read, attempts that wait and their bytes,
@@ -88,6 +91,9 @@
 //! Nothing here rewrites what an application answers, sends a request again that may have arrived,
 //! or caches. There is no scripting and there are no plugins. No setting of a client, a header or
 //! a cookie switches a limit off.
+
+// whether a future may go to another thread is proved through all that it waits for
+#![recursion_limit = "256"]
 
 pub mod admin;
 pub mod alarm;

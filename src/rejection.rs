@@ -51,6 +51,8 @@ pub enum Rejection {
     Locked(Lockout),
     /// No site answers for that host.
     NoSuchSite(Box<str>),
+    /// The shared counters are out of reach, and nobody goes on without them.
+    NoStore,
     /// More than four usernames, or more guesses than are left.
     Overfull(&'static str),
     /// Too many exchanges of this client or site go on without a client.
@@ -140,7 +142,7 @@ impl Rejection {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Identity | Self::Overfull(_) | Self::Unclear(_) => StatusCode::BAD_REQUEST,
             Self::NoSuchSite(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Leaving | Self::Overload => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Leaving | Self::NoStore | Self::Overload => StatusCode::SERVICE_UNAVAILABLE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Upstream(error) => match error {
@@ -179,6 +181,7 @@ impl Rejection {
             Self::Connect => "Method not allowed",
             Self::Locked(_) => "Too many failed sign-in attempts",
             Self::NoSuchSite(_) => "No such site here",
+            Self::NoStore => "Signing in is not possible at the moment",
             Self::Overload => "The site is busy",
             Self::Slow => "The request took too long",
             Self::BodyTooLarge | Self::HeadTooLarge | Self::TargetTooLong => {
@@ -214,6 +217,7 @@ impl fmt::Display for Rejection {
                 out.write_str("locked by hand")
             }
             Self::Locked(_) => out.write_str("locked out"),
+            Self::NoStore => out.write_str("the shared counters are out of reach"),
             Self::NoSuchSite(host) => write!(out, "no site answers for the host `{host}`"),
             Self::Overload => out.write_str("too many exchanges go on without their clients"),
             Self::Slow => out.write_str("the client took too long"),

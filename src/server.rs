@@ -35,6 +35,7 @@ use crate::config::Settings;
 use crate::guard::{Shared, Worker};
 use crate::policy::key::Keyer;
 use crate::snapshot::Keeping;
+use crate::store::redis::background::Background;
 use begin::{begin, random};
 use inherited::Inherited;
 use listen::{Bound, Listener, Offered};
@@ -65,6 +66,8 @@ pub struct Server {
     metrics: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
     /// Writes the counters down, where they are kept.
     keeping: Option<Keeping>,
+    /// Looks after the counters, where several guards share them.
+    fleet: Option<Background>,
     /// Where operators ask over TCP, until somebody answers there.
     admin: Option<BoundTcp>,
 }
@@ -112,6 +115,8 @@ impl Server {
         let (bound, made) = (listeners.bound.clone(), listeners.made.clone());
         prepare(&settings, &made)?;
         let (shared, keeping) = begin(settings, clock, &mut inherited)?;
+        let fleet = Background::begin(&shared.store)
+            .map_err(|error| StartError::new("the shared counters", error))?;
         let (stop, stopping) = watch::channel(Stage::Run);
         let mut server = Self {
             shared: Arc::clone(&shared),
@@ -124,6 +129,7 @@ impl Server {
             metrics_bound,
             metrics: None,
             keeping,
+            fleet,
             admin,
         };
         for at in 0..workers {
@@ -246,6 +252,7 @@ impl Server {
             drop(worker.join());
         }
         self.end_metrics();
+        drop(self.fleet.take()); // all that it still has to tell, the workers have left it by now
         if let Some(keeping) = self.keeping {
             keeping.finish(LAST_WRITE);
         }

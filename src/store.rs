@@ -16,6 +16,7 @@ pub mod memory;
 pub mod moved;
 pub mod operate;
 pub mod order;
+mod permit;
 pub mod queue;
 pub mod recall;
 mod records;
@@ -30,19 +31,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use self::redis::lease::Lease;
+use self::redis::shared::Shared;
 use crate::clock::{Clock, Moment};
 use crate::config::StoreSettings;
 use crate::policy::client::ClientRules;
 use crate::policy::key::{Claim, CountedLimit, Key, Keyer, LimitId, ScopeNames, Subject};
-use crate::policy::lockout::{Limit, Proof};
+use crate::policy::lockout::Limit;
 use crate::snapshot::progress::Progress;
 use counters::{Counters, Evicted};
 use hand::{HandLock, TooMany};
 use ledger::{Admission, Held, Ledger, Refusal, Settled, Settlement, Terms};
 use memory::lock;
-use operate::{Removed, Reset, Sizes};
+use operate::Sizes;
+pub use permit::Permit;
 use queue::Answer;
-use redis::wire::Wire;
 use register::LimitName;
 use select::{Row, Selector};
 
@@ -60,23 +63,31 @@ pub struct Store {
     room: (u64, u64),
     /// How far what changes is kept, where somebody keeps it.
     progress: OnceLock<Arc<Progress>>,
-    /// The way to those that several guards share.
-    wire: Option<Wire>,
+    /// Where the counters are that all guards share; then those here are a mirror of them.
+    shared: Option<Box<Shared>>,
 }
 
-/// Leave to forward an attempt. Dropped unsettled it charges a failure without a verdict, since
-/// nobody can tell what the upstream did with it.
-#[derive(Debug)]
-#[must_use]
-pub struct Permit {
-    store: Arc<Store>,
-    held: Option<Held>,
-}
+/// For how long a test with a driven clock leases places: it renews none.
+const DRIVEN_TTL: Duration = Duration::from_hours(24 * 3650);
 
 impl Store {
-    /// An empty store that hashes under `keyer`.
+    /// An empty store that hashes under `keyer`; in front of counters that several guards share,
+    /// where the settings say so.
     #[must_use]
     pub fn new(settings: &StoreSettings, clock: Clock, keyer: Keyer) -> Arc<Self> {
+        let shared = settings.redis.as_ref().map(|redis| Shared::begin(redis, keyer));
+        Self::over(settings, clock, keyer, shared)
+    }
+
+    fn over(
+        settings: &StoreSettings,
+        clock: Clock,
+        keyer: Keyer,
+        shared: Option<Shared>,
+    ) -> Arc<Self> {
+        if let Some(shared) = shared.as_ref().filter(|_| clock.driven_now().is_some()) {
+            shared.leases.set_ttl(DRIVEN_TTL);
+        }
         let counters = Counters::new(settings.max_counters, settings.max_lockouts);
         Arc::new(Self {
             ledger: Mutex::new(Ledger::new(counters)),
@@ -86,8 +97,21 @@ impl Store {
             closed: AtomicBool::new(false),
             room: (settings.max_counters, settings.max_lockouts),
             progress: OnceLock::new(),
-            wire: settings.redis.as_ref().map(|redis| Wire::new(Arc::clone(redis), Arc::default())),
+            shared: shared.map(Box::new),
         })
+    }
+
+    /// The way to the counters that several guards share, where they do.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Shared> {
+        self.shared.as_deref()
+    }
+
+    /// An exchange may last so long: places of shared counters are leased for longer.
+    pub fn expect_exchanges_of(&self, longest: Duration) {
+        if let Some(shared) = self.shared().filter(|_| self.clock.driven_now().is_none()) {
+            shared.leases.set_ttl(longest.saturating_add(redis::lease::BEYOND));
+        }
     }
 
     /// What hashes are made under.
@@ -119,6 +143,9 @@ impl Store {
     /// Holds every counter against the limits as they are registered now.
     pub fn reload(&self) {
         lock(&self.ledger).reload(self.clock.now());
+        if let Some(shared) = self.shared() {
+            shared.reloaded.notify_one();
+        }
     }
 
     /// The lock by hand that refuses an attempt, if there is one.
@@ -131,6 +158,15 @@ impl Store {
         let charges = claim.map_or(&[][..], |claim| &claim.charges);
         let keys: Vec<Key> = charges.iter().map(|charge| charge.key).collect();
         ledger.hand.find(subject, &keys, self.clock.now()).cloned()
+    }
+
+    /// The lock by hand that refuses an attempt which asks for nothing else, if there is one: where
+    /// counters are shared, other guards may know of it first.
+    pub async fn hand_lock_anywhere(&self, claim: &Claim) -> Option<HandLock> {
+        match self.shared() {
+            None => None, // whoever asks has looked here
+            Some(shared) => Box::pin(self.shared_hand_lock(shared, claim)).await,
+        }
     }
 
     /// Leave to forward an attempt; waits for places, in order of arrival, for `wait` at most.
@@ -146,75 +182,91 @@ impl Store {
         terms: Terms,
         wait: Duration,
     ) -> Result<Permit, Refusal> {
+        match self.shared() {
+            None => self.admit_here(claim, terms, wait).await,
+            Some(shared) => Box::pin(self.admit_shared(shared, (claim, terms), wait)).await,
+        }
+    }
+
+    /// The same from the counters of this process.
+    async fn admit_here(
+        self: &Arc<Self>,
+        claim: Arc<Claim>,
+        terms: Terms,
+        wait: Duration,
+    ) -> Result<Permit, Refusal> {
         let now = self.clock.now();
         let admission = {
             let mut ledger = lock(&self.ledger);
-            if self.closed.load(Ordering::Acquire) {
+            if self.is_closed() {
                 return Err(Refusal::Busy);
             }
             ledger.admit(&claim, terms, now)
         };
         match admission {
-            Admission::Admitted(held) => Ok(self.permit(held)),
+            Admission::Admitted(held) => Ok(self.permit(Some(held), None)),
             Admission::Refused(refusal) => Err(refusal),
             Admission::Waits(arrival) => {
                 let place = InQueue { store: self, arrival };
                 match place.wait(now.after(wait)).await {
-                    Answer::Granted(held) => self.unless_locked_by_hand(self.permit(held)),
+                    Answer::Granted(held) => {
+                        self.unless_locked_by_hand(self.permit(Some(held), None)).await
+                    }
                     Answer::Refused(refusal) => Err(refusal),
                 }
             }
         }
     }
 
-    fn permit(self: &Arc<Self>, held: Held) -> Permit {
-        Permit { store: Arc::clone(self), held: Some(held) }
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn permit(self: &Arc<Self>, held: Option<Held>, lease: Option<Arc<Lease>>) -> Permit {
+        Permit { store: Arc::clone(self), held, lease }
     }
 
     /// Whoever has waited is admitted only now, and a lock by hand may have come meanwhile.
-    fn unless_locked_by_hand(&self, permit: Permit) -> Result<Permit, Refusal> {
+    async fn unless_locked_by_hand(&self, permit: Permit) -> Result<Permit, Refusal> {
         let hand = permit.claim().and_then(|claim| self.hand_lock(&claim.subject, Some(claim)));
         let Some(hand) = hand else { return Ok(permit) };
-        drop(permit.settle(Settlement::GivenBack));
+        drop(Box::pin(permit.settle(Settlement::GivenBack)).await);
         Err(Refusal::ByHand(hand))
     }
 
     /// Whether an attempt would be refused now; changes nothing.
-    #[must_use]
-    pub fn would_refuse(&self, claim: &Claim) -> Option<Refusal> {
+    pub async fn would_refuse(&self, claim: &Claim) -> Option<Refusal> {
+        match self.shared() {
+            None => self.would_refuse_here(claim),
+            Some(shared) => Box::pin(self.would_refuse_shared(shared, claim)).await,
+        }
+    }
+
+    fn would_refuse_here(&self, claim: &Claim) -> Option<Refusal> {
         lock(&self.ledger).would_refuse(claim, self.clock.now())
     }
 
-    /// Settles an attempt that holds no places, as `monitor` mode does.
+    /// Settles an attempt that holds no places, as `monitor` mode does. Dropping the future may
+    /// leave it unsettled.
     ///
     /// # Errors
     ///
     /// The refusal that a failure would have met; then nothing is charged.
-    pub fn settle_unheld(
+    pub async fn settle_unheld(
         &self,
         claim: &Arc<Claim>,
         what: Settlement,
     ) -> Result<Vec<Settled>, Refusal> {
-        lock(&self.ledger).charge_unheld(claim, what, self.clock.now())
+        match self.shared() {
+            None => lock(&self.ledger).charge_unheld(claim, what, self.clock.now()),
+            Some(shared) => Box::pin(self.settle_unheld_shared(shared, claim, what)).await,
+        }
     }
 
     /// The counters that `selector` means and that hold something.
     #[must_use]
     pub fn list(&self, selector: &Selector) -> Vec<Row> {
         lock(&self.ledger).list(selector, self.clock.now())
-    }
-
-    /// Takes away the counter that refused with this reference.
-    #[must_use]
-    pub fn reset_reference(&self, reference: &str) -> Removed {
-        let mut removed = Removed::default();
-        for row in self.list(&Selector::default()) {
-            if row.id.reference() == reference {
-                let selector = Selector { counter: Some(row.id), ..Selector::default() };
-                removed.counters += self.reset(&selector, Reset::Everything).counters;
-            }
-        }
-        removed
     }
 
     /// Refuses what `selector` means from the next admission on, until then. Clients whose
@@ -258,33 +310,9 @@ impl Store {
     /// How much there is of everything.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        lock(&self.ledger).sizes(self.clock.now())
-    }
-}
-
-impl Permit {
-    /// What it is leave for.
-    #[must_use]
-    pub fn claim(&self) -> Option<&Arc<Claim>> {
-        self.held.as_ref().map(|held| &held.claim)
-    }
-
-    /// Ends it: its places are free again, and what the attempt came to is charged or cleared.
-    #[must_use]
-    pub fn settle(mut self, what: Settlement) -> Vec<Settled> {
-        self.end(what)
-    }
-
-    fn end(&mut self, what: Settlement) -> Vec<Settled> {
-        let Some(held) = self.held.take() else { return Vec::new() };
-        let now = self.store.clock.now();
-        lock(&self.store.ledger).settle(&held, what, now)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.end(Settlement::Failure(Proof::NoVerdict));
+        let mut sizes = lock(&self.ledger).sizes(self.clock.now());
+        sizes.waiting += self.shared().map_or(0, Shared::waiting);
+        sizes
     }
 }
 

@@ -49,7 +49,7 @@ impl Case {
             return Err(Rejection::Overload);
         }
         if self.is_never_locked(&lockout.never_lock) {
-            return Ok(Holding::Exempt);
+            return self.exempt().await;
         }
         if self.claim.counted == Counted::Fallback {
             let reason = "no limit counts this attempt; it is counted by client address";
@@ -57,7 +57,7 @@ impl Case {
             events::report(Name::RuleSuspect, self.about(), details);
         }
         if lockout.mode == Mode::Monitor {
-            return Ok(match store.would_refuse(&self.claim) {
+            return Ok(match store.would_refuse(&self.claim).await {
                 None => Holding::Monitored,
                 Some(refusal) => {
                     self.would_refuse(&refusal, None);
@@ -66,7 +66,7 @@ impl Case {
             });
         }
         if self.is_accepted() {
-            return match store.would_refuse(&self.claim) {
+            return match store.would_refuse(&self.claim).await {
                 None => Ok(Holding::Accepted),
                 Some(refusal) => Err(refused(refusal)),
             };
@@ -74,6 +74,17 @@ impl Case {
         let terms = Terms { while_locked: lockout.while_locked, bytes };
         let admitted = store.admit(Arc::clone(&self.claim), terms, lockout.wait).await;
         admitted.map(Holding::Permit).map_err(refused)
+    }
+
+    /// An attempt that no counter is asked about; a lock by hand refuses it all the same.
+    async fn exempt(&self) -> Result<Holding, Rejection> {
+        let hand = self.worker.shared.store.hand_lock_anywhere(&self.claim).await;
+        let Some(hand) = hand.map(Refusal::ByHand) else { return Ok(Holding::Exempt) };
+        if self.rule.rule.lockout.mode == Mode::Enforce {
+            return Err(refused(hand));
+        }
+        self.would_refuse(&hand, None);
+        Ok(Holding::Uncounted)
     }
 
     /// Basic credentials that were right a moment ago come with every image of a page.
@@ -105,7 +116,7 @@ impl Case {
         let store = &self.worker.shared.store;
         let until = match refusal {
             Refusal::Locked { until, .. } => super::report::time_of_day(store, *until),
-            Refusal::Busy | Refusal::ByHand(_) | Refusal::TooManyGuesses => None,
+            Refusal::Busy | Refusal::ByHand(_) | Refusal::NoStore | Refusal::TooManyGuesses => None,
         };
         let reason = reason.unwrap_or_else(|| refusal.words());
         let details =
@@ -121,6 +132,7 @@ impl Refusal {
             Self::Busy => "too many attempts at once",
             Self::ByHand(_) => "locked by hand",
             Self::Locked { .. } => "locked out",
+            Self::NoStore => "the shared counters are out of reach",
             Self::TooManyGuesses => "more guesses than are left",
         }
     }
@@ -131,6 +143,7 @@ impl Refusal {
             Self::Busy => Reason::Busy,
             Self::ByHand(_) => Reason::ByHand,
             Self::Locked { .. } => Reason::Locked,
+            Self::NoStore => Reason::NoStore,
             Self::TooManyGuesses => Reason::Overfull,
         }
     }
@@ -143,6 +156,7 @@ fn refused(refusal: Refusal) -> Rejection {
             Rejection::Locked(Lockout { until, keys: Vec::new(), reason })
         }
         Refusal::Locked { until, keys } => Rejection::Locked(Lockout::by_counters(until, keys)),
+        Refusal::NoStore => Rejection::NoStore,
         Refusal::TooManyGuesses => Rejection::Overfull("more guesses than are left"),
     }
 }

@@ -174,7 +174,7 @@ async fn carry(case: &Case, holding: Holding, going: Box<Going>) -> Result<Answe
     let (answered, waited) = case.away.during(sending).await;
     let (response, mut lease) = match answered {
         Ok(answered) => answered,
-        Err(unanswered) => return Err(case.settle_unanswered(holding, unanswered)),
+        Err(unanswered) => return Err(case.settle_unanswered(holding, unanswered).await),
     };
     case.site.cells.upstream.record(waited);
     if streaming.is_some() {
@@ -192,7 +192,7 @@ async fn carry(case: &Case, holding: Holding, going: Box<Going>) -> Result<Answe
         Some(None) => (case.rule.rule.outcome.read_nothing(NoAnswer::Cut), None),
         Some(Some(_)) | None => judge(case, &parts, (&mut incoming, &mut begun), &alarm).await,
     };
-    if let Some(lockout) = case.settle(holding, judgement, Some(&parts)) {
+    if let Some(lockout) = case.settle(holding, judgement, Some(&parts)).await {
         return Err(Rejection::Locked(lockout));
     }
     if let Some(error) = broken {
@@ -358,10 +358,10 @@ impl Case {
     }
 
     /// There is no answer: what was sent counts all the same, what was not does not.
-    fn settle_unanswered(&self, holding: Holding, unanswered: Unanswered) -> Rejection {
+    async fn settle_unanswered(&self, holding: Holding, unanswered: Unanswered) -> Rejection {
         let Unanswered { error, sent } = unanswered;
         if sent == Sent::Nothing {
-            self.give_back(holding);
+            give_back(holding).await;
             return self.unanswered(error);
         }
         let why = match error {
@@ -375,7 +375,7 @@ impl Case {
             | UpstreamError::Unspeakable => NoAnswer::Cut,
         };
         let judgement = self.rule.rule.outcome.read_nothing(why);
-        let lockout = self.settle(holding, judgement, None);
+        let lockout = self.settle(holding, judgement, None).await;
         let unanswered = self.unanswered(error);
         lockout.map_or(unanswered, Rejection::Locked)
     }
@@ -386,14 +386,14 @@ impl Case {
         self.site.blame(&rejection);
         rejection
     }
+}
 
-    /// The attempt was never sent: it is as if it had not been.
-    fn give_back(&self, holding: Holding) {
-        match holding {
-            Holding::Permit(permit) => {
-                drop(permit.settle(crate::store::ledger::Settlement::GivenBack));
-            }
-            Holding::Accepted | Holding::Exempt | Holding::Monitored | Holding::Uncounted => {}
+/// The attempt was never sent: it is as if it had not been.
+async fn give_back(holding: Holding) {
+    match holding {
+        Holding::Permit(permit) => {
+            drop(permit.settle(crate::store::ledger::Settlement::GivenBack).await);
         }
+        Holding::Accepted | Holding::Exempt | Holding::Monitored | Holding::Uncounted => {}
     }
 }

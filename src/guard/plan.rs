@@ -162,6 +162,7 @@ impl Plan {
             })
             .collect();
         store.reload();
+        store.expect_exchanges_of(settings.timeouts.exchange);
         let hosts = HostIndex::new(sites.iter().map(|site| &*site.site.hosts));
         let mut checked: HashMap<_, _> = HashMap::new();
         for state in sites.iter().flat_map(|site| &site.upstream.states) {

@@ -1,5 +1,6 @@
 //! What an attempt came to is charged or cleared, remembered and reported.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, LOCATION, SET_COOKIE};
@@ -30,7 +31,7 @@ const LONGEST_KNOWN: Duration = Duration::from_hours(24);
 impl Case {
     /// Settles the attempt. Returns the lockout that is the answer, where the failure reached a
     /// limit and the guard answers that itself.
-    pub(super) fn settle(
+    pub(super) async fn settle(
         &self,
         holding: Holding,
         judgement: Judgement,
@@ -51,8 +52,8 @@ impl Case {
             Outcome::Success => Settlement::Success { reset: self.reset(&cookies) },
         };
         let settled = match holding {
-            Holding::Permit(permit) => permit.settle(what),
-            Holding::Accepted | Holding::Monitored => self.settle_unheld(what),
+            Holding::Permit(permit) => self.away.during(pin!(permit.settle(what))).await.0,
+            Holding::Accepted | Holding::Monitored => self.settle_unheld(what).await,
             Holding::Exempt => {
                 if judgement.outcome == Outcome::Failure {
                     events::report(Name::NeverLockedFailed, self.about(), Details::default());
@@ -89,8 +90,9 @@ impl Case {
         if headers.contains_key(SET_COOKIE) { clock.wall_now() } else { Duration::ZERO }
     }
 
-    fn settle_unheld(&self, what: Settlement) -> Vec<Settled> {
-        match self.worker.shared.store.settle_unheld(&self.claim, what) {
+    async fn settle_unheld(&self, what: Settlement) -> Vec<Settled> {
+        let settling = self.worker.shared.store.settle_unheld(&self.claim, what);
+        match self.away.during(pin!(settling)).await.0 {
             Ok(settled) => settled,
             Err(refusal) => {
                 self.would_refuse(&refusal, Some("locked out meanwhile"));

@@ -35,7 +35,9 @@ pub enum Spelling {
 }
 
 impl Spelling {
-    const fn and(self, other: Self) -> Self {
+    /// Those of failures that had these and of others that had `other`.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unknown, spelling) => spelling,
             (Self::One(a), Self::One(b)) if a == b => self,

@@ -32,6 +32,8 @@ pub enum Reason {
     Locked,
     /// No site answers for the host.
     NoSuchSite,
+    /// The shared counters are out of reach.
+    NoStore,
     /// More usernames, guesses or sessions than may be.
     Overfull,
     /// Too many exchanges go on without their clients, or too many connections.
@@ -54,7 +56,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AtLimit,
         Self::BodyTooLarge,
         Self::Busy,
@@ -68,6 +70,7 @@ impl Reason {
         Self::Leaving,
         Self::Locked,
         Self::NoSuchSite,
+        Self::NoStore,
         Self::Overfull,
         Self::Overload,
         Self::Slow,
@@ -96,6 +99,7 @@ impl Reason {
             Self::Leaving => "leaving",
             Self::Locked => "locked",
             Self::NoSuchSite => "no_site",
+            Self::NoStore => "store_unreachable",
             Self::Overfull => "too_many_guesses",
             Self::Overload => "overload",
             Self::Slow => "slow_client",
@@ -115,7 +119,8 @@ impl Reason {
             Self::AtLimit | Self::ByHand | Self::Locked => AnswerKind::Locked,
             Self::Busy | Self::Leaving => AnswerKind::Busy,
             Self::Closed | Self::Denied => AnswerKind::Denied,
-            Self::Overload
+            Self::NoStore
+            | Self::Overload
             | Self::UpstreamBroken
             | Self::UpstreamConnect
             | Self::UpstreamNone
@@ -150,6 +155,7 @@ impl Rejection {
             Self::Leaving => Reason::Leaving,
             Self::Locked(lockout) => lockout.way(),
             Self::NoSuchSite(_) => Reason::NoSuchSite,
+            Self::NoStore => Reason::NoStore,
             Self::Overfull(_) => Reason::Overfull,
             Self::Overload => Reason::Overload,
             Self::Slow => Reason::Slow,

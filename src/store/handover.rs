@@ -49,6 +49,10 @@ impl Store {
         let mut ledger = lock(&self.ledger);
         self.closed.store(true, Ordering::Release);
         ledger.turn_away(self.clock.now());
+        drop(ledger);
+        if let Some(shared) = self.shared() {
+            shared.call_all();
+        }
     }
 
     /// Admits again.

@@ -7,6 +7,7 @@
 
 mod serve;
 mod settle;
+pub mod told;
 
 use std::sync::Arc;
 
@@ -78,6 +79,8 @@ pub enum Refusal {
         /// The counters that are locked, the one that lasts longest first.
         keys: Vec<Key>,
     },
+    /// The shared counters are out of reach, and nobody goes on without them.
+    NoStore,
     /// It brings more guesses than a counter has left.
     TooManyGuesses,
 }
@@ -248,6 +251,7 @@ impl Ledger {
             Refusal::Busy
             | Refusal::ByHand(_)
             | Refusal::Locked { .. }
+            | Refusal::NoStore
             | Refusal::TooManyGuesses => return refusal,
         };
         for charge in claim.charges.iter().filter(|charge| keys.contains(&charge.key)) {

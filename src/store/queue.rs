@@ -8,7 +8,7 @@ use crate::policy::key::{Claim, Key};
 use crate::store::ledger::{Held, Refusal, Terms};
 
 /// How many may wait on one counter.
-const MOST_ON_ONE: usize = 256;
+pub const MOST_ON_ONE: usize = 256;
 /// How many may wait in all.
 pub const MOST: usize = 4096;
 /// How many bytes may be kept for them in all.

@@ -4,15 +4,31 @@
 //! scripts are the counters: they do what [`crate::policy::lockout`] does. What they answer is
 //! adopted into the counters of this process, which are a mirror then.
 
+pub mod about;
+mod admit;
+pub mod answer;
+pub mod background;
 pub mod breaker;
 mod connect;
 pub mod counter;
 pub mod fleet_key;
+pub mod hands;
+pub mod later;
+pub mod lease;
+pub mod lines;
+pub mod local;
 pub mod meter;
+pub mod names;
 pub mod outage;
+mod peek;
+pub mod request;
+pub mod reset;
 pub mod script;
 pub mod scripts;
 pub mod settings;
+mod settle;
+pub mod shared;
+mod sought;
 pub mod wire;
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ use super::*;
 use crate::policy::account::Account;
 use crate::policy::client::{ClientAddr, Prefixes, TrustedProxies};
 use crate::policy::key::{Candidate, Counting, ScopeKind, claim, subject};
-use crate::policy::lockout::{CoolOff, Parameter};
+use crate::policy::lockout::{CoolOff, Parameter, Proof};
 use crate::policy::route::{ResetOnSuccess, WhileLocked};
+use crate::store::operate::Reset;
 use crate::store::select::Row;
 
 const COOL_OFF: Duration = Duration::from_mins(10);
@@ -59,6 +60,22 @@ fn rules() -> ClientRules {
 /// Polls once.
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// What a store in memory makes of it at once.
+#[track_caller]
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match poll(&mut pin!(future)) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+impl Permit {
+    /// [`Permit::settle`], which has nothing to wait for here.
+    fn settled(self, what: Settlement) -> Vec<Settled> {
+        at_once(self.settle(what))
+    }
 }
 
 impl World {
@@ -118,7 +135,7 @@ impl World {
     /// A wrong guess of `user` from `client`; what it did, or why it was refused.
     #[track_caller]
     fn fail(&self, user: &str, client: u32) -> Result<Vec<Settled>, Refusal> {
-        Ok(self.admit(&self.claim(user, client))?.settle(FAILURE))
+        Ok(self.admit(&self.claim(user, client))?.settled(FAILURE))
     }
 
     fn rows(&self) -> Vec<Row> {

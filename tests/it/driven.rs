@@ -9,6 +9,7 @@ pub mod values;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use loginward::clock::Clock;
@@ -16,6 +17,8 @@ use loginward::config::Settings;
 use loginward::server::listen::Bound;
 use loginward::server::{Server, reload};
 use loginward::store::Store;
+use loginward::store::operate::{Removed, Reset};
+use loginward::store::redis::settings::{Address, Place, RedisSettings};
 use loginward::store::select::{Row, Selector};
 
 use crate::support::event::Event;
@@ -147,6 +150,12 @@ impl Driven {
         self.ask(&login.ask())
     }
 
+    /// Takes away what `selector` means, wherever the counters are.
+    pub fn reset(&self, selector: &Selector, what: Reset) -> Removed {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.store().reset_anywhere(selector, what)).unwrap()
+    }
+
     /// The counters that hold something.
     pub fn rows(&self) -> Vec<Row> {
         self.store().list(&Selector::default())
@@ -189,7 +198,24 @@ impl Drop for Driven {
 fn settings(setup: &Setup, upstream: &Upstream, site: &str) -> Settings {
     let text = setup.text(upstream.url(), site);
     let parsed = Settings::parse(&text, setup.dir(), "test.yaml");
-    parsed.unwrap_or_else(|problems| panic!("{text}\n{problems}")).0
+    let mut settings = parsed.unwrap_or_else(|problems| panic!("{text}\n{problems}")).0;
+    settings.store.redis = shared(site);
+    settings
+}
+
+/// The number of the port where a server has the counters, where all guards of this process share
+/// theirs.
+pub const SHARED: &str = "LOGINWARD_TEST_REDIS_PORT";
+
+/// Where a guard's counters are, where they are not its own.
+fn shared(site: &str) -> Option<Arc<RedisSettings>> {
+    let port = std::env::var(SHARED).ok()?.parse().unwrap();
+    let mut settings = RedisSettings::at(Place::One(Address::Tcp("127.0.0.1".into(), port)));
+    settings.prefix = site.into();
+    // a machine that runs many tests at once may be slow
+    settings.timeout = Duration::from_secs(20);
+    settings.connect_timeout = Duration::from_secs(20);
+    Some(Arc::new(settings))
 }
 
 impl Login<'_> {

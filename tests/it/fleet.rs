@@ -1,4 +1,6 @@
 //! Many guards, one memory.
 
+mod cap;
+mod suites;
 mod told;
 mod wire;

@@ -3,6 +3,7 @@
 //! Times are told relative to a counter's now, since every machine has a clock of its own.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::clock::{Moment, millis};
 use crate::policy::lockout::text::{number, spelling_text};
@@ -77,6 +78,14 @@ pub fn limit_text(limit: &Limit) -> String {
         }
     }
     text
+}
+
+/// For how long a counter may matter after whatever happens to it; `None`: without end.
+#[must_use]
+pub fn kept_for(limit: &Limit) -> Option<Duration> {
+    let CoolOff::Steps(steps) = &limit.cool_off else { return None };
+    let longest = steps.iter().copied().max()?.max(limit.forget_after);
+    Some(longest.saturating_add(limit.forget_lockouts_after))
 }
 
 /// What a settlement does to one counter.

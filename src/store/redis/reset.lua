@@ -1,7 +1,8 @@
 -- Takes away what an operator means of counters; leases stay.
 -- KEYS: the counters.
 -- ARGV: the driven clock's now, or 0; how long ago the operator meant it; `all`, or `pardon` for the
---   failures without a verdict; then for each counter its limit.
+--   failures without a verdict, or `age` where other limits are in force; then for each counter its
+--   limit.
 local clock = read_clock(ARGV[1])
 local meant_at = clock.now - tonumber(ARGV[2])
 local counters = {}
@@ -15,6 +16,8 @@ for at, key in ipairs(KEYS) do
     c.found = is_blank(c.history) and 0 or 1
     c.is_changed = true
     c.history = new_history()
+  elseif ARGV[3] == 'age' then
+    c.is_changed = true
   end
   if ARGV[3] == 'all' and meant_at > (c.reset_at or 0) then
     -- whoever remembers what was taken away, and offers it again, is not believed

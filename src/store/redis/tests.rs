@@ -1,6 +1,10 @@
-//! The scripts on a real server.
+//! The scripts and the store over them on a real server.
 
+mod away;
+mod both;
 mod equality;
 mod merging;
 mod server;
+mod stores;
 mod time;
+mod waiting;

@@ -271,8 +271,8 @@ impl Wire {
 impl crate::store::Store {
     /// The way to the counters that several guards share, where there are any.
     #[must_use]
-    pub const fn wire(&self) -> Option<&Wire> {
-        self.wire.as_ref()
+    pub fn wire(&self) -> Option<&Wire> {
+        self.shared().map(|shared| &shared.wire)
     }
 }
 

@@ -88,7 +88,7 @@ fn keys_that_a_single_attempt_brought_near_their_limit_evict_only_their_like() {
     for number in 0..10 * CAPACITY {
         for guesses in [2, 4] {
             let claim = world.claim_of(&format!("one-off-{number}-{guesses}"), 1, guesses);
-            drop(world.admit(&claim).expect("admitted").settle(FAILURE));
+            drop(world.admit(&claim).expect("admitted").settled(FAILURE));
         }
     }
     let mut other = World { limits: Vec::new(), ..world };
@@ -143,7 +143,7 @@ fn lockouts_that_are_over_make_no_lockout_yield() {
     }
     world.clock.advance(COOL_OFF);
     for permit in late {
-        assert!(permit.settle(FAILURE)[0].locked_until.is_some());
+        assert!(permit.settled(FAILURE)[0].locked_until.is_some());
     }
     assert!(world.store.take_evicted().is_empty());
     // attempts without places, as `monitor` mode has them, make room as well
@@ -151,7 +151,10 @@ fn lockouts_that_are_over_make_no_lockout_yield() {
         let world = World::new(1000, 3, std::slice::from_ref(&limit));
         let fail = |user: &str| match unheld {
             false => drop(world.fail(user, 1).expect("admitted")),
-            true => drop(world.store.settle_unheld(&world.claim(user, 1), FAILURE).expect("room")),
+            true => {
+                let unheld = world.claim(user, 1);
+                drop(at_once(world.store.settle_unheld(&unheld, FAILURE)).expect("room"));
+            }
         };
         ["a", "b", "c"].into_iter().for_each(fail);
         world.clock.advance(COOL_OFF);
@@ -169,8 +172,8 @@ fn counters_that_hold_places_are_never_evicted() {
     let permit = world.admit(&world.claim("held", 1)).expect("admitted");
     let fresh = world.admit(&world.claim("fresh", 1)).expect("admitted");
     flood(&world, 0..10 * CAPACITY);
-    assert_eq!(permit.settle(FAILURE)[0].failures, 2, "the first failure was kept");
-    assert_eq!(fresh.settle(FAILURE)[0].failures, 1);
+    assert_eq!(permit.settled(FAILURE)[0].failures, 2, "the first failure was kept");
+    assert_eq!(fresh.settled(FAILURE)[0].failures, 1);
     assert_eq!(world.counters_of("held"), [(2, false)]);
 }
 
@@ -206,7 +209,7 @@ fn a_counter_whose_slot_made_room_while_it_held_a_place_is_not_reported() {
     let permit = world.admit(&claim).expect("admitted");
     flood(&world, 0..5 * CAPACITY);
     // it is back at rest before anybody asks
-    drop(permit.settle(Settlement::GivenBack));
+    drop(permit.settled(Settlement::GivenBack));
     assert_eq!(world.counters_of("held"), [(1, false)]);
     let of_held = |evicted: &Evicted| evicted.slot.key == claim.charges[0].key;
     assert!(!world.store.take_evicted().iter().any(of_held));
@@ -222,7 +225,7 @@ fn a_counter_that_was_lost_is_reported_even_if_its_key_is_in_use_again() {
     let permit = world.admit(&claim).expect("admitted");
     let of_lost = |evicted: &&Evicted| evicted.slot.key == claim.charges[0].key;
     assert_eq!(world.store.take_evicted().iter().filter(of_lost).count(), 1);
-    assert_eq!(permit.settle(FAILURE)[0].failures, 1);
+    assert_eq!(permit.settled(FAILURE)[0].failures, 1);
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn a_success_a_reset_and_the_end_of_a_lockout_are_no_evictions() {
     let world = small(&[limit(Parameter::Username, 2)]);
     world.fail("cleared", 1).expect("admitted");
     let permit = world.admit(&world.claim("cleared", 1)).expect("admitted");
-    drop(permit.settle(Settlement::Success { reset: ResetOnSuccess::All }));
+    drop(permit.settled(Settlement::Success { reset: ResetOnSuccess::All }));
     world.fail("reset", 1).expect("admitted");
     let removed = world.store.reset(&Selector::default(), Reset::Everything);
     assert_eq!(removed.counters, 1);

@@ -33,7 +33,7 @@ fn everything_that_counts_counts_for_as_long_as_before() {
     assert_eq!((arrival.counters, arrival.unknown, arrival.hand_locks), (4, 0, 1));
     // whose answer nobody knows counts
     assert_eq!(next.counters_of("bob"), [(2, false)]);
-    drop(held.settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::GivenBack));
     assert_eq!(next.counters_of("eve"), [(3, true)]);
     let locked = |user| {
         let claim = next.claim(user, 9);
@@ -83,7 +83,7 @@ fn a_closed_store_admits_nobody_and_turns_away_who_waits() {
     world.store.close();
     assert_eq!(poll(&mut waiting).map(|admitted| admitted.err()), Poll::Ready(Some(Refusal::Busy)));
     assert_eq!(world.admit(&world.claim("bob", 1)).err(), Some(Refusal::Busy));
-    drop(held.settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::GivenBack));
     world.store.reopen();
     assert!(world.admit(&claim).is_ok());
 }

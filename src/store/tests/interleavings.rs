@@ -86,7 +86,7 @@ impl Crowd {
             }
             Step::Settle(which, what) if !self.held.is_empty() => {
                 let at = which.index(self.held.len());
-                drop(self.held.remove(at).settle(what));
+                drop(self.held.remove(at).settled(what));
             }
             Step::Drop(which) if !self.held.is_empty() => {
                 let at = which.index(self.held.len());
@@ -157,6 +157,7 @@ impl Crowd {
                 let own = claim.charges.iter().map(|charge| charge.key);
                 assert!(keys.iter().all(|key| own.clone().any(|own| own == *key)));
             }
+            Refusal::NoStore => panic!("its counters are its own"),
             Refusal::TooManyGuesses => assert!(claim.guesses > 0),
         }
     }
@@ -199,7 +200,7 @@ proptest! {
             crowd.check();
         }
         while let Some(permit) = crowd.held.pop() {
-            drop(permit.settle(Settlement::GivenBack));
+            drop(permit.settled(Settlement::GivenBack));
             crowd.look();
             crowd.check();
         }

@@ -119,13 +119,13 @@ proptest! {
             match step {
                 Step::Fail(number) => {
                     if let Some(permit) = try_to(world, number, number as u32 % 3) {
-                        drop(permit.settle(FAILURE));
+                        drop(permit.settled(FAILURE));
                     }
                 }
                 Step::Hold(number) => held.extend(try_to(world, number, 100 + number as u32)),
                 Step::GiveBack => {
                     if let Some(permit) = held.pop() {
-                        drop(permit.settle(Settlement::GivenBack));
+                        drop(permit.settled(Settlement::GivenBack));
                     }
                 }
                 Step::Reset(number) => {
@@ -139,7 +139,7 @@ proptest! {
                 Step::Succeed(number) => {
                     if let Some(permit) = try_to(world, number, number as u32 % 3) {
                         let reset = ResetOnSuccess::All;
-                        drop(permit.settle(Settlement::Success { reset }));
+                        drop(permit.settled(Settlement::Success { reset }));
                     }
                 }
                 Step::Tell => _ = kept.tell(),
@@ -209,7 +209,7 @@ fn places_are_failures_for_whoever_recalls_them() {
     assert_eq!((recollection.counters, recollection.locked), (1, 1));
     assert_eq!(next.counters_of("eve"), [(3, true)]);
     assert_eq!(next.rows()[0].without_verdict, 2);
-    held.into_iter().for_each(|permit| drop(permit.settle(Settlement::GivenBack)));
+    held.into_iter().for_each(|permit| drop(permit.settled(Settlement::GivenBack)));
     kept.tell();
     assert_eq!(kept.recall().0.counters_of("eve"), [(1, false)]);
 }

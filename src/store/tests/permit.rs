@@ -17,7 +17,7 @@ fn an_attempt_that_is_given_back_is_as_if_it_had_not_been() {
     let world = World::by_username(1);
     let permit = world.admit(&world.claim("u", 1)).expect("admitted");
     assert_eq!(world.store.sizes().places, 1);
-    assert_eq!(permit.settle(Settlement::GivenBack), []);
+    assert_eq!(permit.settled(Settlement::GivenBack), []);
     assert_eq!(world.rows(), []);
     assert_eq!(world.store.sizes(), Sizes::default());
 }
@@ -37,11 +37,11 @@ fn so_many_guesses_need_so_many_places_and_charge_so_many() {
     let world = World::by_username(5);
     let permit = world.admit(&world.claim_of("u", 1, 3)).expect("admitted");
     assert_eq!(world.store.sizes().places, 3);
-    assert_eq!(permit.settle(FAILURE)[0].failures, 3);
+    assert_eq!(permit.settled(FAILURE)[0].failures, 3);
     let refused = world.admit(&world.claim_of("u", 1, 3));
     assert_eq!(refused.expect_err("only two are left"), Refusal::TooManyGuesses);
     assert_eq!(world.counters_of("u"), [(3, false)]);
-    let settled = world.admit(&world.claim_of("u", 1, 2)).expect("admitted").settle(FAILURE);
+    let settled = world.admit(&world.claim_of("u", 1, 2)).expect("admitted").settled(FAILURE);
     assert!(settled[0].locked_until.is_some());
 }
 
@@ -57,7 +57,7 @@ fn a_place_outlives_a_reset_an_expiry_and_a_lowered_limit() {
     assert_eq!(world.store.sizes().places, 2);
     world.reload(&[limit(Parameter::Username, 1)]);
     assert_eq!(world.store.sizes().places, 2);
-    let ends = permits.map(|permit| permit.settle(FAILURE)[0].locked_until);
+    let ends = permits.map(|permit| permit.settled(FAILURE)[0].locked_until);
     assert!(ends[0].is_some(), "the first failure locks");
     assert_eq!(ends[1], None, "it is locked already");
     assert_eq!(world.counters_of("u"), [(2, true)]);

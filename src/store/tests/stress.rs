@@ -83,16 +83,16 @@ async fn attempts(world: Arc<World>, used: Arc<Used>, mut random: Random) {
             tokio::task::yield_now().await;
         }
         match random.below(8) {
-            0 => drop(permit.settle(FAILURE)),
+            0 => drop(permit.settled(FAILURE)),
             1 => drop(permit), // unsettled: a failure
             2..5 => {
                 used.give_back(user, client, guesses);
-                drop(permit.settle(Settlement::GivenBack));
+                drop(permit.settled(Settlement::GivenBack));
             }
             _ => {
                 // one of them was right
                 used.give_back(user, client, 1);
-                drop(permit.settle(Settlement::Success { reset: ResetOnSuccess::None }));
+                drop(permit.settled(Settlement::Success { reset: ResetOnSuccess::None }));
             }
         }
     }

@@ -48,7 +48,7 @@ fn a_waiter_is_busy_after_exactly_the_wait_and_nothing_is_counted() {
     assert_eq!(refusal(&mut waiter), Refusal::Busy);
     drop(waiter);
     assert_eq!((world.store.sizes().waiting, world.rows().len()), (0, 0));
-    drop(held.settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::GivenBack));
     assert_eq!(world.store.sizes(), Sizes::default());
 }
 
@@ -66,11 +66,11 @@ fn a_place_that_comes_free_goes_to_whoever_came_first() {
     let world = World::by_username(1);
     let held = world.admit(&world.claim("u", 1)).expect("admitted");
     let (mut first, mut second) = (world.waiter("u", 2), world.waiter("u", 3));
-    drop(held.settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::GivenBack));
     assert!(poll(&mut second).is_pending());
     let held = permit(&mut first);
-    drop(held.settle(Settlement::Success { reset: ResetOnSuccess::None }));
-    drop(permit(&mut second).settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::Success { reset: ResetOnSuccess::None }));
+    drop(permit(&mut second).settled(Settlement::GivenBack));
     assert_eq!(world.store.sizes(), Sizes::default());
 }
 
@@ -83,11 +83,11 @@ fn whoever_comes_later_does_not_overtake_those_who_wait() {
     assert!(poll(&mut first).is_pending(), "two guesses do not fit beside one");
     // one guess would fit
     let mut second = world.waiter("u", 3);
-    drop(held.settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::GivenBack));
     let both = permit(&mut first);
     assert!(poll(&mut second).is_pending());
-    drop(both.settle(Settlement::GivenBack));
-    drop(permit(&mut second).settle(Settlement::GivenBack));
+    drop(both.settled(Settlement::GivenBack));
+    drop(permit(&mut second).settled(Settlement::GivenBack));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_counter_that_locks_answers_its_waiters_at_once() {
         (1..=2).map(|client| world.admit(&world.claim("u", client)).expect("admitted")).collect();
     let mut waiters = [world.waiter("u", 3), world.waiter("u", 4)];
     for permit in held {
-        drop(permit.settle(FAILURE));
+        drop(permit.settled(FAILURE));
     }
     for waiter in &mut waiters {
         let Refusal::Locked { until, keys } = refusal(waiter) else { panic!("it is locked") };
@@ -123,7 +123,7 @@ fn a_reload_that_locks_a_counter_answers_all_who_need_it() {
     world.reload(&both(3, 1));
     assert!(poll(&mut waiters[0]).is_pending());
     assert!(matches!(refusal(&mut waiters[1]), Refusal::Locked { .. }));
-    drop(held.map(|permit| permit.settle(Settlement::GivenBack)));
+    drop(held.map(|permit| permit.settled(Settlement::GivenBack)));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_waiter_delays_nobody_who_does_not_need_its_counter() {
     let _waiter = world.waiter("u", 1);
     // the second place of client 1 is free, for the waiter holds none
     let other = world.admit(&world.claim("v", 1)).expect("admitted");
-    drop(other.settle(Settlement::GivenBack));
+    drop(other.settled(Settlement::GivenBack));
 }
 
 #[test]
@@ -144,11 +144,11 @@ fn a_waiter_waits_for_one_counter_after_the_other() {
     let by_name = world.admit(&world.claim("u", 1)).expect("admitted");
     let by_address = world.admit(&world.claim("v", 2)).expect("admitted");
     let mut waiter = world.waiter("u", 2);
-    drop(by_name.settle(Settlement::GivenBack));
+    drop(by_name.settled(Settlement::GivenBack));
     assert!(poll(&mut waiter).is_pending());
     assert_eq!(world.store.sizes().places, 2, "it holds no place meanwhile");
-    drop(by_address.settle(Settlement::GivenBack));
-    drop(permit(&mut waiter).settle(Settlement::GivenBack));
+    drop(by_address.settled(Settlement::GivenBack));
+    drop(permit(&mut waiter).settled(Settlement::GivenBack));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn failures_that_are_forgotten_let_a_waiter_go_on() {
     world.clock.advance(Duration::from_millis(4999));
     assert!(poll(&mut waiter).is_pending());
     world.clock.advance(Duration::from_millis(1));
-    drop(permit(&mut waiter).settle(Settlement::GivenBack));
+    drop(permit(&mut waiter).settled(Settlement::GivenBack));
 }
 
 #[test]
@@ -178,8 +178,8 @@ fn a_reset_and_a_raised_limit_let_a_waiter_go_on() {
     let mut third: Admitting<'_> = Box::pin(store.admit(claim, TERMS, WAIT));
     assert!(poll(&mut third).is_pending());
     world.reload(&[limit(Parameter::Username, 3)]);
-    drop(permit(&mut third).settle(Settlement::GivenBack));
-    drop(second.settle(Settlement::GivenBack));
+    drop(permit(&mut third).settled(Settlement::GivenBack));
+    drop(second.settled(Settlement::GivenBack));
 }
 
 #[test]
@@ -189,11 +189,11 @@ fn whoever_stops_waiting_leaves_nothing_behind() {
     let (first, mut second) = (world.waiter("u", 2), world.waiter("u", 3));
     drop(first);
     assert_eq!(world.store.sizes().waiting, 1);
-    drop(held.settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::GivenBack));
     let mut third = world.waiter("u", 4);
     // the place was granted already when it goes
     assert!(poll(&mut third).is_pending());
-    drop(permit(&mut second).settle(Settlement::GivenBack));
+    drop(permit(&mut second).settled(Settlement::GivenBack));
     drop(third);
     assert_eq!(world.store.sizes(), Sizes::default());
     assert_eq!(world.rows(), []);
@@ -208,7 +208,7 @@ fn a_lock_by_hand_refuses_whoever_was_waiting_when_it_came() {
     let hand = HandLock { reason: Some("found out".into()), ..HandLock::until(Moment::NEVER) };
     let selector = Selector { account, ..Selector::default() };
     world.store.lock_by_hand(selector, hand.clone(), &rules()).expect("room");
-    drop(held.settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::GivenBack));
     assert_eq!(refusal(&mut waiter), Refusal::ByHand(hand));
     assert_eq!(world.store.sizes(), Sizes::default(), "it gave its place back");
 }
@@ -273,9 +273,9 @@ fn whoever_gets_its_answer_is_woken_and_the_others_sleep_on() {
         assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     }
     let times = || woken.iter().map(|woken| woken.0.load(Ordering::SeqCst)).collect::<Vec<_>>();
-    drop(held.settle(Settlement::GivenBack));
+    drop(held.settled(Settlement::GivenBack));
     assert_eq!(times(), [1, 0, 0]);
-    drop(permit(&mut waiters[0]).settle(FAILURE));
+    drop(permit(&mut waiters[0]).settled(FAILURE));
     assert_eq!(times(), [1, 1, 1], "the counter has locked");
 }
 
@@ -289,7 +289,7 @@ fn several_guesses_that_no_longer_fit_elsewhere_hold_nobody_up() {
     let mut hopeless: Admitting<'_> = Box::pin(world.store.admit(three, TERMS, WAIT));
     assert!(poll(&mut hopeless).is_pending(), "each counter alone may still have room for three");
     let mut behind = world.waiter("u", 3);
-    assert_eq!(elsewhere.settle(FAILURE).len(), 2);
+    assert_eq!(elsewhere.settled(FAILURE).len(), 2);
     assert_eq!(refusal(&mut hopeless), Refusal::TooManyGuesses);
     drop(permit(&mut behind));
     drop(held);
@@ -304,13 +304,13 @@ fn whoever_waits_stays_in_its_queue_while_that_counter_holds_it_up() {
     let three = world.claim_of("u", 2, 3);
     let mut waits: Admitting<'_> = Box::pin(world.store.admit(three, TERMS, WAIT));
     assert!(poll(&mut waits).is_pending());
-    drop(of_user.settle(Settlement::GivenBack));
+    drop(of_user.settled(Settlement::GivenBack));
     // now the client's counter is what it waits for; the user's gets full as well
     let of_user = world.admit(&world.claim("u", 3)).expect("it waits there no more");
     let mut behind = world.waiter("third", 2);
     assert!(poll(&mut waits).is_pending());
     assert!(poll(&mut behind).is_pending(), "looking changes nothing");
-    drop(of_client.settle(Settlement::GivenBack));
+    drop(of_client.settled(Settlement::GivenBack));
     assert!(poll(&mut waits).is_pending(), "the user's counter is still full");
     drop(permit(&mut behind));
     drop(of_user);

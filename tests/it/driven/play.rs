@@ -63,6 +63,14 @@ fn see_lives(name: &str, setup: &Setup, before: &[Step], counters: &[Counter]) {
     }
 }
 
+/// Takes away the counter that refused with this reference; how many that were.
+pub fn reset_reference(driven: &Driven, reference: &str) -> usize {
+    let rows = driven.rows();
+    let meant = rows.iter().filter(|row| row.id.reference() == reference);
+    let selectors = meant.map(|row| Selector { counter: Some(row.id), ..Selector::default() });
+    selectors.map(|selector| driven.reset(&selector, Reset::Everything).counters).sum()
+}
+
 struct Played<'a> {
     name: &'a str,
     driven: Driven,
@@ -130,14 +138,13 @@ impl Played<'_> {
     }
 
     fn reset(&self, selection: &Selection, take: Take) -> usize {
-        let store = self.driven.store();
         if let [(key, reference)] = selection.as_slice()
             && key == "ref"
         {
-            return store.reset_reference(reference).counters;
+            return reset_reference(&self.driven, reference);
         }
         let what = if take == Take::Pardon { Reset::WithoutVerdict } else { Reset::Everything };
-        let removed = store.reset(&self.selector(selection), what);
+        let removed = self.driven.reset(&self.selector(selection), what);
         if take == Take::Locks { removed.hand_locks } else { removed.counters }
     }
 

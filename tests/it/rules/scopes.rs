@@ -86,7 +86,7 @@ fn sites_do_not_share_counters() {
         site: Some("other".into()),
         ..loginward::store::select::Selector::default()
     };
-    let removed = driven.store().reset(&other, loginward::store::operate::Reset::Everything);
+    let removed = driven.reset(&other, loginward::store::operate::Reset::Everything);
     assert_eq!(removed.counters, 1);
     assert_eq!(fail(&driven, "shop.test", "/login"), "LOCK");
 }

@@ -1,16 +1,16 @@
 //! The scripts do what [`History`] does: random sequences on both, with a driven clock.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use super::server::Server;
 use crate::clock::Moment;
 use crate::policy::lockout::{CoolOff, Failure, Forget, History, Limit, Proof, Room, Spelling};
-use crate::store::memory::lock;
 use crate::store::redis::counter::{Action, Began, Found, Told, limit_text, spelling};
 use crate::store::redis::script::Script;
 use crate::store::redis::scripts::{ADMIT, CHARGE, PEEK, RENEW, RESET, SETTLE};
@@ -354,20 +354,16 @@ fn spelling_of(spelled: u8) -> Spelling {
     }
 }
 
-/// One server for all cases.
-static SERVER: LazyLock<Option<Mutex<Server>>> = LazyLock::new(|| Server::start().map(Mutex::new));
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_scripts_count_as_the_policy_does(
-        name in "[a-z]{16}",
-        steps in prop::collection::vec(step(), 1..80),
-    ) {
-        let Some(server) = &*SERVER else { return Ok(()) };
+/// One server for all cases, which ends with the test.
+#[test]
+fn the_scripts_count_as_the_policy_does() {
+    let Some(server) = Server::start() else { return };
+    let server = RefCell::new(server);
+    let config = ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() };
+    let cases = ("[a-z]{16}", prop::collection::vec(step(), 1..80));
+    let played = TestRunner::new(config).run(&cases, |(name, steps)| {
         let mut world = World {
-            server: &mut lock(server),
+            server: &mut server.borrow_mut(),
             name,
             limits: [
                 limit(3, Forget::Together, &[2_000, 6_000]),
@@ -378,8 +374,8 @@ proptest! {
             leases: 0,
             now: Moment(1_000_000),
         };
-        for step in steps {
-            world.apply(step);
-        }
-    }
+        steps.into_iter().for_each(|step| world.apply(step));
+        Ok(())
+    });
+    played.unwrap_or_else(|wrong| panic!("{wrong}"));
 }

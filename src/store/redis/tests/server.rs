@@ -1,6 +1,7 @@
 //! A server of the test's own, on a socket in a directory of its own.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use redis::Connection;
@@ -10,6 +11,8 @@ use crate::store::redis::script::Script;
 /// A running server, which ends with this.
 pub(super) struct Server {
     child: Child,
+    /// Where it listens.
+    pub socket: PathBuf,
     /// A connection to it.
     pub connection: Connection,
     _dir: tempfile::TempDir,
@@ -33,7 +36,12 @@ impl Server {
         let url = format!("redis+unix://{}", socket.display());
         let client = redis::Client::open(url).expect("an address");
         let connection = client.get_connection().expect("a connection");
-        Some(Self { child, connection, _dir: dir })
+        Some(Self { child, socket, connection, _dir: dir })
+    }
+
+    /// It has no data any more.
+    pub(super) fn forget(&mut self) {
+        redis::cmd("FLUSHALL").exec(&mut self.connection).expect("it does");
     }
 
     /// Runs a script; its answer without what it is called and the server's now.

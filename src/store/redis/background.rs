@@ -1,0 +1,187 @@
+//! What is done for the shared counters while no attempt waits for it: leases are renewed, and the
+//! server is told what it could not be told at once.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use redis::Value;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+use super::answer::known;
+use super::later::Unsettled;
+use super::lease::{Known, Lease};
+use super::outage::Outage;
+use super::request::Request;
+use super::script::Script;
+use super::scripts::{RENEW, SETTLE};
+use super::shared::Shared;
+use crate::store::Store;
+use crate::store::memory::lock;
+
+/// So often it is looked which leases have to be renewed.
+const EVERY: Duration = Duration::from_secs(1);
+/// So many settlements are told before it is looked whether anything else is to be done.
+const AT_ONCE: usize = 64;
+/// For so long a guard that ends goes on telling what the server does not know.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The thread that does it; ends when this is dropped.
+#[derive(Debug)]
+pub struct Background {
+    thread: Option<JoinHandle<()>>,
+    end: Option<oneshot::Sender<()>>,
+}
+
+impl Background {
+    /// Begins, for a store whose counters are shared; nothing for any other.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn begin(store: &Arc<Store>) -> io::Result<Option<Self>> {
+        if store.shared().is_none() {
+            return Ok(None);
+        }
+        let (end, over) = oneshot::channel();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let store = Arc::downgrade(store);
+        let life = move || runtime.block_on(look_after(store, over));
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(life)?;
+        Ok(Some(Self { thread: Some(thread), end: Some(end) }))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.end.take();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join()); // it has no panic to tell of: a panic ends the process
+        }
+    }
+}
+
+/// What a server is asked.
+type Asked<'a> = Pin<Box<dyn Future<Output = Result<Value, Outage>> + Send + 'a>>;
+
+/// How what is done in the background gets past the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// It does not.
+    Attempt,
+    /// It brings the server up to date, and the breaker stays open until it has.
+    Recovery,
+}
+
+async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
+    loop {
+        let Some(store) = store.upgrade() else { return };
+        let Some(shared) = store.shared() else { return };
+        tokio::select! {
+            _ = &mut over => {
+                // whatever is not told by then runs out
+                drop(tokio::time::timeout(LAST_WORDS, store.tell_all(shared)).await);
+                return;
+            }
+            () = shared.later.come() => {}
+            () = shared.reloaded.notified() => {
+                // whatever is not told now is held against its limit by the next attempt
+                drop(store.reload_shared(shared).await);
+            }
+            () = tokio::time::sleep(EVERY) => store.renew_leases(shared).await,
+        }
+        if store.tell_all(shared).await.is_err() {
+            tokio::select! {
+                () = shared.wire.breaker().until_closed() => {}
+                _ = &mut over => return,
+            }
+        }
+    }
+}
+
+impl Store {
+    async fn tell_all(&self, shared: &Shared) -> Result<(), Outage> {
+        while shared.later.count() > 0 {
+            self.tell_later(shared, By::Attempt, AT_ONCE).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the server how attempts ended of which it may not know, at most so many of them.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told; nothing is lost then.
+    pub async fn tell_later(&self, shared: &Shared, by: By, most: usize) -> Result<(), Outage> {
+        let mut taken = shared.later.take(most).into_iter();
+        while let Some(unsettled) = taken.next() {
+            if let Err(outage) = self.tell_end(shared, by, &unsettled).await {
+                let left = std::iter::once(unsettled).chain(taken).collect();
+                shared.later.put_back(left);
+                return Err(outage);
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_end(&self, shared: &Shared, by: By, one: &Unsettled) -> Result<(), Outage> {
+        let Unsettled { lease, what, owed } = one;
+        let Some(about) = self.about(shared, &lease.claim) else { return Ok(()) };
+        let request = about.settle(lease, *owed, *what);
+        let answer = self.run_by(shared, by, (&SETTLE, &request)).await?;
+        if by == By::Attempt {
+            {
+                let mut locals = lock(&shared.locals);
+                lease.claim.charges.iter().for_each(|charge| locals.forget(charge.key));
+            }
+            self.adopt(&about, &answer);
+        }
+        shared.freed(&lease.claim);
+        Ok(())
+    }
+
+    /// Renews the leases that run for a third of their time.
+    pub async fn renew_leases(&self, shared: &Shared) {
+        for lease in shared.leases.due(self.clock.now()) {
+            if self.renew(shared, &lease).await.is_err() {
+                return; // whoever finds out that the server is back goes on
+            }
+        }
+    }
+
+    async fn renew(&self, shared: &Shared, lease: &Lease) -> Result<(), Outage> {
+        let Some(about) = self.about(shared, &lease.claim) else { return Ok(()) };
+        let asked = self.clock.now();
+        let Request { keys, arguments } = about.renew(lease, shared.leases.ttl());
+        let renewing: Asked<'_> = Box::pin(shared.wire.run(&RENEW, &keys, &arguments));
+        let value = renewing.await?;
+        let is_known = known(&value) == Some(keys.len());
+        let known = if is_known { Known::Everywhere } else { Known::Lost };
+        shared.leases.renewed(lease, asked, known);
+        Ok(())
+    }
+
+    /// Runs a script and reads what it answers.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be asked.
+    pub async fn run_by(
+        &self,
+        shared: &Shared,
+        by: By,
+        (script, request): (&Script, &Request),
+    ) -> Result<super::answer::Answer, Outage> {
+        let Request { keys, arguments } = request;
+        // nobody who waits for an attempt need know how a connection comes to be
+        let asked: Asked<'_> = match by {
+            By::Attempt => Box::pin(shared.wire.run(script, keys, arguments)),
+            By::Recovery => Box::pin(shared.wire.run_anyway(script, keys, arguments)),
+        };
+        let value = asked.await?;
+        self.read(shared, &value)
+    }
+}
