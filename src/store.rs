@@ -5,6 +5,7 @@
 
 pub mod counters;
 pub mod detached;
+pub mod everywhere;
 pub mod gate;
 pub mod gather;
 pub mod hand;
@@ -40,6 +41,7 @@ use crate::policy::key::{Claim, CountedLimit, Key, Keyer, LimitId, ScopeNames, S
 use crate::policy::lockout::Limit;
 use crate::snapshot::progress::Progress;
 use counters::{Counters, Evicted};
+pub use everywhere::Reach;
 use hand::{HandLock, TooMany};
 use ledger::{Admission, Held, Ledger, Refusal, Settled, Settlement, Terms};
 use memory::lock;

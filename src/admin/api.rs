@@ -165,15 +165,16 @@ async fn route(
             let written = request.uri().path().rsplit('/').next().unwrap_or_default();
             let reference = decoded(written)?;
             let _here = present::counters(shared).await?;
-            let chain = references::chain(&reference, shared);
+            let chain = references::chain(&reference, shared).await;
             chain.map(|chain| answer_with(&chain))
         }
         ("GET", REFUSALS) => {
             refused::list(request.uri().query(), shared).map(|list| answer_with(&list))
         }
         ("GET", LOCKS) => {
+            let query = request.uri().query().map(str::to_owned);
             let _here = present::counters(shared).await?;
-            locks::list(request.uri().query(), shared).map(|list| answer_with(&list))
+            locks::list(query.as_deref(), shared).await.map(|list| answer_with(&list))
         }
         ("POST", IMPORT | LOCK | RESET | UNLOCK) => change(pattern, request, caller, shared).await,
         ("POST", RELOAD) => reloaded(admin.reloader.reload("admin").await),
@@ -197,7 +198,7 @@ async fn change(
         LOCK => {
             let sent = Sent::read(request, &locks::MEMBERS).await?;
             let here = present::counters(shared).await?;
-            (locks::lock(&sent, caller, shared), here)
+            (locks::lock(&sent, caller, shared).await, here)
         }
         _ => {
             let sent = Sent::read(request, &reset::MEMBERS).await?;

@@ -58,6 +58,7 @@ pub async fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem
     let query = Query::parse(query, &known)?;
     let search = Search::of(&query, shared)?;
     let mut page = page(&query)?;
+    let reach = shared.store.refresh().await;
     for part in search.meant.parts() {
         shared.store.scan(part, |found| {
             if search.finds(found) {
@@ -71,7 +72,8 @@ pub async fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem
     let (slots, total, next) = page.done();
     let rows = shared.store.rows(&slots);
     let rows: Vec<Value> = rows.iter().map(|row| shown(row, &shared.store)).collect();
-    Ok(json!({ "counters": rows, "total": total, "next": next.map(|next| next.to_string()) }))
+    Ok(json!({ "counters": rows, "total": total,
+        "next": next.map(|next| next.to_string()), "shared": reach.is_shared() }))
 }
 
 fn page(query: &Query) -> Result<Page<Arc<Slot>>, Problem> {

@@ -75,6 +75,7 @@ impl Telling {
     /// Tells everything; how much, unless whoever asked has gone.
     async fn all(mut self, shared: &Shared) -> Option<End> {
         let store = &shared.store;
+        store.refresh().await;
         let at = store.clock().wall(self.zero);
         let program = env!("CARGO_PKG_VERSION").to_owned();
         let header = Header { version: VERSION, program, at: wall(at), at_ms: millis(at) };

@@ -23,6 +23,7 @@ use crate::events::{self, About, Details, Name};
 use crate::guard::Shared;
 use crate::store::hand::TooMany;
 use crate::store::moved::{Incoming, Taken};
+use crate::store::redis::hands::Stands;
 
 /// Whoever sends nothing for so long has gone.
 const TIME: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ pub async fn import(
         report: Report::default(),
     };
     let result = import.read(&mut body).await;
-    import.take_in();
+    import.take_in().await;
     let report = import.report;
     tell(&report, caller);
     let Err(problem) = result else { return Ok(report.shown()) };
@@ -91,20 +92,20 @@ impl Import<'_> {
     async fn read(&mut self, lines: &mut Lines) -> Result<(), Problem> {
         while let Some(line) = lines.next().await? {
             let taken = self.reading.take(line).map_err(|wrong| Problem::bad(wrong.to_string()))?;
-            self.line(taken)?;
+            self.line(taken).await?;
             if self.batch.len() >= AT_ONCE {
-                self.take_in();
+                self.take_in().await;
                 tokio::task::yield_now().await;
             }
         }
         self.reading.end().map_err(|wrong| Problem::bad(wrong.to_string()))
     }
 
-    fn line(&mut self, line: Line) -> Result<(), Problem> {
+    async fn line(&mut self, line: Line) -> Result<(), Problem> {
         let took = match line {
             Line::Counter(counter) => self.counter(&counter),
             Line::End(_) => Ok(()),
-            Line::Lock(lock) => self.lock(&lock),
+            Line::Lock(lock) => self.lock(&lock).await,
             Line::LoginwardExport(header) => {
                 let here = Here::new(self.shared, header.at_ms);
                 self.report.age = here.age();
@@ -128,7 +129,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn lock(&mut self, lock: &Lock) -> Result<(), String> {
+    async fn lock(&mut self, lock: &Lock) -> Result<(), String> {
         let Some(here) = &self.here else { return Ok(()) };
         let (selectors, hand) = match here.lock(lock) {
             Ok(meant) => meant,
@@ -139,22 +140,27 @@ impl Import<'_> {
             Err(Not::Understood(why)) => return Err(why),
         };
         let clients = &here.plan.settings.clients;
-        let mut taken = Ok(Taken::Known);
+        let how = (clients, Stands::IfLonger);
+        let mut became = Ok(Taken::Known);
         for selector in selectors {
-            let locked = self.shared.store.lock_longer(selector, hand.clone(), clients);
-            taken = taken.and_then(|before| Ok(before.or(locked?)));
+            let locked = self.shared.store.lock_everywhere(selector, hand.clone(), how).await;
+            became = became.and_then(|before| {
+                let (taken, reach) = locked?;
+                self.report.reach = self.report.reach.and(reach);
+                Ok(before.or(taken))
+            });
         }
-        match taken {
+        match became {
             Ok(taken) => self.report.lock(taken),
             Err(TooMany) => self.report.lock_not_taken(Why::TooManyLocks, lock),
         }
         Ok(())
     }
 
-    fn take_in(&mut self) {
-        for taken in self.shared.store.take_in(&self.batch) {
-            self.report.counter(taken);
-        }
+    async fn take_in(&mut self) {
+        let (taken, reach) = self.shared.store.take_in_everywhere(&self.batch).await;
+        self.report.reach = self.report.reach.and(reach);
+        taken.into_iter().for_each(|taken| self.report.counter(taken));
         self.batch.clear();
     }
 }

@@ -19,6 +19,7 @@ use crate::events::{self, About, Details, Name};
 use crate::guard::Shared;
 use crate::store::Store;
 use crate::store::hand::{HandLock, MOST};
+use crate::store::redis::hands::Stands;
 use crate::store::select::{Selector, shown_network};
 
 /// What a lock may be said to be about, and what else is said of it.
@@ -34,7 +35,7 @@ const LONGEST_TEXT: usize = 256;
 /// # Errors
 ///
 /// When that cannot be understood, or there are too many locks.
-pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Problem> {
+pub async fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Problem> {
     sent.texts(&["what", "ip", "network", "username", "site", "counter", "ref", "reason"])?;
     let asked = Asked::by(|name| sent.get(name).and_then(Value::as_str));
     match (asked.is_empty(), sent.truth("all")?) {
@@ -64,12 +65,15 @@ pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Probl
         reason: reason.map(Arc::from),
         username: meant.username().map(Arc::clone),
     };
+    let mut reach = store.refresh().await;
     for selector in selectors(&meant, store)? {
-        let locked = store.lock_by_hand(selector, hand.clone(), &plan.settings.clients);
-        locked.map_err(|_| {
+        let how = (&plan.settings.clients, Stands::Always);
+        let locked = store.lock_everywhere(selector, hand.clone(), how).await;
+        let (_, reached) = locked.map_err(|_| {
             let detail = format!("there are {MOST} locks by hand already");
             Problem::new(StatusCode::CONFLICT, detail)
         })?;
+        reach = reach.and(reached);
     }
     report(&meant, &hand, caller, store);
     let mut locked = shown(meant.base(), &hand, store);
@@ -82,6 +86,7 @@ pub fn lock(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value, Probl
         } else {
             Vec::new()
         };
+        members.insert("shared".to_owned(), json!(reach.is_shared()));
         members.insert("warnings".to_owned(), json!(doubts));
     }
     Ok(locked)
@@ -149,12 +154,13 @@ fn report(meant: &Meant, hand: &HandLock, caller: Caller, store: &Store) {
 /// # Errors
 ///
 /// When that cannot be understood.
-pub fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem> {
+pub async fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem> {
     let known: Vec<&str> = NAMES.into_iter().chain(["q"]).collect();
     let query = Query::parse(query, &known)?;
     let text = query.get("q").map(str::to_lowercase);
     let meant = Meant::resolve(Asked::by(|name| query.written(name)), shared)?;
     let selectors = meant.selectors();
+    let reach = shared.store.refresh_hand_locks().await;
     let mut locks = shared.store.hand_locks();
     locks.retain(|(lock, _)| selectors.iter().any(|meant| concerns(lock, meant)));
     each_once(&mut locks);
@@ -166,7 +172,7 @@ pub fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem> {
         locks.iter().map(|(what, hand)| shown(what, hand, &shared.store)).collect();
     let has = |lock: &Value| text.as_ref().is_none_or(|text| has_text(lock, text));
     let locks: Vec<Value> = locks.into_iter().filter(has).collect();
-    Ok(json!({ "locks": locks, "total": locks.len() }))
+    Ok(json!({ "locks": locks, "total": locks.len(), "shared": reach.is_shared() }))
 }
 
 /// Whether anything that is said of a lock has `text` in it, in whichever case.

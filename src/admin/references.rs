@@ -22,12 +22,13 @@ use crate::store::select::{Row, Selector};
 /// # Errors
 ///
 /// When it is no reference, or nothing is known of it.
-pub fn chain(written: &str, shared: &Shared) -> Result<Value, Problem> {
+pub async fn chain(written: &str, shared: &Shared) -> Result<Value, Problem> {
     let asked = Asked { reference: Some(written), ..Asked::default() };
     let meant = Meant::resolve(asked, shared)?;
     let Some(reference) = meant.reference() else {
         return Err(Problem::bad("a reference is 8 letters or digits"));
     };
+    let reach = shared.store.refresh().await;
     let remembered = shared.refusals.find(reference);
     let (counters, others) = rows(&meant, remembered.as_ref(), shared);
     if remembered.is_none() && counters.is_empty() {
@@ -51,6 +52,7 @@ pub fn chain(written: &str, shared: &Shared) -> Result<Value, Problem> {
         members.insert("belongs_to".to_owned(), json!(belongs_to(reference, &counters)));
         members.insert("counters".to_owned(), json!(shown_rows(&counters)));
         members.insert("others".to_owned(), json!(shown_rows(&others)));
+        members.insert("shared".to_owned(), json!(reach.is_shared()));
         members.insert("locks_by_hand".to_owned(), json!(hands));
         members.insert("unlock".to_owned(), json!(unlock(kind, is_locked, reference)));
     }

@@ -16,6 +16,7 @@ use crate::guard::Shared;
 use crate::guard::refusals::Remembered;
 use crate::policy::key::{AccountId, Subject};
 use crate::policy::lockout::{Parameter, Standing};
+use crate::store::Reach;
 use crate::store::hand::HandLock;
 use crate::store::operate::{Removed, Reset};
 use crate::store::register::Registered;
@@ -131,9 +132,12 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
     let store = &shared.store;
     let remembered = meant.reference().and_then(|reference| shared.refusals.find(reference));
     let mut removed = Removed::default();
+    let mut reach = store.refresh().await;
     if take != Take::Failures(Reset::WithoutVerdict) {
         let selectors = hand_selectors(&meant, remembered.as_ref(), shared);
-        removed.hand_locks = take_hand_locks(&selectors, shared);
+        let (taken, reached) = take_hand_locks(&selectors, shared).await;
+        removed.hand_locks = taken;
+        reach = reach.and(reached);
     }
     let related = RefCell::new(Related::of(&meant, remembered.as_ref()));
     let parts = |what| meant.parts().into_iter().map(move |part| (part, what));
@@ -145,7 +149,9 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
             }
             fits
         };
-        removed.counters += store.reset_part(part, is_meant, what);
+        let (taken, reached) = store.reset_part_everywhere(part, is_meant, what).await;
+        removed.counters += taken;
+        reach = reach.and(reached);
         tokio::task::yield_now().await;
     }
     let related = related.into_inner();
@@ -157,6 +163,7 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
     Ok(json!({
         "removed": removed.counters,
         "locks_by_hand": removed.hand_locks,
+        "shared": reach.is_shared(),
         "still_locked": still,
         "still_locked_total": total,
         "still_locked_by_hand": hands,
@@ -165,22 +172,15 @@ pub async fn reset(sent: &Sent, caller: Caller, shared: &Shared) -> Result<Value
 
 /// Takes away the locks by hand that are meant, each as a whole: a lock on a username may be one on
 /// several accounts. How many there were.
-fn take_hand_locks(selectors: &[Selector], shared: &Shared) -> usize {
+async fn take_hand_locks(selectors: &[Selector], shared: &Shared) -> (usize, Reach) {
     let store = &shared.store;
-    let mut meant = store.hand_locks();
-    meant.retain(|(lock, _)| selectors.iter().any(|selector| lock.is_within(selector)));
-    let said: HashSet<(Selector, HandLock)> = meant.iter().map(locks::said).collect();
-    for selector in selectors {
-        store.remove_hand_locks(selector);
-    }
-    if !said.is_empty() {
-        for lock in store.hand_locks() {
-            if said.contains(&locks::said(&lock)) {
-                store.remove_hand_locks(&lock.0);
-            }
-        }
-    }
-    said.len()
+    let mut locks = store.hand_locks();
+    let is_meant = |lock: &Selector| selectors.iter().any(|selector| lock.is_within(selector));
+    let meant = locks.iter().filter(|(lock, _)| is_meant(lock));
+    let said: HashSet<(Selector, HandLock)> = meant.map(locks::said).collect();
+    locks.retain(|lock| said.contains(&locks::said(lock)));
+    let gone: Vec<Selector> = locks.into_iter().map(|(lock, _)| lock).collect();
+    (said.len(), store.unlock_everywhere(&gone).await)
 }
 
 /// The locks by hand that are meant.

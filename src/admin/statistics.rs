@@ -135,6 +135,7 @@ impl Recorder {
         if !known && self.looking.replace(Looking::Somebody) == Looking::Nobody {
             let guard = Done(&self.looking);
             let mut tops = Tops::default();
+            store.refresh().await;
             for part in Store::parts() {
                 store.scan(part, |found| tops.see(found));
                 // whatever else there is to do, such as to end

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::{FAILED, UNREACHABLE, USAGE, complain};
 use crate::admin::ask::{self, Answer, Place, Question};
@@ -171,6 +172,16 @@ impl Contact {
                 Err(USAGE)
             }
         }
+    }
+}
+
+/// Says so where an answer is one guard's alone, though there are others.
+pub(super) fn tell_reach(shared: &Value) {
+    if *shared == Value::Bool(false) {
+        complain(
+            "warning: the shared store is out of reach: this is what this guard knows, and the others \
+             hear of it when the store is back",
+        );
     }
 }
 

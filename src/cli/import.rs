@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::contact::Contact;
+use super::contact::{Contact, tell_reach};
 use super::{FAILED, OK, UNREACHABLE, USAGE, complain, say};
 use crate::admin::api::IMPORT;
 use crate::admin::ask::{Answer, send};
@@ -90,6 +90,7 @@ impl Import {
     }
 
     fn tell(&self, answer: &Answer) -> u8 {
+        tell_reach(answer.body.get("shared").unwrap_or(&Value::Null));
         let number = |path: &str| answer.body.pointer(path).and_then(Value::as_u64);
         let number = |path: &str| number(path).unwrap_or_default();
         let of = |what: &str| {

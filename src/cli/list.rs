@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::contact::Contact;
+use super::contact::{Contact, tell_reach};
 use super::rows;
 use super::whom::{Whom, parameter};
 use super::why::{self, Form};
@@ -100,6 +100,8 @@ struct Found {
     locks: Vec<Value>,
     /// What refused the word that was given, where that is a reference.
     chain: Option<Value>,
+    /// Whether it is so at all guards that share the counters.
+    shared: Value,
 }
 
 impl Found {
@@ -120,14 +122,16 @@ impl List {
             Ok(found) => found,
             Err(status) => return status,
         };
+        tell_reach(&found.shared);
         let status = if found.is_nothing() { FAILED } else { OK };
         if self.json {
-            let Found { counters, total, locks, chain } = found;
+            let Found { counters, total, locks, chain, shared } = found;
             let list = json!({
                 "counters": counters,
                 "total": total,
                 "locks": locks,
                 "reference": chain,
+                "shared": shared,
             });
             say(&list.to_string());
         } else {
@@ -140,7 +144,7 @@ impl List {
         let mut counters: Vec<Value> = Vec::new();
         let most = if self.all { usize::MAX } else { self.limit };
         let mut cursor = None;
-        let total = loop {
+        let (total, shared) = loop {
             let wanted = (most - counters.len()).clamp(1, PAGE);
             let target = format!("{COUNTERS}?{}", self.query(wanted, cursor.as_deref()));
             let mut page = self.contact.get(Question::new("GET", &target), PATIENCE)?.body;
@@ -148,14 +152,15 @@ impl List {
             counters.append(rows.unwrap_or(&mut Vec::new()));
             cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
             if cursor.is_none() || counters.len() >= most {
-                break page.get("total").and_then(Value::as_u64).unwrap_or_default();
+                let total = page.get("total").and_then(Value::as_u64).unwrap_or_default();
+                break (total, page.get("shared").cloned().unwrap_or_default());
             }
         };
         counters.truncate(most);
         let locks = self.locks()?;
         let word = self.whom.bare_reference();
         let chain = word.map_or(Ok(None), |word| why::find(&self.contact, word))?;
-        Ok(Found { counters, total, locks, chain })
+        Ok(Found { counters, total, locks, chain, shared })
     }
 
     fn query(&self, limit: usize, cursor: Option<&str>) -> String {

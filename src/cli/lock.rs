@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::contact::Contact;
+use super::contact::{Contact, tell_reach};
 use super::rows;
 use super::whom::Whom;
 use super::{OK, USAGE, complain, say};
@@ -87,11 +87,17 @@ impl Lock {
         let body = Value::Object(body);
         let question = Question { method: "POST", target: LOCK, body: Some(&body) };
         match self.contact.get(question, PATIENCE) {
-            Ok(answer) if self.json => say(&answer.body.to_string()),
-            Ok(answer) => tell(answer.body),
-            Err(status) => return status,
+            Ok(answer) => {
+                tell_reach(answer.body.get("shared").unwrap_or(&Value::Null));
+                if self.json {
+                    say(&answer.body.to_string())
+                } else {
+                    tell(answer.body)
+                }
+                OK
+            }
+            Err(status) => status,
         }
-        OK
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::contact::Contact;
+use super::contact::{Contact, tell_reach};
 use super::rows;
 use super::whom::Whom;
 use super::why;
@@ -110,6 +110,7 @@ impl Reset {
     }
 
     fn tell(&self, answer: &Value) -> u8 {
+        tell_reach(answer.get("shared").unwrap_or(&Value::Null));
         let number = |name: &str| number(answer, name);
         let (removed, by_hand) = (number("removed"), number("locks_by_hand"));
         let status = if taken(answer) > 0 { OK } else { FAILED };

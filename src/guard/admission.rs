@@ -37,7 +37,9 @@ impl Case {
         let shared = &self.worker.shared;
         let store = &shared.store;
         let lockout = &self.rule.rule.lockout;
-        if let Some(hand) = store.hand_lock(&self.claim.subject, Some(&self.claim)) {
+        if let Some(known) = store.hand_lock(&self.claim.subject, Some(&self.claim))
+            && let Some(hand) = store.if_in_force(known, &self.claim).await
+        {
             if lockout.mode == Mode::Enforce {
                 return Err(refused(Refusal::ByHand(hand)));
             }

@@ -96,7 +96,7 @@ impl Ledger {
             self.fuller(&slot, now);
         }
         let locks = if after.is_locked() { Locks::Yes } else { Locks::No };
-        match (is_new, before == after) {
+        match (is_new, after.is_like(&before)) {
             (true, _) => Taken::New(locks),
             (false, true) => Taken::Known,
             (false, false) => Taken::Joined(locks),

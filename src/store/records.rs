@@ -1,5 +1,7 @@
 //! What is told of limits, subjects and locks by hand, to another process or to a file.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 
 use crate::policy::key::{AccountId, Candidate, Key, ScopeKind, Subject};
@@ -87,15 +89,28 @@ pub(super) fn read_subject(from: &mut Reader<'_>) -> Option<Subject> {
 pub(super) fn write_hand(selector: &Selector, hand: &HandLock, to: &mut Writer) {
     write_selector(selector, to);
     to.moment(hand.until);
+    write_said(hand, to);
+}
+
+/// What is said of a lock by hand.
+pub(super) fn write_said(hand: &HandLock, to: &mut Writer) {
     to.optional(hand.reason.as_deref(), Writer::text);
     to.optional(hand.username.as_deref(), Writer::text);
+}
+
+type Said = (Option<Arc<str>>, Option<Arc<str>>);
+
+/// What is said of a lock by hand: why, and the username.
+pub(super) fn read_said(from: &mut Reader<'_>) -> Option<Said> {
+    let reason = from.optional(Reader::text)?.map(Into::into);
+    Some((reason, from.optional(Reader::text)?.map(Into::into)))
 }
 
 /// A lock by hand.
 pub(super) fn read_hand(from: &mut Reader<'_>) -> Option<(Selector, HandLock)> {
     let selector = read_selector(from)?;
-    let (until, reason) = (from.moment()?, from.optional(Reader::text)?.map(Into::into));
-    let username = from.optional(Reader::text)?.map(Into::into);
+    let until = from.moment()?;
+    let (reason, username) = read_said(from)?;
     Some((selector, HandLock { until, reason, username }))
 }
 

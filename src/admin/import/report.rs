@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::moved::{Lock, Who};
 use super::here::Why;
+use crate::store::Reach;
 use crate::store::moved::{Locks, Taken};
 
 /// No more reasons are told apart; what is beyond is counted together.
@@ -18,6 +19,8 @@ const MOST: usize = 1_000;
 pub(super) struct Report {
     /// How long ago it was told.
     pub age: Duration,
+    /// How far it reached.
+    pub reach: Reach,
     /// Counters whose username was spelled in one way that is not known here: a success does not
     /// clear their failures.
     pub without_spelling: u64,
@@ -119,6 +122,7 @@ impl Report {
             "locked": self.locked,
             "locks_by_hand": self.locks.shown(),
             "not_taken": not_taken.collect::<Vec<Value>>(),
+            "shared": self.reach.is_shared(),
             "without_spelling": self.without_spelling,
         })
     }

@@ -6,6 +6,8 @@ use super::{Failure, History, Limit, Proof, Spelling};
 use crate::clock::Moment;
 use crate::wire::{Reader, Writer};
 
+const SECOND: u64 = 1_000;
+
 /// A history, each part by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
@@ -110,6 +112,25 @@ impl History {
             spelling,
         };
         merged.aged(limit, now)
+    }
+
+    /// Whether it is the same but for less than a second: clocks of two machines do not agree on
+    /// more.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let times = |history: &Self| {
+            let locked = history.locked_until.unwrap_or_default();
+            [history.latest, history.forget_at, history.forget_tally_at, locked]
+        };
+        let timeless = |history: &Self| Self {
+            latest: Moment(0),
+            forget_at: Moment(0),
+            forget_tally_at: Moment(0),
+            locked_until: history.locked_until.map(|_| Moment(0)),
+            ..*history
+        };
+        let is_near = |(one, other): (Moment, Moment)| one.0.abs_diff(other.0) < SECOND;
+        timeless(self) == timeless(other) && times(self).into_iter().zip(times(other)).all(is_near)
     }
 
     /// Without what is left behind by failures that are forgotten, which means nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Held, Ledger, Refusal, Settlement};
 use crate::clock::Moment;
-use crate::policy::key::{Charge, Claim, Key};
+use crate::policy::key::{Charge, Claim, Key, Subject};
 use crate::policy::lockout::{History, Limit, Room};
 use crate::store::gather::Change;
 use crate::store::register::Registered;
@@ -43,6 +43,33 @@ impl Ledger {
                 self.set(slot, history);
                 self.rest(slot, now);
             }
+        }
+    }
+
+    /// A counter, which need not be known here, remembers this now.
+    pub fn adopt_told(
+        &mut self,
+        charge: &Charge,
+        subject: &Arc<Subject>,
+        history: History,
+        now: Moment,
+    ) {
+        self.release_ended(now);
+        let slot = match self.find(charge) {
+            Some(slot) => slot,
+            None if history.is_blank() => return,
+            None => self.counters.begin(charge, subject),
+        };
+        self.set(&slot, history);
+        self.rest(&slot, now);
+    }
+
+    /// A counter is not there any more, unless something has happened to it since it remembered
+    /// what was `seen`.
+    pub fn forget_told(&mut self, slot: &Arc<Slot>, seen: &History, now: Moment) {
+        if slot.state().history == *seen {
+            self.set(slot, History::default());
+            self.rest(slot, now);
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -53,6 +54,20 @@ impl Open {
             Link::One(connection) => connection.send_packed_command(command).await,
             Link::Cluster(connection) => connection.req_packed_command(command).await,
         };
+        answer.and_then(Value::extract_error)
+    }
+
+    /// The same, of the primary that has this slot.
+    pub(super) async fn send_to(
+        &mut self,
+        slot: Option<u16>,
+        command: &Cmd,
+    ) -> Result<Value, RedisError> {
+        let (Link::Cluster(connection), Some(slot)) = (&mut self.link, slot) else {
+            return self.send(command).await;
+        };
+        let node = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+        let answer = connection.route_command(command.clone(), RoutingInfo::SingleNode(node)).await;
         answer.and_then(Value::extract_error)
     }
 

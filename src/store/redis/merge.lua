@@ -5,7 +5,7 @@
 -- ARGV: the driven clock's now, or 0; then for each counter its limit; what the guard saw of it, or
 --   `-`; failures that only it knows of: with a verdict, without one, how long ago the latest was,
 --   and the spelling; and what the counter is about.
--- Of each counter it is told as found whether it has changed, and as cleared whether it is new.
+-- Of each counter it is told as found whether it counts more, and as cleared whether it is new.
 local clock = read_clock(ARGV[1])
 
 -- Without what is left behind by failures that are forgotten, which means nothing.
@@ -62,6 +62,22 @@ local function merged(own, other)
   return h
 end
 
+-- Whether two are the same but for less than a second: clocks of two machines do not agree on more.
+local function is_like(a, b)
+  for name in pairs({ failures = 1, without = 1, refused = 1, attempts = 1, tally = 1,
+    every = 1, spelling = 1 }) do
+    if a[name] ~= b[name] then
+      return false
+    end
+  end
+  for _, name in ipairs({ 'latest', 'forget_at', 'tally_at', 'locked' }) do
+    if (a[name] == nil) ~= (b[name] == nil) or math.abs((a[name] or 0) - (b[name] or 0)) >= 1000 then
+      return false
+    end
+  end
+  return true
+end
+
 -- Failures that were counted elsewhere alone, until then.
 local function add(c, guesses, without, at, spelling)
   if guesses > 0 then
@@ -73,7 +89,7 @@ end
 local function merge(c, seen, with, without, ago, spelling)
   local was_blank = is_blank(c.history)
   local own = bare(c.history)
-  local before = write_history(own)
+  local before = read_history(write_history(own))
   if seen ~= '-' then
     local other = hear_history(seen, c.now)
     other.latest = math.min(other.latest, c.now)
@@ -89,8 +105,10 @@ local function merge(c, seen, with, without, ago, spelling)
     add(c, without, true, at, spelling)
   end
   age(c.history, c.limit, c.now)
-  if write_history(c.history) ~= before then
+  if write_history(c.history) ~= write_history(before) then
     c.is_changed = true
+  end
+  if not is_like(c.history, before) then
     c.found = 1
     c.cleared = was_blank and 1 or 0
   end

@@ -30,6 +30,19 @@ impl Names {
         changes(&self.site(site))
     }
 
+    /// What all counters are called, as `SCAN` takes it.
+    #[must_use]
+    pub fn counters(&self) -> Vec<u8> {
+        let mut pattern = String::new();
+        for letter in self.prefix.chars() {
+            if matches!(letter, '*' | '?' | '[' | ']' | '^' | '\\' | '-') {
+                pattern.push('\\');
+            }
+            pattern.push(letter);
+        }
+        format!("{pattern}:{{*}}:c:*").into_bytes()
+    }
+
     /// The locks by hand.
     #[must_use]
     pub fn hands(&self) -> Vec<u8> {

@@ -26,11 +26,17 @@ pub static MERGE: LazyLock<Script> = script!("merge");
 /// Tells how counters stand.
 pub static PEEK: LazyLock<Script> = script!("peek");
 
+/// Reads and changes the locks by hand.
+pub static HANDS: LazyLock<Script> = script!("hands");
+
 /// Lets a lease run for longer.
 pub static RENEW: LazyLock<Script> = script!("renew");
 
 /// Takes away what an operator means.
 pub static RESET: LazyLock<Script> = script!("reset");
+
+/// Tells what counters are about and how they stand.
+pub static SHOW: LazyLock<Script> = script!("show");
 
 /// Ends a lease.
 pub static SETTLE: LazyLock<Script> = script!("settle");

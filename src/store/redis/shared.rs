@@ -13,8 +13,10 @@ use super::later::Later;
 use super::lease::Leases;
 use super::lines::Lines;
 use super::local::Locals;
+use super::meanwhile::Meanwhile;
 use super::names::Names;
 use super::request::NotAfter;
+use super::scan::Scan;
 use super::settings::RedisSettings;
 use super::wire::Wire;
 use crate::clock::{Clock, Moment, millis};
@@ -42,6 +44,10 @@ pub struct Shared {
     pub locals: Mutex<Locals>,
     /// How often the locks by hand have changed, as far as it is known here.
     pub changes: Changes,
+    /// What operators meant while the server was away.
+    pub meanwhile: Meanwhile,
+    /// When all of it was looked at last.
+    pub scan: Scan,
     /// The server's clock.
     pub time: ServerTime,
     /// Other limits are in force.
@@ -71,6 +77,8 @@ impl Shared {
             later: Later::default(),
             locals: Mutex::default(),
             changes: Changes::default(),
+            meanwhile: Meanwhile::default(),
+            scan: Scan::default(),
             time: ServerTime::default(),
             reloaded: Notify::new(),
             lines: Mutex::default(),
@@ -146,7 +154,7 @@ impl Shared {
 }
 
 /// What no two guards have in common, and nobody needs to be unable to guess.
-fn random() -> u128 {
+pub(super) fn random() -> u128 {
     let mut bytes = [0; 16];
     if getrandom::fill(&mut bytes).is_ok() {
         return u128::from_le_bytes(bytes);

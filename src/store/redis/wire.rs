@@ -1,5 +1,7 @@
 //! The store as one thread sees it: a connection of its own, one timeout, and no second try.
 
+pub mod nodes;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -290,12 +292,13 @@ async fn within<T>(
 enum Call<'a> {
     Script(&'a Script, &'a [Vec<u8>], &'a [Vec<u8>]),
     Command(&'a Cmd),
+    Of(nodes::Node, &'a Cmd),
 }
 
 impl Call<'_> {
     const fn kind(&self) -> &'static str {
         match self {
-            Self::Command(_) => "command",
+            Self::Command(_) | Self::Of(..) => "command",
             Self::Script(script, ..) => script.name(),
         }
     }
@@ -303,6 +306,7 @@ impl Call<'_> {
     async fn on(&self, open: &mut Open) -> Result<Value, RedisError> {
         match self {
             Self::Command(command) => open.send(command).await,
+            Self::Of(node, command) => open.send_to(node.0, command).await,
             Self::Script(script, keys, arguments) => {
                 match open.send(&script.call(keys, arguments)).await {
                     Err(error) if error.code() == Some("NOSCRIPT") => {
