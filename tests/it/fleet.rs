@@ -1,6 +1,7 @@
 //! Many guards, one memory.
 
 mod cap;
+mod example;
 mod operate;
 mod suites;
 mod told;
