@@ -73,10 +73,21 @@ impl Ledger {
     pub fn reload(&mut self, now: Moment) {
         let slots: Vec<Arc<Slot>> = self.counters.all().map(Arc::clone).collect();
         for slot in slots {
+            self.age(&slot, now);
             self.serve(&slot, now);
         }
         self.refuse_hopeless(&self.waiting.all(), now);
         self.waiting.wake_all();
+    }
+
+    /// A counter remembers what still counts; also one that is in use, before time passes on.
+    fn age(&mut self, slot: &Arc<Slot>, now: Moment) {
+        let Some(limit) = self.limit(slot.limit) else { return };
+        let mut state = slot.state();
+        let aged = state.history.aged(&limit, now);
+        if aged != std::mem::replace(&mut state.history, aged) {
+            self.counters.note(slot, &mut state, Change::History);
+        }
     }
 
     /// Locks by hand have changed, of which somebody may have to be told.

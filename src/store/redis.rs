@@ -23,6 +23,7 @@ pub mod meter;
 pub mod names;
 pub mod outage;
 mod peek;
+pub mod recover;
 pub mod request;
 pub mod reset;
 pub mod scan;

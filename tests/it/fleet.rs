@@ -3,6 +3,7 @@
 mod cap;
 mod example;
 mod operate;
+mod outage;
 mod suites;
 mod told;
 mod wire;

@@ -25,7 +25,7 @@ use crate::store::memory::lock;
 /// So often it is looked which leases have to be renewed.
 const EVERY: Duration = Duration::from_secs(1);
 /// So many settlements are told before it is looked whether anything else is to be done.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 /// For so long a guard that ends goes on telling what the server does not know.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -77,15 +77,29 @@ pub enum By {
 }
 
 async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
+    let mut first = true;
     loop {
         let Some(store) = store.upgrade() else { return };
         let Some(shared) = store.shared() else { return };
+        let breaker = shared.wire.breaker();
+        if std::mem::take(&mut first)
+            && let Err(outage) = shared.wire.reach().await
+        {
+            breaker.trip(&outage);
+        }
+        if breaker.is_open() {
+            tokio::select! {
+                () = store.recover(shared) => {}
+                _ = &mut over => return,
+            }
+        }
         tokio::select! {
             _ = &mut over => {
                 // whatever is not told by then runs out
                 drop(tokio::time::timeout(LAST_WORDS, store.tell_all(shared)).await);
                 return;
             }
+            () = breaker.until_tripped() => {}
             () = shared.later.come() => {}
             () = shared.reloaded.notified() => {
                 // whatever is not told now is held against its limit by the next attempt
@@ -93,12 +107,8 @@ async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
             }
             () = tokio::time::sleep(EVERY) => store.renew_leases(shared).await,
         }
-        if store.tell_all(shared).await.is_err() {
-            tokio::select! {
-                () = shared.wire.breaker().until_closed() => {}
-                _ = &mut over => return,
-            }
-        }
+        // what cannot be told now is told when the server is back
+        drop(store.tell_all(shared).await);
     }
 }
 
@@ -106,6 +116,10 @@ impl Store {
     async fn tell_all(&self, shared: &Shared) -> Result<(), Outage> {
         while shared.later.count() > 0 {
             self.tell_later(shared, By::Attempt, AT_ONCE).await?;
+        }
+        // attempts that were admitted while the server was away have ended since
+        if !shared.is_away() && lock(&shared.locals).count() > 0 {
+            self.offer_locals(shared, By::Attempt).await?;
         }
         Ok(())
     }

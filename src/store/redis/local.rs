@@ -57,6 +57,19 @@ impl Locals {
         self.0.drain().map(|(_, local)| local).collect()
     }
 
+    /// These could not be told: they are kept, with what has come since.
+    pub fn put_back(&mut self, untold: impl Iterator<Item = Local>) {
+        for mut local in untold {
+            if let Some(since) = self.0.get(&local.slot.key) {
+                local.failures = local.failures.saturating_add(since.failures);
+                local.without_verdict = local.without_verdict.saturating_add(since.without_verdict);
+                local.latest = local.latest.max(since.latest);
+                local.spelling = local.spelling.and(since.spelling);
+            }
+            self.0.insert(local.slot.key, local);
+        }
+    }
+
     /// The server knows what was settled on a counter: what it tells of it is in force again, unless
     /// something was counted here besides.
     pub fn forget(&mut self, key: Key) {

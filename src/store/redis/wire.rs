@@ -52,6 +52,16 @@ thread_local! {
     static SEATS: RefCell<Vec<(u64, runtime::Id, Seat)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Which server was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Reached {
+    /// One that may not know what the one before knew.
+    Another,
+    /// The very process that was asked before.
+    Same,
+}
+
 /// Who asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asks {
@@ -150,7 +160,7 @@ impl Wire {
     /// # Errors
     ///
     /// When there is none, or it does not answer.
-    pub async fn reach(&self) -> Result<(), Outage> {
+    pub async fn reach(&self) -> Result<Reached, Outage> {
         let seat = self.seat();
         let mut seat = seat.lock().await;
         *seat = None;
@@ -164,9 +174,11 @@ impl Wire {
         .await?;
         let identity = within(limit, open.identity()).await?;
         let mut known = self.known();
+        // a server that does not tell may be any
+        let is_same = identity.is_some() && known.identity.as_ref() == Some(&identity);
         *known = Known { place, identity: Some(identity) };
         *seat = Some(open);
-        Ok(())
+        Ok(if is_same { Reached::Same } else { Reached::Another })
     }
 
     async fn call(&self, asks: Asks, call: &Call<'_>) -> Result<Value, Outage> {

@@ -84,7 +84,7 @@ async fn a_frozen_server_costs_its_timeout_once() {
     let Some(server) = RedisServer::start() else { return };
     let settings = RedisSettings { timeout: Duration::from_millis(50), ..at(&server) };
     let wire = Wire::new(Arc::new(settings), Arc::new(Breaker::default()));
-    wire.reach().await.unwrap();
+    _ = wire.reach().await.unwrap();
     assert_eq!(counted_anyway(&wire, "a").await, Ok(Value::Int(2)));
     server.freeze();
     let begun = wait::now();
@@ -96,7 +96,7 @@ async fn a_frozen_server_costs_its_timeout_once() {
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "the others did not wait");
     server.thaw();
-    wire.reach().await.unwrap();
+    _ = wire.reach().await.unwrap();
     wire.breaker().close();
     // what it was asked while it stood still it did carry out
     wait::until("it has caught up", || server.text(&["GET", "a"]) == "4");
@@ -118,7 +118,7 @@ async fn a_server_that_came_back_empty_is_noticed() {
     };
     assert_eq!(outage, Outage { sent: Sent::Never, why: Why::Another });
     assert!(wire.breaker().is_open());
-    wire.reach().await.unwrap();
+    _ = wire.reach().await.unwrap();
     assert_eq!(counted_anyway(&wire, "a").await, Ok(Value::Int(2)), "it is empty");
     wire.breaker().close();
     assert_eq!(counted(&wire, "a").await, Ok(Value::Int(4)));
@@ -218,7 +218,7 @@ async fn whom_a_sentinel_names_is_asked() {
         }
     };
     assert!(wire.breaker().is_open(), "{outage}");
-    wire.reach().await.unwrap();
+    _ = wire.reach().await.unwrap();
     wire.breaker().close();
     counted(&wire, "b").await.unwrap();
     assert!(second.keys().contains(&"b".to_owned()), "the new primary was asked");
