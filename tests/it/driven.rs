@@ -10,6 +10,7 @@ pub mod values;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use loginward::clock::Clock;
@@ -211,7 +212,9 @@ pub const SHARED: &str = "LOGINWARD_TEST_REDIS_PORT";
 fn shared(site: &str) -> Option<Arc<RedisSettings>> {
     let port = std::env::var(SHARED).ok()?.parse().unwrap();
     let mut settings = RedisSettings::at(Place::One(Address::Tcp("127.0.0.1".into(), port)));
-    settings.prefix = site.into();
+    // of the site alone there may have been another: ports, and so names of sites, come again
+    static GUARDS: AtomicU64 = AtomicU64::new(0);
+    settings.prefix = format!("{}:{site}", GUARDS.fetch_add(1, Ordering::Relaxed)).into();
     // a machine that runs many tests at once may be slow
     settings.timeout = Duration::from_secs(20);
     settings.connect_timeout = Duration::from_secs(20);
