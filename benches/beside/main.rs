@@ -1,0 +1,155 @@
+//! What the guard costs beside nginx and `HAProxy`, as Debian has them, on this machine:
+//! `cargo bench --bench beside`, or `cargo bench --bench beside -- login locked --rounds 9`.
+//!
+//! The number to trust is CPU time per request, of the proxy's processes alone, as a ratio to
+//! another proxy's in the same round: rounds go A B C, C B A, and so on, so that whatever else the
+//! machine does is shared out. Needs nginx, haproxy, wrk, h2load, openssl and strace; everything
+//! stays on loopback.
+
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "it says what it measured")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "nothing depends on it")]
+#![expect(clippy::panic, clippy::cast_precision_loss, reason = "nothing depends on it")]
+
+mod case;
+mod load;
+mod proxy;
+mod usage;
+
+use case::{CASES, Case, Goal, Measure};
+use load::{Done, Options};
+use proxy::{Bench, Proxy};
+
+/// What one proxy took for one round.
+struct Round {
+    done: Done,
+    /// Microseconds of CPU time for each request: in the program, and in the kernel for it.
+    micros: (f64, f64),
+}
+
+impl Round {
+    fn all(&self) -> f64 {
+        self.micros.0 + self.micros.1
+    }
+}
+
+fn main() {
+    let (cases, options) = arguments();
+    println!("{}", proxy::versions());
+    println!(
+        "{} rounds of {} s, {} connections, {} workers each; ratios are of CPU time per request, \
+         round by round: median, and from lowest to highest\n",
+        options.rounds, options.seconds, options.connections, options.workers
+    );
+    for case in cases {
+        let bench = Bench::start(case, &options);
+        match case.measure {
+            Measure::Cpu => compare(case, &bench, &options),
+            Measure::Calls => calls(case, &bench, &options),
+            Measure::Memory => memory(case, &bench),
+        }
+    }
+}
+
+/// The cases that are asked for, all where none is.
+fn arguments() -> (Vec<&'static Case>, Options) {
+    let (mut cases, mut options) = (Vec::new(), Options::usual());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || arguments.next().and_then(|number| number.parse().ok());
+        match argument.as_str() {
+            "--rounds" => options.rounds = number().expect("a number of rounds"),
+            "--secs" => options.seconds = number().expect("a number of seconds"),
+            "--bench" => {} // what cargo says
+            name => {
+                let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+                let case = CASES.iter().find(|case| case.name == name);
+                cases.push(case.unwrap_or_else(|| panic!("no case {name}; there are {known:?}")));
+            }
+        }
+    }
+    if cases.is_empty() {
+        cases = CASES.iter().collect();
+    }
+    (cases, options)
+}
+
+fn compare(case: &Case, bench: &Bench, options: &Options) {
+    let short = Options { seconds: 1, ..options.clone() };
+    for proxy in &bench.proxies {
+        once(case, proxy, &short);
+    }
+    let mut rounds: Vec<Vec<Round>> = bench.proxies.iter().map(|_| Vec::new()).collect();
+    for number in 0..options.rounds {
+        let mut order: Vec<usize> = (0..bench.proxies.len()).collect();
+        if number % 2 == 1 {
+            order.reverse();
+        }
+        for at in order {
+            rounds[at].push(once(case, &bench.proxies[at], options));
+        }
+    }
+    println!("### {}\n", case.what);
+    println!(
+        "| | CPU us/request | of it in the kernel | p50 us | requests/s | the guard's ratio | goal |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    let own = rounds.last().expect("the guard is the last");
+    for (proxy, taken) in bench.proxies.iter().zip(&rounds) {
+        let ratio = if proxy.is_own() { String::new() } else { ratio(own, taken) };
+        let goal = case.goals.iter().find(|Goal(name, _)| *name == proxy.name);
+        let goal = goal.map_or_else(String::new, |Goal(_, most)| format!("{most:.2}"));
+        println!(
+            "| {} | {:.1} | {:.1} | {} | {:.0} | {ratio} | {goal} |",
+            proxy.name,
+            median(taken.iter().map(Round::all)),
+            median(taken.iter().map(|round| round.micros.1)),
+            taken[0].done.p50_micros.map_or_else(String::new, |_| {
+                format!("{:.0}", median(taken.iter().filter_map(|round| round.done.p50_micros)))
+            }),
+            median(taken.iter().map(|round| round.done.per_second)),
+        );
+    }
+    println!();
+}
+
+fn once(case: &Case, proxy: &Proxy, options: &Options) -> Round {
+    let before = usage::cpu(proxy.pid());
+    let done = load::run(case, proxy, options);
+    let after = usage::cpu(proxy.pid());
+    let each = |seconds: f64| seconds * 1e6 / done.requests.max(1) as f64;
+    let micros = (each(after.0 - before.0), each(after.1 - before.1));
+    case.check(proxy, &done);
+    Round { done, micros }
+}
+
+/// The guard's CPU time to another's, in the same rounds.
+fn ratio(own: &[Round], other: &[Round]) -> String {
+    let ratios: Vec<f64> = own.iter().zip(other).map(|(a, b)| a.all() / b.all()).collect();
+    let lowest = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = ratios.iter().copied().fold(0.0, f64::max);
+    format!("{:.2} ({lowest:.2}-{highest:.2})", median(ratios.iter().copied()))
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn calls(case: &Case, bench: &Bench, options: &Options) {
+    println!("### {}\n\n| | calls/request | which |\n|---|--:|---|", case.what);
+    for proxy in &bench.proxies {
+        let (all, which) = usage::calls(proxy.pid(), || load::run(case, proxy, options).requests);
+        println!("| {} | {all:.2} | {which} |", proxy.name);
+    }
+    println!();
+}
+
+fn memory(case: &Case, bench: &Bench) {
+    println!("### {}\n\n| | bytes/connection | held |\n|---|--:|--:|", case.what);
+    for proxy in &bench.proxies {
+        let (bytes, held) = usage::idle(proxy, case.tls());
+        println!("| {} | {bytes:.0} | {held} |", proxy.name);
+    }
+    println!();
+}
