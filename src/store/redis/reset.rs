@@ -21,6 +21,8 @@ use crate::store::slot::Slot;
 
 /// So many counters are reset in one step of the server.
 const AT_ONCE: usize = 64;
+/// Nothing is taken away: counters are held against their limits.
+const AGE: &str = "age";
 
 /// What an operator means, and how long ago that was.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +61,7 @@ impl Store {
     pub async fn reload_shared(&self, shared: &Shared) -> Result<(), Outage> {
         for part in Self::parts() {
             let slots = self.found(part, |_| true);
-            self.change_slots((shared, By::Attempt), &slots, ("age", Duration::ZERO)).await?;
+            self.change_slots((shared, By::Attempt), &slots, (AGE, Duration::ZERO)).await?;
         }
         Ok(())
     }
@@ -129,7 +131,10 @@ impl Store {
         };
         let answer = self.run_by(shared, by, (&RESET, &request)).await?;
         let told = counters.iter().zip(&answer.told).map(|((slot, _), told)| (slot, told.history));
-        lock(&self.ledger).adopt_slots(told, self.clock.now());
+        // what is only aged is aged here as well, and an attempt may have told of it since
+        if what != AGE {
+            lock(&self.ledger).adopt_slots(told, self.clock.now());
+        }
         if shared.waiting() > 0 {
             let keys = counters.iter().map(|(slot, _)| slot.key);
             shared.with_lines(|lines| keys.for_each(|key| lines.call_first(key)));
