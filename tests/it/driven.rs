@@ -20,7 +20,9 @@ use loginward::server::{Server, reload};
 use loginward::store::Store;
 use loginward::store::operate::{Removed, Reset};
 use loginward::store::redis::settings::{Address, Place, RedisSettings};
+use loginward::store::register::Registered;
 use loginward::store::select::{Row, Selector};
+use loginward::store::slot::Slot;
 
 use crate::support::event::Event;
 use crate::support::socket::Socket;
@@ -154,7 +156,16 @@ impl Driven {
     /// Takes away what `selector` means, wherever the counters are.
     pub fn reset(&self, selector: &Selector, what: Reset) -> Removed {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(self.store().reset_anywhere(selector, what)).unwrap()
+        let (store, mut removed) = (self.store(), Removed::default());
+        for part in Store::parts() {
+            let is_meant = |slot: &Slot, of: &Registered| selector.fits(slot, of);
+            let reset = store.reset_part_everywhere(part, is_meant, what);
+            removed.counters += runtime.block_on(reset).0;
+        }
+        if what == Reset::Everything {
+            removed.hand_locks = store.remove_hand_locks(selector);
+        }
+        removed
     }
 
     /// The counters that hold something.

@@ -77,16 +77,11 @@ pub enum By {
 }
 
 async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
-    let mut first = true;
+    find_out(&store).await;
     loop {
         let Some(store) = store.upgrade() else { return };
         let Some(shared) = store.shared() else { return };
         let breaker = shared.wire.breaker();
-        if std::mem::take(&mut first)
-            && let Err(outage) = shared.wire.reach().await
-        {
-            breaker.trip(&outage);
-        }
         if breaker.is_open() {
             tokio::select! {
                 () = store.recover(shared) => {}
@@ -109,6 +104,15 @@ async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
         }
         // what cannot be told now is told when the server is back
         drop(store.tell_all(shared).await);
+    }
+}
+
+/// Finds out whether the server is there, before an attempt does.
+async fn find_out(store: &Weak<Store>) {
+    let Some(store) = store.upgrade() else { return };
+    let Some(shared) = store.shared() else { return };
+    if let Err(outage) = shared.wire.reach().await {
+        shared.wire.breaker().trip(&outage);
     }
 }
 

@@ -177,14 +177,8 @@ impl Lines {
         self.waiters.len()
     }
 
-    /// How many wait on one counter.
-    #[must_use]
-    pub fn count_on(&self, key: Key) -> usize {
-        self.lines.get(&key).map_or(0, BTreeSet::len)
-    }
-
     fn is_long(&self, on: Key) -> bool {
-        self.count_on(on) >= MOST_ON_ONE
+        self.lines.get(&on).is_some_and(|line| line.len() >= MOST_ON_ONE)
     }
 }
 

@@ -14,9 +14,7 @@ use crate::clock::millis;
 use crate::policy::lockout::Limit;
 use crate::store::Store;
 use crate::store::memory::lock;
-use crate::store::operate::{Removed, Reset};
-use crate::store::scan::Found;
-use crate::store::select::Selector;
+use crate::store::operate::Reset;
 use crate::store::slot::Slot;
 
 /// So many counters are reset in one step of the server.
@@ -60,16 +58,11 @@ impl Store {
     /// When the server cannot be asked.
     pub async fn reload_shared(&self, shared: &Shared) -> Result<(), Outage> {
         for part in Self::parts() {
-            let slots = self.found(part, |_| true);
+            let mut slots = Vec::new();
+            self.scan(part, |found| slots.push(Arc::clone(found.slot)));
             self.change_slots((shared, By::Attempt), &slots, (AGE, Duration::ZERO)).await?;
         }
         Ok(())
-    }
-
-    fn found(&self, part: usize, is_meant: impl Fn(&Found<'_>) -> bool) -> Vec<Arc<Slot>> {
-        let mut slots = Vec::new();
-        self.scan(part, |found| slots.extend(is_meant(found).then(|| Arc::clone(found.slot))));
-        slots
     }
 
     async fn change_slots(
@@ -86,29 +79,6 @@ impl Store {
             for some in of_site.chunks(AT_ONCE) {
                 removed += self.change_some(to, some, meant).await?;
             }
-        }
-        Ok(removed)
-    }
-
-    /// Takes away what `selector` means of the counters that are known here, wherever they are kept.
-    ///
-    /// # Errors
-    ///
-    /// When the server cannot be asked; some of them may be reset then.
-    pub async fn reset_anywhere(
-        &self,
-        selector: &Selector,
-        what: Reset,
-    ) -> Result<Removed, Outage> {
-        let Some(shared) = self.shared() else { return Ok(self.reset(selector, what)) };
-        let mut removed = Removed::default();
-        if what == Reset::Everything {
-            removed.hand_locks = self.remove_hand_locks(selector);
-        }
-        let meant = Meant { what, ago: Duration::ZERO };
-        for part in Self::parts() {
-            let slots = self.found(part, |found| selector.fits(found.slot, found.registered));
-            removed.counters += self.reset_shared((shared, By::Attempt), &slots, meant).await?;
         }
         Ok(removed)
     }

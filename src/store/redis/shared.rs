@@ -20,7 +20,7 @@ use super::scan::Scan;
 use super::settings::RedisSettings;
 use super::wire::Wire;
 use crate::clock::{Clock, Moment, millis};
-use crate::policy::key::{Claim, Key, Keyer};
+use crate::policy::key::{Claim, Keyer};
 use crate::store::ledger::Refusal;
 use crate::store::memory::lock;
 
@@ -103,12 +103,6 @@ impl Shared {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// How many wait on one counter.
-    #[must_use]
-    pub fn waiting_on(&self, key: Key) -> usize {
-        if self.waiting() == 0 { 0 } else { lock(&self.lines).count_on(key) }
     }
 
     /// Looks at the lines, or changes them.

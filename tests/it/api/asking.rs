@@ -61,6 +61,15 @@ impl Operator {
         serde_json::from_str(&answer.text()).unwrap()
     }
 
+    /// Posts `body` to `target`, which takes it.
+    #[track_caller]
+    pub fn post(&self, target: &str, body: &Value) -> Value {
+        let fields = "Content-Type: application/json\r\n";
+        let answer = self.ask("POST", target, (fields, &body.to_string()));
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        serde_json::from_str(&answer.text()).unwrap()
+    }
+
     /// The counters that a list for `query` has.
     #[track_caller]
     pub fn list(&self, query: &str) -> Vec<Value> {

@@ -1,8 +1,8 @@
 //! Locks by hand, and what takes them away: the same words.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::asking::{Operator, operator, problem};
+use super::asking::{operator, problem};
 use crate::commands::program::run;
 use crate::support::guard::ADMIN;
 use crate::support::{Ask, Guard, Setup, Upstream};
@@ -22,13 +22,6 @@ fn guard(upstream: &Upstream) -> Guard {
 
 fn log_in(guard: &Guard, user: &str, ip: &str) -> u16 {
     guard.ask(&Ask::login(&user.replace('+', "%2B"), "right").with("X-Forwarded-For", ip)).status
-}
-
-#[track_caller]
-fn post(asks: &Operator, target: &str, body: &Value) -> Value {
-    let answer = asks.ask("POST", target, (JSON, &body.to_string()));
-    assert_eq!(answer.status, 200, "{body}: {}", answer.text());
-    serde_json::from_str(&answer.text()).unwrap()
 }
 
 #[test]
@@ -60,7 +53,7 @@ fn the_same_words_lock_and_unlock_whatever_is_counted_together() {
             "2001:db8:7::2",
         ),
     ] {
-        assert_eq!(post(&asks, "/v1/lock", &words)["what"], shown, "{words}");
+        assert_eq!(asks.post("/v1/lock", &words)["what"], shown, "{words}");
         assert_eq!(log_in(&guard, "bob", refused), 403, "{words}");
         assert_eq!(asks.get("/v1/locks")["locks"][0]["what"], shown);
         let event = guard.events("locked_by_hand").pop();
@@ -70,7 +63,7 @@ fn the_same_words_lock_and_unlock_whatever_is_counted_together() {
             guard.wait_for("it", |e| e.is("locked_by_hand") && e.get("client") == client)
         });
         assert_eq!(event.get("client"), client, "the event names what is locked");
-        let taken = post(&asks, "/v1/unlock", &words);
+        let taken = asks.post("/v1/unlock", &words);
         assert_eq!(taken["locks_by_hand"], 1, "{words}: {taken}");
         assert_eq!(taken["still_locked_by_hand"], json!([]), "{words}");
         assert_eq!(log_in(&guard, "bob", refused), 302, "{words}");
@@ -99,12 +92,12 @@ fn a_username_is_one_lock_in_all_its_readings() {
         ("ada@corp", "ada"),
         ("ada@corp", "Ada@corp"),
     ] {
-        post(&asks, "/v1/lock", &json!({ "username": locks }));
+        asks.post("/v1/lock", &json!({ "username": locks }));
         let listed = asks.get("/v1/locks");
         assert_eq!((&listed["total"], listed["locks"].as_array().unwrap().len()), (&json!(1), 1));
         assert_eq!(log_in(&guard, locks, "10.1.1.1"), 403, "{locks}");
         assert_eq!(log_in(&guard, unlocks, "10.1.1.1"), 403, "{locks}, {unlocks}");
-        assert_eq!(post(&asks, "/v1/unlock", &json!({ "username": unlocks }))["locks_by_hand"], 1);
+        assert_eq!(asks.post("/v1/unlock", &json!({ "username": unlocks }))["locks_by_hand"], 1);
         assert_eq!(asks.get("/v1/locks")["total"], 0, "{locks}, {unlocks}");
         assert_eq!(log_in(&guard, locks, "10.1.1.1"), 302, "{locks}");
     }
@@ -143,9 +136,9 @@ fn a_reference_and_a_counter_are_locked_where_there_are_such() {
     assert_eq!(log_in(&guard, "eve", "10.2.2.2"), 403);
     assert_eq!(log_in(&guard, "bob", "10.1.1.1"), 302);
     let id = asks.list("state=by_hand")[0]["id"].as_str().unwrap().to_owned();
-    assert_eq!(post(&asks, "/v1/unlock", &json!({ "counter": id }))["locks_by_hand"], 1);
+    assert_eq!(asks.post("/v1/unlock", &json!({ "counter": id }))["locks_by_hand"], 1);
     assert_eq!(
-        post(&asks, "/v1/lock", &json!({ "counter": asks.list("")[0]["id"] }))["until"],
+        asks.post("/v1/lock", &json!({ "counter": asks.list("")[0]["id"] }))["until"],
         "never"
     );
 }
@@ -161,10 +154,10 @@ fn everybody_is_locked_and_every_unlock_says_so() {
     assert_eq!(asks.get("/v1/locks")["locks"][0]["what"], json!({ "all": true }));
     assert_eq!(log_in(&guard, "bob", "10.1.1.1"), 403);
     assert_eq!(guard.client().get("/").status, 200, "what is no login goes on");
-    let taken = post(&asks, "/v1/unlock", &json!({ "username": "bob" }));
+    let taken = asks.post("/v1/unlock", &json!({ "username": "bob" }));
     assert_eq!(taken["locks_by_hand"], 0);
     assert_eq!(taken["still_locked_by_hand"][0]["reason"], "attack");
-    assert_eq!(post(&asks, "/v1/unlock", &json!({ "all": true }))["locks_by_hand"], 1);
+    assert_eq!(asks.post("/v1/unlock", &json!({ "all": true }))["locks_by_hand"], 1);
     assert_eq!(log_in(&guard, "bob", "10.1.1.1"), 302);
 }
 

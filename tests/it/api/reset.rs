@@ -29,17 +29,10 @@ fn guess(guard: &Guard, user: &str, ip: &str, times: usize) {
     (0..times).for_each(|_| _ = log_in(guard, user, ip, "wrong"));
 }
 
-#[track_caller]
-fn post(asks: &Operator, target: &str, body: &Value) -> Value {
-    let answer = asks.ask("POST", target, (JSON, &body.to_string()));
-    assert_eq!(answer.status, 200, "{body}: {}", answer.text());
-    serde_json::from_str(&answer.text()).unwrap()
-}
-
 /// What a reset took away: counters, and locks by hand.
 #[track_caller]
 fn reset(asks: &Operator, body: &Value) -> (u64, u64) {
-    let removed = post(asks, "/v1/reset", body);
+    let removed = asks.post("/v1/reset", body);
     (removed["removed"].as_u64().unwrap(), removed["locks_by_hand"].as_u64().unwrap())
 }
 
@@ -73,7 +66,7 @@ fn a_reset_by_username_finds_every_spelling_and_says_what_still_locks() {
     guess(&guard, "Bob", "10.1.1.1", 2);
     guess(&guard, "eve", "10.1.1.1", 3);
     assert_eq!(log_in(&guard, "bob", "10.1.1.1", "right"), 403, "the address is locked");
-    let removed = post(&asks, "/v1/reset", &json!({ "username": " BOB " }));
+    let removed = asks.post("/v1/reset", &json!({ "username": " BOB " }));
     assert_eq!((&removed["removed"], &removed["still_locked_total"]), (&json!(2), &json!(1)));
     let still = &removed["still_locked"][0];
     assert_eq!(still["parameters"], json!({ "ip_address": "10.1.1.1" }));
@@ -107,7 +100,7 @@ fn only_failures_without_a_verdict_are_taken_back_where_that_is_said() {
     guess(&guard, "bob", "10.1.1.1", 3);
     assert_eq!(log_in(&guard, "bob", "10.1.1.1", "right"), 403);
     let body = json!({ "username": "bob", "only": "without_verdict" });
-    assert_eq!(post(&asks, "/v1/unlock", &body)["removed"], 2);
+    assert_eq!(asks.post("/v1/unlock", &body)["removed"], 2);
     assert_eq!(reset(&asks, &body), (0, 0));
     assert_eq!(log_in(&guard, "bob", "10.1.1.1", "right"), 500);
 }
@@ -119,7 +112,7 @@ fn locks_by_hand_have_a_reason_and_an_end_and_are_listed_and_lifted() {
     let asks = operator(&guard);
     guess(&guard, "bob", "10.1.1.1", 1);
     let lock = json!({ "username": "Bob", "for_s": 600, "reason": "stolen\u{1b}[2J laptop" });
-    let locked = post(&asks, "/v1/lock", &lock);
+    let locked = asks.post("/v1/lock", &lock);
     assert_eq!(locked["what"], json!({ "username": "Bob" }));
     assert_eq!(log_in(&guard, "BOB", "10.9.9.9", "right"), 403);
     let event = guard.wait_for_event("locked_by_hand");
@@ -127,7 +120,7 @@ fn locks_by_hand_have_a_reason_and_an_end_and_are_listed_and_lifted() {
     assert!(event.get("reason").contains(": stolen"), "{event:?}");
     assert!(!guard.log().contains('\u{1b}'));
     let network = json!({ "network": "10.5.0.0/16", "site": "shop", "for_s": null });
-    assert_eq!(post(&asks, "/v1/lock", &network)["until"], "never");
+    assert_eq!(asks.post("/v1/lock", &network)["until"], "never");
     assert_eq!(log_in(&guard, "eve", "10.5.1.1", "right"), 403);
     assert_eq!(log_in(&guard, "eve", "10.6.1.1", "right"), 302);
     let locks = asks.get("/v1/locks");
@@ -139,7 +132,7 @@ fn locks_by_hand_have_a_reason_and_an_end_and_are_listed_and_lifted() {
     let rows = asks.list("state=by_hand");
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert_eq!(rows[0]["by_hand"]["reason"], lock["reason"]);
-    let removed = post(&asks, "/v1/unlock", &json!({ "ip": "10.5.1.1" }));
+    let removed = asks.post("/v1/unlock", &json!({ "ip": "10.5.1.1" }));
     let still = &removed["still_locked_by_hand"][0]["what"];
     assert_eq!(still["network"], "10.5.0.0/16", "one of its addresses does not lift it");
     assert_eq!(reset(&asks, &json!({ "network": "10.0.0.0/8" })).1, 1);
