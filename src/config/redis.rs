@@ -37,8 +37,10 @@ const URL: &str = "write such as redis://redis.internal:6379, rediss:// for TLS,
 pub(super) fn redis(node: &Node, reader: &mut Reader<'_>) -> Option<Arc<RedisSettings>> {
     let before = reader.count();
     let fields = Fields::of(node, &keys::REDIS, reader);
-    let place = place(&fields, reader)?;
-    let mut own = RedisSettings::at(place);
+    let place = place(&fields, reader);
+    // where the place is wrong, what is wrong besides is said as well
+    let nowhere = || Place::One(Address::Unix(PathBuf::new()));
+    let mut own = RedisSettings::at(place.clone().unwrap_or_else(nowhere));
     own.login = login(&fields, reader);
     fields.set("prefix", &mut own.prefix, prefix, reader);
     own.key = fields.read("key", key, reader);
@@ -52,7 +54,7 @@ pub(super) fn redis(node: &Node, reader: &mut Reader<'_>) -> Option<Arc<RedisSet
     {
         reader.error(node, "is not there in a Cluster, which has database 0 alone", "remove it");
     }
-    if let Some(tls) = tls(&fields, &own.place, reader) {
+    if let Some(tls) = place.and_then(|place| tls(&fields, &place, reader)) {
         own.tls = tls;
     }
     if reader.has_errors_since(before) {

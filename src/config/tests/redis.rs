@@ -99,6 +99,15 @@ fn a_url_that_is_none_is_said() {
 }
 
 #[test]
+fn what_is_wrong_besides_a_wrong_place_is_said_as_well() {
+    let problems = parse(&with("url: \"http://h\", timeout: 50, on_outage: locl"));
+    let said = problems.expect_err("it is wrong").to_string();
+    for key in ["redis.url", "redis.timeout", "redis.on_outage"] {
+        assert!(said.contains(key), "{said}");
+    }
+}
+
+#[test]
 fn a_place_that_is_none_is_said() {
     for (keys, expected) in [
         (
