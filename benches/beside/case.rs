@@ -28,6 +28,8 @@ pub(crate) enum Measure {
     Calls,
     Cpu,
     Memory,
+    /// CPU time, of the server that keeps the counters too.
+    Store,
 }
 
 /// The most that the guard may take, as a ratio to another.
@@ -82,6 +84,18 @@ pub(crate) const CASES: &[Case] = &[
         script: Some("login.lua"),
         beside: &["haproxy-recipe"],
         goals: &[Goal("haproxy-recipe", 1.0)],
+        status: 401,
+        ..PLAIN
+    },
+    Case {
+        name: "shared",
+        what: "counted login that fails, three counters, from 100,000 addresses, counters in Redis \
+               (memory: the guard's own)",
+        path: "/login",
+        script: Some("shared.lua"),
+        measure: Measure::Store,
+        beside: &["memory"],
+        goals: &[],
         status: 401,
         ..PLAIN
     },

@@ -3,8 +3,8 @@
 //!
 //! The number to trust is CPU time per request, of the proxy's processes alone, as a ratio to
 //! another proxy's in the same round: rounds go A B C, C B A, and so on, so that whatever else the
-//! machine does is shared out. Needs nginx, haproxy, wrk, h2load, openssl and strace; everything
-//! stays on loopback.
+//! machine does is shared out. `shared` measures what counters cost that guards share in Redis.
+//! Needs nginx, haproxy, wrk, h2load, openssl, strace and redis-server; everything stays on loopback.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "it says what it measured")]
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "nothing depends on it")]
@@ -13,6 +13,7 @@
 mod case;
 mod load;
 mod proxy;
+mod store;
 mod usage;
 
 use case::{CASES, Case, Goal, Measure};
@@ -43,7 +44,11 @@ fn main() {
     for case in cases {
         let bench = Bench::start(case, &options);
         match case.measure {
-            Measure::Cpu => compare(case, &bench, &options),
+            Measure::Cpu => {
+                warm_up(case, &bench, &options);
+                compare(case, &bench, &options);
+            }
+            Measure::Store => store::measure(case, &bench, &options),
             Measure::Calls => calls(case, &bench, &options),
             Measure::Memory => memory(case, &bench),
         }
@@ -73,11 +78,15 @@ fn arguments() -> (Vec<&'static Case>, Options) {
     (cases, options)
 }
 
-fn compare(case: &Case, bench: &Bench, options: &Options) {
+fn warm_up(case: &Case, bench: &Bench, options: &Options) {
     let short = Options { seconds: 1, ..options.clone() };
     for proxy in &bench.proxies {
         once(case, proxy, &short);
     }
+}
+
+/// Measures all in turns and tells of it; the rounds of each.
+fn compare(case: &Case, bench: &Bench, options: &Options) -> Vec<Vec<Round>> {
     let mut rounds: Vec<Vec<Round>> = bench.proxies.iter().map(|_| Vec::new()).collect();
     for number in 0..options.rounds {
         let mut order: Vec<usize> = (0..bench.proxies.len()).collect();
@@ -110,6 +119,7 @@ fn compare(case: &Case, bench: &Bench, options: &Options) {
         );
     }
     println!();
+    rounds
 }
 
 fn once(case: &Case, proxy: &Proxy, options: &Options) -> Round {

@@ -10,17 +10,22 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tempfile::TempDir;
 
-use crate::case::Case;
+use crate::case::{Case, Measure};
 use crate::load::Options;
+use crate::store::Server;
 use crate::usage::wait_until;
 
 /// What the guard is called in the tables.
 const OWN: &str = "loginward";
+/// The guard with counters of its own, beside the one that shares them.
+const MEMORY: &str = "memory";
 
 /// Everything that runs for one case; all of it ends with this.
 pub(crate) struct Bench {
     /// Those that are measured; the guard is the last.
     pub(crate) proxies: Vec<Proxy>,
+    /// Where counters are shared.
+    pub(crate) store: Option<Server>,
     _upstream: Running,
     _dir: TempDir,
 }
@@ -35,7 +40,7 @@ pub(crate) struct Proxy {
 }
 
 /// A process that ends with this.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -98,17 +103,30 @@ impl Bench {
             Proxy { name, http: at.0, https: at.1, running }
         };
         let upstream = start("upstream", include_str!("conf/upstream.conf")).running;
+        let store = (case.measure == Measure::Store).then(Server::start);
         let mut proxies: Vec<Proxy> = Vec::new();
-        for name in case.beside {
-            let text = match *name {
-                "nginx" => include_str!("conf/nginx.conf"),
-                "haproxy" => include_str!("conf/haproxy.cfg"),
-                _ => include_str!("conf/haproxy-recipe.cfg"),
-            };
-            proxies.push(start(name, text));
+        for name in case.beside.iter().chain([&OWN]) {
+            proxies.push(start(name, &settings(name, store.as_ref())));
         }
-        proxies.push(start(OWN, include_str!("conf/loginward.yaml")));
-        Self { proxies, _upstream: upstream, _dir: dir }
+        Self { proxies, store, _upstream: upstream, _dir: dir }
+    }
+}
+
+fn settings(name: &str, store: Option<&Server>) -> String {
+    let shared = include_str!("conf/shared.yaml");
+    match (name, store) {
+        ("nginx", _) => include_str!("conf/nginx.conf").to_owned(),
+        ("haproxy", _) => include_str!("conf/haproxy.cfg").to_owned(),
+        ("haproxy-recipe", _) => include_str!("conf/haproxy-recipe.cfg").to_owned(),
+        (OWN, None) => include_str!("conf/loginward.yaml").to_owned(),
+        (OWN, Some(store)) => {
+            let url = format!("redis://{}", store.address);
+            // a busy machine is no outage
+            let store =
+                format!("{{ redis: {{ url: \"{url}\", key: of-this-bench-alone, timeout: 5s }} }}");
+            shared.replace("{STORE}", &store)
+        }
+        _ => shared.replace("{STORE}", "{ memory: { max_counters: 400000 } }"),
     }
 }
 
@@ -120,7 +138,7 @@ fn command(name: &str, config: &std::path::Path, dir: &TempDir) -> Command {
             nginx.arg(config);
             nginx
         }
-        OWN => {
+        OWN | MEMORY => {
             let mut own = Command::new(env!("CARGO_BIN_EXE_loginward"));
             own.args(["run", "--config"]).arg(config);
             own
@@ -136,7 +154,7 @@ fn command(name: &str, config: &std::path::Path, dir: &TempDir) -> Command {
 }
 
 /// An address that was free a moment ago: not every proxy can choose one itself.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.local_addr().expect("an address")
 }
@@ -163,6 +181,7 @@ pub(crate) fn versions() -> String {
         first(env!("CARGO_BIN_EXE_loginward"), "--version"),
         first("nginx", "-v"),
         first("haproxy", "-v"),
+        first("redis-server", "--version"),
         first("wrk", "-v"),
         first("h2load", "--version"),
         first("uname", "-srm"),
