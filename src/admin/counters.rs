@@ -1,5 +1,6 @@
 //! Lists of counters: found by looking at all of them, sorted, a page at a time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,11 +60,22 @@ pub async fn list(query: Option<&str>, shared: &Shared) -> Result<Value, Problem
     let search = Search::of(&query, shared)?;
     let mut page = page(&query)?;
     let reach = shared.store.refresh().await;
+    let mut elsewhere = HashSet::new();
+    let mut see = |found: &Found<'_>| {
+        if search.finds(found) {
+            let sort = page.sort();
+            page.see(found.slot, || place(sort, found));
+        }
+    };
+    shared.store.scan_held_elsewhere(|found| {
+        elsewhere.insert(found.slot.key);
+        see(found);
+    });
     for part in search.meant.parts() {
         shared.store.scan(part, |found| {
-            if search.finds(found) {
-                let sort = page.sort();
-                page.see(found.slot, || place(sort, found));
+            // it may have come here since
+            if !elsewhere.contains(&found.slot.key) {
+                see(found);
             }
         });
         // whatever else there is to do, such as to end
@@ -184,6 +196,7 @@ pub fn shown(row: &Row, store: &Store) -> Value {
         "until": until.map(|until| time(until, store)),
         "latest": time(row.latest, store),
         "places": row.places,
+        "places_here": row.places_here,
         "waiting": row.waiting,
         "by_hand": row.by_hand.as_ref().map(|hand| by_hand(hand, store)),
     })

@@ -10,15 +10,7 @@ pub fn counters(counters: &[Value]) -> String {
     let mut table = Table::new(&["LOCKED FOR", "FAILURES", "SITE", "WHO", "LIMIT", "REF"]);
     for row in counters {
         let of = format!("{}/{}", number(row, "failures"), number(row, "of"));
-        let mut notes = Vec::new();
-        for (name, note) in [
-            ("without_verdict", "without a verdict"),
-            ("places", "under way"),
-            ("waiting", "waiting"),
-        ] {
-            let count = number(row, name);
-            notes.extend((count > 0).then(|| format!("{count} {note}")));
-        }
+        let notes = notes(row);
         let failures = if notes.is_empty() { of } else { format!("{of} ({})", notes.join(", ")) };
         let limit = text(row, "limit");
         let limit = match row.get("login").and_then(Value::as_str) {
@@ -35,6 +27,19 @@ pub fn counters(counters: &[Value]) -> String {
         ]);
     }
     table.text(width())
+}
+
+/// What there is to say of a counter's failures, and of the attempts that may become some. Where
+/// other guards share it, it is said what is this guard's alone.
+fn notes(row: &Value) -> Vec<String> {
+    let here = row.get("places_here").and_then(Value::as_u64);
+    let under_way =
+        here.map_or_else(|| "under way".to_owned(), |here| format!("under way, {here} here"));
+    let waiting = if here.is_some() { "waiting here" } else { "waiting" };
+    let all =
+        [("without_verdict", "without a verdict"), ("places", &*under_way), ("waiting", waiting)];
+    let there = all.into_iter().map(|(name, note)| (number(row, name), note));
+    there.filter(|(count, _)| *count > 0).map(|(count, note)| format!("{count} {note}")).collect()
 }
 
 /// Locks by hand, a line each.

@@ -33,6 +33,7 @@ pub mod settings;
 mod settle;
 pub mod shared;
 mod sought;
+pub mod taken;
 pub mod wire;
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Found<'_> {
         self.hand.over(self.slot, &self.registered.limit.by, self.now)
     }
 
-    /// What a list shows of it.
+    /// What a list shows of it as far as this guard knows.
     #[must_use]
     pub fn row(&self) -> Row {
         let state = self.slot.state();
@@ -66,14 +66,17 @@ impl Ledger {
         }
     }
 
-    fn found<'a>(&'a self, slot: &'a Arc<Slot>, now: Moment) -> Option<Found<'a>> {
+    /// A counter that holds something.
+    pub(super) fn found<'a>(&'a self, slot: &'a Arc<Slot>, now: Moment) -> Option<Found<'a>> {
+        let is_idle = slot.state().is_idle();
+        self.met(slot, now).filter(|found| !is_idle || !found.history.is_blank())
+    }
+
+    /// A counter, whether or not it holds anything, if its limit is configured.
+    pub(super) fn met<'a>(&'a self, slot: &'a Arc<Slot>, now: Moment) -> Option<Found<'a>> {
         let registered = self.register.get(slot.limit)?;
-        let state = slot.state();
-        let (is_idle, history) = (state.is_idle(), state.history.aged(&registered.limit, now));
-        drop(state);
-        let hand = &self.hand;
-        let is_nothing = is_idle && history.is_blank();
-        (!is_nothing).then_some(Found { slot, history, registered, hand, now })
+        let history = slot.state().history.aged(&registered.limit, now);
+        Some(Found { slot, history, registered, hand: &self.hand, now })
     }
 
     /// Takes away what a reset takes of the counters of one part about which `is_meant`; how many
@@ -113,15 +116,6 @@ impl Store {
     pub fn slots(&self, keys: &[Key]) -> Vec<Arc<Slot>> {
         let ledger = lock(&self.ledger);
         keys.iter().filter_map(|key| ledger.counters.find(*key).map(Arc::clone)).collect()
-    }
-
-    /// What a list shows of these counters, of those that still hold something.
-    #[must_use]
-    pub fn rows(&self, slots: &[Arc<Slot>]) -> Vec<Row> {
-        let ledger = lock(&self.ledger);
-        let now = self.clock.now();
-        let found = slots.iter().filter_map(|slot| ledger.found(slot, now));
-        found.map(|found| found.row()).collect()
     }
 
     /// Takes away what a reset takes of the counters of one part about which `is_meant`; how many

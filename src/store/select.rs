@@ -109,9 +109,11 @@ pub struct Row {
     pub latest: Moment,
     /// The lock by hand that refuses whatever it counts.
     pub by_hand: Option<HandLock>,
-    /// Attempts that are with the upstream.
+    /// Attempts that are with the upstream, through whichever guard.
     pub places: u32,
-    /// Attempts that wait for a place.
+    /// Of them, those through this guard; `None` where there are no others.
+    pub places_here: Option<u32>,
+    /// Attempts that wait for a place, at this guard.
     pub waiting: usize,
 }
 
@@ -145,6 +147,7 @@ pub fn row(slot: &Slot, history: &History, registered: &Registered) -> Row {
         latest: history.latest(),
         by_hand: None,
         places: 0,
+        places_here: None,
         waiting: 0,
     }
 }

@@ -32,8 +32,15 @@ export function tick() {
 /** `5 of 5`. */
 export const tally = (counter) => `${number(counter.failures)} of ${number(counter.of)}`;
 
-/** `2 without a verdict`. */
-const silent = (counter) => `${number(counter.without_verdict)} without a verdict`;
+/** `2 without a verdict`, `3 under way, 1 here`, `1 waiting here`: each is a line of its own. */
+function notes(counter) {
+  const shared = counter.places_here !== null && counter.places_here !== undefined;
+  const said = [];
+  if (counter.without_verdict) said.push(`${number(counter.without_verdict)} without a verdict`);
+  if (counter.places) said.push(`${number(counter.places)} under way${shared ? `, ${number(counter.places_here)} here` : ""}`);
+  if (counter.waiting) said.push(`${number(counter.waiting)} waiting${shared ? " here" : ""}`);
+  return said.flatMap((text) => [el("br"), el("span", { class: "less" }, text)]);
+}
 
 /** The name of a limit, which may go on in another line after each `+`. */
 const breakable = (limit) => limit.split(/(?<=\+)/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
@@ -63,7 +70,7 @@ export function counterTable(counters, { caption, shown, unlock }) {
       name,
       scope(counter),
       breakable(counter.limit),
-      counter.without_verdict ? [tally(counter), el("br"), el("span", { class: "less" }, silent(counter))] : tally(counter),
+      [tally(counter), ...notes(counter)],
       end === undefined ? "" : left(end),
       end === undefined ? "" : until(end),
       el("span", { class: "ref" }, counter.ref),

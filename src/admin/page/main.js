@@ -54,6 +54,9 @@ function soon() {
   timer = setTimeout(() => look().then(found.again), 150);
 }
 
+/** Whose the numbers are. */
+const fleet = (store) => (store ? ` Counters and locks are those of all guards that share ${store.place}; charts, events, rules and whoever waits are this guard's.` : "");
+
 function reached(status) {
   const begins = byId("content").hidden;
   byId("signin").hidden = true;
@@ -63,7 +66,7 @@ function reached(status) {
   state.className = "state";
   const sites = Array.isArray(status.sites) ? status.sites.length : status.sites;
   state.textContent = `${STATES[status.state] ?? "Running"}, for ${about(status.uptime_s)} · ${count(sites, "site")}`;
-  byId("about").textContent = `loginward ${status.version}, process ${status.pid}, configured by ${status.config ?? "its command line"}. Times are those of this browser (${zone()}).`;
+  byId("about").textContent = `loginward ${status.version}, process ${status.pid}, configured by ${status.config ?? "its command line"}. Times are those of this browser (${zone()}).${fleet(status.store)}`;
   if (begins) {
     numbers.begin(status.uptime_s);
     live.run();
@@ -128,9 +131,25 @@ function notices({ status, rules: all, wrong }) {
     const where = watching.length === all.length ? "" : ` at ${watching.map((rule) => `${rule.site}, ${rule.login}`).join("; ")}`;
     said.push({ kind: "warn", title: `Monitor mode: nobody is locked out${where}.`, text: "What would be refused is counted and reported, and passes." });
   }
+  if (status.store) said.push(...alone(status.store));
   if (status.state === "leaving") said.push({ kind: "warn", title: "The guard is about to end." });
   if (status.state === "taking_over") said.push({ kind: "warn", title: "This guard takes over from another, which still has the counters.", text: "What is asked about them waits until that one has settled its last attempts." });
   show(said);
+}
+
+const MEANWHILE = {
+  local: { kind: "warn", text: "It counts alone, with what it knows. What you do here the other guards hear of when the store is back." },
+  refuse: { kind: "bad", text: "It answers every login with 503, and counts nothing." },
+  allow: { kind: "bad", text: "It lets every login through, and counts nothing; locks by hand still refuse." },
+};
+
+/** What to say while the counters that guards share are out of reach. */
+function alone(store) {
+  if (store.up) return [];
+  const { kind, text } = MEANWHILE[store.on_outage] ?? MEANWHILE.local;
+  const since = store.away_since ? ` since ${clock(millis(store.away_since))}` : "";
+  const list = store.reason ? [`${store.place}: ${store.reason}`] : [];
+  return [{ kind, title: `This guard is on its own${since}: the shared counters are out of reach.`, text, list }];
 }
 
 const show = onChange((said) => {

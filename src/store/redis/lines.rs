@@ -177,8 +177,14 @@ impl Lines {
         self.waiters.len()
     }
 
+    /// How many wait on `key`.
+    #[must_use]
+    pub fn on(&self, key: Key) -> usize {
+        self.lines.get(&key).map_or(0, BTreeSet::len)
+    }
+
     fn is_long(&self, on: Key) -> bool {
-        self.lines.get(&on).is_some_and(|line| line.len() >= MOST_ON_ONE)
+        self.on(on) >= MOST_ON_ONE
     }
 }
 

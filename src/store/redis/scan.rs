@@ -16,6 +16,7 @@ use super::names::counter;
 use super::outage::Outage;
 use super::scripts::SHOW;
 use super::shared::Shared;
+use super::taken::Taken;
 use super::wire::nodes::Node;
 use crate::clock::Moment;
 use crate::policy::key::{Charge, Key};
@@ -33,7 +34,7 @@ const TOLD_AT_ONCE: usize = 64;
 /// takes to look.
 const REST: u32 = 4;
 /// It may always be looked again where it takes no longer.
-const QUICK: Duration = Duration::from_millis(50);
+const QUICK: Duration = Duration::from_millis(250);
 
 /// When all was looked at last.
 #[derive(Debug, Default)]
@@ -50,6 +51,8 @@ struct Shown {
     about: About,
     /// Places that have run out: failures, once somebody touches it.
     lost: u32,
+    /// Places that are held.
+    held: u32,
     history: History,
 }
 
@@ -58,6 +61,7 @@ impl Store {
     pub async fn refresh(&self) -> Reach {
         let Some(shared) = self.shared() else { return Reach::Here };
         if shared.is_away() {
+            shared.places.unknown();
             return Reach::Alone;
         }
         let asked = self.clock.now();
@@ -67,6 +71,7 @@ impl Store {
         }
         let begun = self.clock.now();
         if Box::pin(self.look(shared)).await.is_err() {
+            shared.places.unknown();
             return Reach::Alone;
         }
         *last = Some(Looked { begun, ended: self.clock.now() });
@@ -87,20 +92,16 @@ impl Store {
 
     async fn look(&self, shared: &Shared) -> Result<(), Outage> {
         self.read_hands(shared).await?;
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         for node in Box::pin(shared.wire.nodes()).await? {
             self.look_at(shared, node, &mut seen).await?;
         }
-        self.forget_vanished(shared, &seen).await
+        shared.places.found(seen.taken);
+        self.forget_vanished(shared, &seen.keys).await
     }
 
     /// Looks at the counters of one server.
-    async fn look_at(
-        &self,
-        shared: &Shared,
-        node: Node,
-        seen: &mut HashSet<Key>,
-    ) -> Result<(), Outage> {
+    async fn look_at(&self, shared: &Shared, node: Node, seen: &mut Seen) -> Result<(), Outage> {
         let mut cursor = b"0".to_vec();
         loop {
             let mut asked = redis::cmd("SCAN");
@@ -109,9 +110,9 @@ impl Store {
             let answer = Box::pin(shared.wire.command_of(node, &asked)).await?;
             let (next, keys) = page(&answer).ok_or_else(|| unreadable(shared))?;
             let named: Vec<(&str, Key)> = keys.iter().filter_map(|name| named(name)).collect();
-            seen.extend(named.iter().map(|(_, key)| *key));
+            seen.keys.extend(named.iter().map(|(_, key)| *key));
             for (site, keys) in by_site(named) {
-                self.look_up(shared, site, &keys).await?;
+                self.look_up(shared, (site, &keys), &mut seen.taken).await?;
             }
             if next == b"0" {
                 return Ok(());
@@ -123,18 +124,24 @@ impl Store {
     }
 
     /// Takes these counters of a site in as they stand.
-    async fn look_up(&self, shared: &Shared, site: &str, keys: &[Key]) -> Result<(), Outage> {
+    async fn look_up(
+        &self,
+        shared: &Shared,
+        (site, keys): (&str, &[Key]),
+        taken: &mut Taken,
+    ) -> Result<(), Outage> {
         for keys in keys.chunks(TOLD_AT_ONCE) {
             let shown = self.shown(shared, site, keys).await?;
             let there =
                 keys.iter().zip(&shown).filter_map(|(key, shown)| Some((key, shown.as_ref()?)));
-            there.for_each(|(key, shown)| self.take_shown(*key, shown));
+            there.for_each(|(key, shown)| self.take_shown(*key, shown, taken));
         }
         Ok(())
     }
 
     /// Takes a counter in, if its limit is configured here.
-    fn take_shown(&self, key: Key, Shown { about, lost, history }: &Shown) {
+    fn take_shown(&self, key: Key, shown: &Shown, taken: &mut Taken) {
+        let Shown { about, lost, held, history } = shown;
         let now = self.clock.now();
         let mut ledger = lock(&self.ledger);
         let Some(id) = ledger.register.find(&about.name) else { return };
@@ -142,6 +149,11 @@ impl Store {
         let history = history.with_lost(&limit, *lost, now);
         let charge = Charge { key, limit: id, candidate: about.candidate };
         ledger.adopt_told(&charge, &about.subject, history, now);
+        if *held > 0 {
+            let known = ledger.counters.find(key).map(Arc::clone);
+            let slot = known.unwrap_or_else(|| Slot::new(&charge, &about.subject));
+            taken.insert(key, (slot, *held));
+        }
     }
 
     /// What the server shows of these counters; nothing of those that are not there.
@@ -204,6 +216,13 @@ impl Store {
     }
 }
 
+/// What is on the server.
+#[derive(Default)]
+struct Seen {
+    keys: HashSet<Key>,
+    taken: Taken,
+}
+
 /// A counter that is here, and what it remembered.
 type Missed = (Arc<Slot>, History);
 
@@ -246,10 +265,10 @@ fn read(told: &[Value], now: Moment) -> Option<Option<Shown>> {
     }
     let stands = String::from_utf8(bytes(stands)?).ok()?;
     let mut words = stands.split(' ');
-    let lost = number(words.next()?)?;
+    let (lost, held) = (number(words.next()?)?, number(words.next()?)?);
     let history = History::from_text(&mut words, now)?;
     // what another version of the program wrote is not shown
-    Some(About::read(&about).map(|about| Shown { about, lost, history }))
+    Some(About::read(&about).map(|about| Shown { about, lost, held, history }))
 }
 
 fn bytes(value: &Value) -> Option<Vec<u8>> {

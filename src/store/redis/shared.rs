@@ -18,6 +18,7 @@ use super::names::Names;
 use super::request::NotAfter;
 use super::scan::Scan;
 use super::settings::RedisSettings;
+use super::taken::Places;
 use super::wire::Wire;
 use crate::clock::{Clock, Moment, millis};
 use crate::policy::key::{Claim, Keyer};
@@ -48,6 +49,8 @@ pub struct Shared {
     pub meanwhile: Meanwhile,
     /// When all of it was looked at last.
     pub scan: Scan,
+    /// The places that were held then.
+    pub places: Places,
     /// The server's clock.
     pub time: ServerTime,
     /// Other limits are in force.
@@ -79,6 +82,7 @@ impl Shared {
             changes: Changes::default(),
             meanwhile: Meanwhile::default(),
             scan: Scan::default(),
+            places: Places::default(),
             time: ServerTime::default(),
             reloaded: Notify::new(),
             lines: Mutex::default(),

@@ -6,7 +6,8 @@ use crate::commands::program::{Said, run};
 use crate::support::guard::ADMIN;
 use crate::support::redis::RedisServer;
 use crate::support::redis_fleet::RedisCluster;
-use crate::support::{Ask, Guard, Upstream};
+use crate::support::upstream::ok;
+use crate::support::{Ask, Gate, Guard, Upstream, wait};
 
 const LIMITS: &str = "
 lockout:
@@ -140,6 +141,79 @@ fn what_one_locks_the_other_refuses_and_unlocks(one: &Guard, other: &Guard) {
         assert_eq!(log_in_at(guard, "shop.test", "mallory", "right"), 302);
     }
     assert_eq!(of(one, &["list", "mallory"]).status, 1);
+}
+
+/// An upstream that answers logins when `gate` is open, and finds all of them wrong.
+fn slow(gate: &Gate) -> Upstream {
+    let gate = gate.clone();
+    Upstream::answering(move |request| {
+        if request.target == "/login" {
+            gate.pass();
+        }
+        ok("<p>Wrong.</p>")
+    })
+}
+
+/// Waits until a guard lists the only counter of ada with so many failures, places, places of its
+/// own attempts, and attempts that wait: a machine that is busy looks less often.
+#[track_caller]
+fn lists(guard: &Guard, expected: [u64; 4]) {
+    let names = ["failures", "places", "places_here", "waiting"];
+    wait::until(&format!("{names:?} are {expected:?}"), || {
+        let list = json(guard, &["list", "ada"]);
+        let row = &list["counters"][0];
+        list["total"] == 1 && names.map(|name| row[name].as_u64()) == expected.map(Some)
+    });
+}
+
+#[test]
+fn what_is_under_way_at_one_guard_the_other_lists() {
+    let Some(server) = RedisServer::start() else { return };
+    let gate = Gate::closed();
+    let upstream = slow(&gate);
+    let (one, other) = two(&at(&server), &upstream);
+    std::thread::scope(|scope| {
+        let guess = |guard| move || log_in(guard, "ada", "203.0.113.7", "wrong");
+        scope.spawn(guess(&one));
+        scope.spawn(guess(&one));
+        gate.wait_for_arrivals(2);
+        // nothing has failed yet: the other knows of it from the store alone
+        lists(&one, [0, 2, 2, 0]);
+        lists(&other, [0, 2, 0, 0]);
+        assert_eq!(json(&other, &["list"])["total"], 2, "the address has a counter, too");
+        assert_eq!(of(&other, &["list", "--locked"]).status, 1);
+        scope.spawn(guess(&other));
+        gate.wait_for_arrivals(3);
+        lists(&one, [0, 3, 2, 0]);
+        lists(&other, [0, 3, 1, 0]);
+        // the fourth of three waits, where it came
+        scope.spawn(guess(&other));
+        wait::until("one waits", || other.metric("loginward_waiting", "") > 0.0);
+        lists(&one, [0, 3, 2, 0]);
+        lists(&other, [0, 3, 1, 1]);
+        let said = of(&other, &["list", "ada"]).out;
+        assert!(said.contains("0/3 (3 under way, 1 here, 1 waiting here)"), "{said}");
+        gate.open();
+    });
+    lists(&other, [3, 0, 0, 0]);
+}
+
+#[test]
+fn while_the_store_is_away_a_list_tells_of_this_guards_places() {
+    let Some(mut server) = RedisServer::start() else { return };
+    let gate = Gate::closed();
+    let upstream = slow(&gate);
+    let (one, other) = two(&at(&server), &upstream);
+    std::thread::scope(|scope| {
+        for guard in [&one, &other] {
+            scope.spawn(move || log_in(guard, "ada", "203.0.113.7", "wrong"));
+        }
+        gate.wait_for_arrivals(2);
+        lists(&one, [0, 2, 1, 0]);
+        server.kill();
+        lists(&one, [0, 1, 1, 0]);
+        gate.open();
+    });
 }
 
 #[test]
