@@ -184,6 +184,20 @@ pub struct StoreSettings {
     pub redis: Option<Arc<RedisSettings>>,
 }
 
+impl StoreSettings {
+    /// Whether a guard that runs by `before` can go on by these without a restart.
+    #[must_use]
+    pub fn follows(&self, before: &Self) -> bool {
+        let same_way = match (&self.redis, &before.redis) {
+            (Some(redis), Some(before)) => redis.follows(before),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let rest = Self { redis: before.redis.clone(), ..self.clone() };
+        same_way && rest == *before
+    }
+}
+
 /// A user and a group of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunAs {

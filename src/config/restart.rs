@@ -19,7 +19,8 @@ impl Settings {
         };
         stay("listen", self.same_listeners(before));
         stay("workers", self.workers == before.workers);
-        stay("store", self.store == before.store);
+        let keeps_store = self.store.follows(&before.store);
+        stay("store", keeps_store);
         stay("user", self.run_as == before.run_as);
         stay("sandbox", self.sandbox == before.sandbox);
         let is_same = self.admin == before.admin && self.admin_tcp == before.admin_tcp;
@@ -29,7 +30,9 @@ impl Settings {
         stay("audit", self.audit == before.audit);
         self.listen = before.listen.iter().map(|listen| self.listener(listen)).collect();
         self.workers = before.workers;
-        self.store = before.store.clone();
+        if !keeps_store {
+            self.store = before.store.clone();
+        }
         self.run_as = before.run_as.clone();
         self.sandbox = before.sandbox;
         self.admin = before.admin.clone();

@@ -207,6 +207,9 @@ impl Reloader {
 pub fn apply(shared: &Shared, settings: Settings) -> (Rollout, Vec<&'static str>) {
     let before = shared.plans.latest();
     let (settings, need_restart) = settings.after(&before.settings);
+    if let (Some(wire), Some(redis)) = (shared.store.wire(), &settings.store.redis) {
+        wire.renew(redis);
+    }
     let plan = Plan::new(settings, &shared.store, &shared.metrics, Some(&before));
     let rollout = shared.plans.replace(plan);
     shared.note_certificates();

@@ -4,6 +4,7 @@ mod cap;
 mod example;
 mod operate;
 mod outage;
+mod renewed;
 mod suites;
 mod told;
 mod wire;

@@ -177,6 +177,22 @@ impl OnOutage {
 }
 
 impl RedisSettings {
+    /// Whether a guard that runs by `before` can go on by these: what differs matters to whoever
+    /// connects, and to nobody else. A password that names are hashed under matters to them.
+    #[must_use]
+    pub fn follows(&self, before: &Self) -> bool {
+        let has_same_names = self.key.is_some() || self.login == before.login;
+        let mut rest = self.clone();
+        rest.tls = before.tls.clone();
+        rest.login.password.clone_from(&before.login.password);
+        if let (Place::Sentinel { login, .. }, Place::Sentinel { login: old, .. }) =
+            (&mut rest.place, &before.place)
+        {
+            login.password.clone_from(&old.password);
+        }
+        has_same_names && rest == *before
+    }
+
     /// The usual settings for that place.
     #[must_use]
     pub fn at(place: Place) -> Self {

@@ -5,7 +5,7 @@ pub mod nodes;
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::{Cmd, ConnectionInfo, RedisError, Value};
@@ -20,6 +20,7 @@ use super::outage::{Outage, Sent, Why};
 use super::script::Script;
 use super::settings::{Place, RedisSettings};
 use crate::clock::Tick;
+use crate::store::memory::lock;
 
 /// The way to the store. Clones are the same one; each thread that uses it has a connection of its
 /// own, on its own runtime.
@@ -30,6 +31,8 @@ struct Inner {
     /// Tells it from others of this process.
     number: u64,
     settings: Arc<RedisSettings>,
+    /// What connections are made by that begin now.
+    access: Mutex<Arc<RedisSettings>>,
     breaker: Arc<Breaker>,
     known: Mutex<Known>,
     meter: Meter,
@@ -85,7 +88,8 @@ impl Wire {
         let number = WIRES.fetch_add(1, Ordering::Relaxed);
         breaker.tells_of(&settings);
         let (known, meter) = (Mutex::default(), Meter::default());
-        Self(Arc::new(Inner { number, settings, breaker, known, meter }))
+        let access = Mutex::new(Arc::clone(&settings));
+        Self(Arc::new(Inner { number, settings, access, breaker, known, meter }))
     }
 
     /// Whether it is asked at all.
@@ -104,6 +108,21 @@ impl Wire {
     #[must_use]
     pub fn settings(&self) -> &Arc<RedisSettings> {
         &self.0.settings
+    }
+
+    /// Whoever connects from now on does it by these settings, which
+    /// [follow](RedisSettings::follows) those that this was made from. Open connections go on.
+    pub fn renew(&self, settings: &Arc<RedisSettings>) {
+        let mut access = lock(&self.0.access);
+        if *access != *settings {
+            *access = Arc::clone(settings);
+            // what was found out has the password of then
+            self.known().place = None;
+        }
+    }
+
+    fn access(&self) -> Arc<RedisSettings> {
+        Arc::clone(&lock(&self.0.access))
     }
 
     /// Runs a script on keys of one slot. Dropped before it is done, it may run all the same.
@@ -167,7 +186,7 @@ impl Wire {
         // Sentinels are asked, the server they name is asked whether it is, and then it is asked
         let limit = self.0.settings.connect_timeout.saturating_mul(5);
         let (place, mut open) = within(limit, async {
-            let place = connect::find(&self.0.settings).await?;
+            let place = connect::find(&self.access()).await?;
             let open = self.open(place.clone()).await?;
             Ok((place, open))
         })
@@ -237,25 +256,25 @@ impl Wire {
         let known = self.known().place.clone();
         let place = match known {
             Some(place) => Some(place),
-            None => connect::find(&self.0.settings).await.map_err(wrong)?,
+            None => connect::find(&self.access()).await.map_err(wrong)?,
         };
         let mut open = self.open(place.clone()).await.map_err(wrong)?;
         let identity = open.identity().await.map_err(wrong)?;
         let mut known = self.known();
         match &known.identity {
             Some(before) if *before != identity => return Err(Outage::never(Why::Another)),
-            Some(_) => {}
+            Some(_) => known.place = place,
             None => *known = Known { place, identity: Some(identity) },
         }
         Ok(open)
     }
 
     async fn open(&self, place: Option<ConnectionInfo>) -> Result<Open, RedisError> {
-        let settings = &self.0.settings;
+        let settings = self.access();
         match (&settings.place, place) {
-            (Place::Cluster(nodes), _) => connect::to_cluster(settings, nodes).await,
+            (Place::Cluster(nodes), _) => connect::to_cluster(&settings, nodes).await,
             (Place::One(_) | Place::Sentinel { .. }, Some(place)) => {
-                connect::to_one(settings, place).await
+                connect::to_one(&settings, place).await
             }
             (Place::One(_) | Place::Sentinel { .. }, None) => Err(RedisError::from((
                 redis::ErrorKind::MasterNameNotFoundBySentinel,
@@ -265,7 +284,7 @@ impl Wire {
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.known)
     }
 
     fn seat(&self) -> Seat {

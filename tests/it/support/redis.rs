@@ -123,6 +123,23 @@ impl RedisServer {
         redis::from_redis_value(self.ask(&["KEYS", "*"])).unwrap()
     }
 
+    /// Has it speak TLS with a certificate of `authority` from now on, and believe its clients.
+    #[track_caller]
+    pub fn present(&self, authority: &Authority) {
+        let (certificate, key) = authority.certificate(&["127.0.0.1", "localhost"]);
+        let dir = self.plan.dir.path();
+        let mut words = vec!["CONFIG".to_owned(), "SET".to_owned()];
+        for (setting, name, text) in [
+            ("tls-cert-file", "next.pem", certificate),
+            ("tls-key-file", "next.key", key),
+            ("tls-ca-cert-file", "next-ca.pem", authority.pem()),
+        ] {
+            std::fs::write(dir.join(name), text).unwrap();
+            words.extend([setting.to_owned(), dir.join(name).display().to_string()]);
+        }
+        self.ask(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
     /// Holds it still (SIGSTOP): it takes connections, and answers nothing.
     pub fn freeze(&self) {
         self.signal("-STOP");
