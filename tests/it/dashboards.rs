@@ -214,6 +214,15 @@ fn there_is_a_panel_for_the_file_that_keeps_the_counters() {
 }
 
 #[test]
+fn there_are_panels_and_an_alert_for_the_store_that_guards_share() {
+    for name in ["store_up", "store_calls_total", "store_call_seconds_bucket"] {
+        assert!(DASHBOARD.contains(&format!("loginward_{name}{{")), "{name}");
+    }
+    assert!(DASHBOARD.contains("result=~\\\"error|timeout|unreachable\\\""), "what failed");
+    assert!(ALERTS.contains("expr: loginward_store_up == 0\n"));
+}
+
+#[test]
 fn the_readme_names_every_metric_and_no_other() {
     let all = exported();
     let named: BTreeSet<&str> = README
