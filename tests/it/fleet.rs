@@ -1,6 +1,7 @@
 //! Many guards, one memory.
 
 mod cap;
+mod compose;
 mod example;
 mod operate;
 mod outage;
