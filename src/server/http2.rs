@@ -55,7 +55,8 @@ pub(super) async fn serve(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
             tunnel: RefCell::default(),
         };
         let request = request.map(|body| ClientBody::new(body, link));
-        answer_stream(Rc::clone(&worker), Rc::new(downstream), request)
+        // large, and moved by everybody through whose hands it goes until its task runs
+        Box::pin(answer_stream(Rc::clone(&worker), Rc::new(downstream), request))
     });
     let socket = PlainSocket::new(stream, Rc::clone(&link));
     until_end(pin!(builder.serve_connection(TokioIo::new(socket), service)), &link).await;
