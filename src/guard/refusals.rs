@@ -177,11 +177,10 @@ impl Refusals {
 pub(super) fn note(
     worker: &Worker,
     rejection: &Rejection,
-    (reference, status): (&str, StatusCode),
+    (reference, status): (Reference, StatusCode),
     about: About<'_>,
     claim: Option<&Arc<Claim>>,
 ) {
-    let Ok(reference) = reference.parse() else { return };
     let shared = &worker.shared;
     let lockout = rejection.lockout();
     let refused = Refused {

@@ -19,7 +19,9 @@ use crate::events::{self, About, Details, Name};
 use crate::link::{Crowd, Link};
 use crate::log::line::write_time;
 use crate::policy::client::PeerAddr;
+use crate::policy::key::Key;
 use crate::policy::lockout::Standing;
+use crate::policy::reference::Reference;
 use crate::policy::route::ResponseSettings;
 use crate::rejection::page::Told;
 use crate::rejection::reason::Reason;
@@ -40,7 +42,10 @@ impl Visit<'_> {
                 // it reached the upstream, and `locked_out` has said what came of it
                 case.site.cells.refused(Reason::AtLimit);
                 self.tell(|story| story.refused(Reason::AtLimit, rejection));
-                let answered = answer(self.worker, rejection, &self.wanted, settings);
+                let reference = reference(self.worker, rejection);
+                let shown = reference.to_string();
+                let response = answer(self.worker, rejection, &self.wanted, settings, &shown);
+                let answered = (response, reference);
                 return self.own(self.remembered(rejection, answered, case.about(), Some(case)));
             }
             case.site.cells.refused(rejection.reason());
@@ -63,12 +68,12 @@ impl Visit<'_> {
     fn remembered(
         &self,
         rejection: &Rejection,
-        (response, reference): (Response<Bytes>, String),
+        (response, reference): (Response<Bytes>, Reference),
         about: About<'_>,
         case: Option<&Case>,
     ) -> Response<Bytes> {
         let claim = case.map(|case| &case.claim);
-        let told = (&*reference, response.status());
+        let told = (reference, response.status());
         refusals::note(self.worker, rejection, told, about, claim);
         response
     }
@@ -125,7 +130,7 @@ impl Worker {
         self.nowhere.refused(rejection.reason());
         let about = About { client: Some(&link.peer_text), ..About::default() };
         let (response, reference) = tell(self, rejection, wanted, settings, about);
-        refusals::note(self, rejection, (&reference, response.status()), about, None);
+        refusals::note(self, rejection, (reference, response.status()), about, None);
         if let Some(trace) = &self.trace {
             trace.tell(|story| {
                 story.refused(rejection.reason(), rejection);
@@ -195,39 +200,43 @@ pub(super) fn tell(
     wanted: &Wanted,
     settings: &ResponseSettings,
     about: About<'_>,
-) -> (Response<Bytes>, String) {
-    let (response, reference) = answer(worker, rejection, wanted, settings);
+) -> (Response<Bytes>, Reference) {
+    let reference = reference(worker, rejection);
+    let shown = reference.to_string();
+    let response = answer(worker, rejection, wanted, settings, &shown);
     let store = &worker.shared.store;
     let until = rejection.lockout().and_then(|lockout| time_of_day(store, lockout.until));
     let reason = rejection.to_string();
     let details = Details {
         until: until.as_deref(),
-        reference: Some(&reference),
+        reference: Some(&shown),
         status: Some(response.status().as_u16()),
         reason: Some(&reason),
         ..Details::default()
     };
     events::report(Name::Refused, about, details);
     if rejection.kind() == AnswerKind::Error {
-        let reference = &*reference;
-        tracing::warn!(event = "upstream_failed", site = about.site, r#ref = reference, reason);
+        tracing::warn!(event = "upstream_failed", site = about.site, r#ref = shown, reason);
     }
     (response, reference)
 }
 
-/// Makes the response; with the reference that is on it.
+/// By what support finds it: that of the counter that is locked, or one of its own.
+fn reference(worker: &Worker, rejection: &Rejection) -> Reference {
+    let locked = rejection.lockout().and_then(|lockout| lockout.keys.first());
+    Reference::of(locked.copied().unwrap_or_else(|| Key(worker.random())))
+}
+
+/// Makes the response, which shows `reference`.
 fn answer(
     worker: &Worker,
     rejection: &Rejection,
     wanted: &Wanted,
     settings: &ResponseSettings,
-) -> (Response<Bytes>, String) {
+    reference: &str,
+) -> Response<Bytes> {
     let store = &worker.shared.store;
     let locked = rejection.lockout();
-    let reference = match locked.and_then(|lockout| lockout.keys.first()) {
-        Some(key) => key.reference(),
-        None => crate::policy::key::Key(worker.random()).reference(),
-    };
     let retry_after = match locked {
         Some(lockout) => seconds_left(store, lockout.until),
         None => matches!(rejection, Rejection::Busy | Rejection::Leaving).then_some(1),
@@ -236,15 +245,8 @@ fn answer(
         .and_then(|_| StatusCode::from_u16(settings.status).ok())
         .unwrap_or_else(|| rejection.status());
     let kind = rejection.kind();
-    let told = Told {
-        status,
-        title: rejection.title(),
-        kind: kind.name(),
-        reference: &reference,
-        retry_after,
-    };
-    let response = respond(rejection, wanted, settings, &told);
-    (response, reference)
+    let told = Told { status, title: rejection.title(), kind: kind.name(), reference, retry_after };
+    respond(rejection, wanted, settings, &told)
 }
 
 /// Seconds until `until`, rounded up; none where there is no end.
@@ -258,7 +260,7 @@ pub(super) fn time_of_day(store: &Store, until: Moment) -> Option<String> {
     (until != Moment::NEVER).then(|| {
         // whole seconds, so that the lines about one lockout are alike
         let wall = store.clock().wall(until).saturating_add(Duration::from_millis(500));
-        let mut text = String::new();
+        let mut text = String::with_capacity(24);
         write_time(&mut text, Duration::from_secs(wall.as_secs()));
         text
     })
@@ -267,7 +269,7 @@ pub(super) fn time_of_day(store: &Store, until: Moment) -> Option<String> {
 impl Lockout {
     /// A lockout by counters, the longest first.
     #[must_use]
-    pub const fn by_counters(until: Moment, keys: Vec<crate::policy::key::Key>) -> Self {
+    pub const fn by_counters(until: Moment, keys: Vec<Key>) -> Self {
         Self { until, keys, reason: None }
     }
 }

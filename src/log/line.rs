@@ -251,11 +251,34 @@ pub fn write_time(line: &mut String, wall: Duration) {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year + era * 400 + u64::from(month <= 2);
     let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
-    let millis = wall.subsec_millis();
-    _ = write!(
-        line,
-        "{year:04}-{month:02}-{day_of_month:02}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z"
-    );
+    let millis = u64::from(wall.subsec_millis());
+    write_pair(line, year / 100 % 100);
+    let pairs = [
+        (year % 100, '-'),
+        (month, '-'),
+        (day_of_month, 'T'),
+        (hours, ':'),
+        (minutes, ':'),
+        (seconds, '.'),
+    ];
+    for (number, end) in pairs {
+        write_pair(line, number);
+        line.push(end);
+    }
+    write_pair(line, millis / 10);
+    line.push(digit(millis));
+    line.push('Z');
+}
+
+/// Two digits. A refusal has a time in it, and [`std::fmt`] would be a tenth of what that costs.
+fn write_pair(line: &mut String, number: u64) {
+    line.push(digit(number / 10));
+    line.push(digit(number));
+}
+
+/// The last digit of `number`.
+fn digit(number: u64) -> char {
+    char::from(b'0' + (number % 10) as u8)
 }
 
 #[cfg(test)]

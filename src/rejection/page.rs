@@ -85,11 +85,14 @@ fn our_page(settings: &ResponseSettings, told: &Told<'_>) -> String {
     page.push_str(HEAD_AFTER_TITLE);
     page.push_str(told.title);
     page.push_str("</h1>\n");
-    for line in explanation(told) {
-        page.push_str("<p>");
-        page.push_str(&line);
-        page.push_str("</p>\n");
+    let (first, again) = explanation(told);
+    page.push_str("<p>");
+    page.push_str(first);
+    if let Some(seconds) = again {
+        page.push_str("</p>\n<p>");
+        say_when(&mut page, seconds);
     }
+    page.push_str("</p>\n");
     if let Some(contact) = &settings.contact {
         page.push_str("<p>Need help? ");
         escape_into(&mut page, contact);
@@ -114,37 +117,47 @@ h1{font-size:1.6rem;line-height:1.25}\n\
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}.ref{color:#9da7b3}}\n\
 </style>\n</head>\n<body>\n<main>\n<h1>";
 
-/// What to do about it, in sentences.
-fn explanation(told: &Told<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
-    match (told.kind, told.retry_after) {
-        ("locked", Some(seconds)) => {
-            lines.push("For safety, signing in is paused for a while.".to_owned());
-            lines.push(format!("You can try again in {}.", in_words(seconds)));
+/// What to do about it, and in how many seconds to try again where that is said too.
+fn explanation(told: &Told<'_>) -> (&'static str, Option<u64>) {
+    let first = match (told.kind, told.retry_after) {
+        ("locked", Some(_)) => {
+            return ("For safety, signing in is paused for a while.", told.retry_after);
         }
-        ("locked", None) => {
-            lines.push("For safety, signing in is blocked until it is released.".to_owned());
-        }
-        ("denied", _) => lines.push("This is not available from where you are.".to_owned()),
-        ("busy", _) => {
-            lines.push("Too many sign-in attempts are being checked just now.".to_owned());
-        }
-        ("error", _) => lines.push("Please try again later.".to_owned()),
-        _ => lines.push("Nothing was passed on. Please check the request.".to_owned()),
-    }
-    lines
+        ("locked", None) => "For safety, signing in is blocked until it is released.",
+        ("denied", _) => "This is not available from where you are.",
+        ("busy", _) => "Too many sign-in attempts are being checked just now.",
+        ("error", _) => "Please try again later.",
+        _ => "Nothing was passed on. Please check the request.",
+    };
+    (first, None)
+}
+
+fn say_when(out: &mut String, seconds: u64) {
+    out.push_str("You can try again in ");
+    say(out, seconds);
+    out.push('.');
 }
 
 /// A duration as people say it, rounded up.
 #[must_use]
 pub fn in_words(seconds: u64) -> String {
+    let mut words = String::new();
+    say(&mut words, seconds);
+    words
+}
+
+fn say(out: &mut String, seconds: u64) {
     let (count, unit) = match seconds {
-        0..=90 => (seconds.max(1), "second"),
-        91..=5400 => (seconds.div_ceil(60), "minute"),
-        5401..=129_600 => (seconds.div_ceil(3600), "hour"),
-        _ => (seconds.div_ceil(86_400), "day"),
+        0..=90 => (seconds.max(1), " second"),
+        91..=5400 => (seconds.div_ceil(60), " minute"),
+        5401..=129_600 => (seconds.div_ceil(3600), " hour"),
+        _ => (seconds.div_ceil(86_400), " day"),
     };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    out.push_str(itoa::Buffer::new().format(count));
+    out.push_str(unit);
+    if count != 1 {
+        out.push('s');
+    }
 }
 
 fn escape_into(page: &mut String, text: &str) {
@@ -162,11 +175,17 @@ fn escape_into(page: &mut String, text: &str) {
 /// RFC 9457.
 fn our_document(settings: &ResponseSettings, told: &Told<'_>) -> String {
     let text = |text: &str| serde_json::Value::from(text).to_string();
+    let (first, again) = explanation(told);
+    let mut detail = first.to_owned();
+    if let Some(seconds) = again {
+        detail.push(' ');
+        say_when(&mut detail, seconds);
+    }
     let mut document = format!(
         "{{\"type\":\"about:blank\",\"title\":{},\"status\":{},\"detail\":{},\"ref\":{}",
         text(told.title),
         told.status.as_u16(),
-        text(&explanation(told).join(" ")),
+        text(&detail),
         text(told.reference),
     );
     // writing to a string cannot fail
