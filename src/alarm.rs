@@ -14,6 +14,9 @@ use crate::clock::Moment;
 
 /// How often deadlines are looked at.
 pub const SWEEP: Duration = Duration::from_millis(200);
+/// For how long nothing has to happen until it is quiet. What a page needs is asked for sooner, and
+/// whoever reads takes longer.
+pub const QUIET: Duration = Duration::from_secs(1);
 
 /// One deadline, which can be set anew as often as need be.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Alarm {
     rung: Cell<bool>,
     /// Wake at every sweep, for what nothing else tells of.
     restless: Cell<bool>,
+    /// Wake once it is quiet.
+    tells: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     now: Rc<Cell<Moment>>,
 }
@@ -69,6 +74,26 @@ impl Alarm {
     /// From now on, the task is woken at every sweep.
     pub fn stay_restless(&self) {
         self.restless.set(true);
+    }
+
+    /// From now on, the task is woken whenever it has become quiet.
+    pub fn tell_of_quiet(&self) {
+        self.tells.set(true);
+    }
+
+    /// Whether it was neither set nor stamped for [`QUIET`].
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.was_quiet(self.now.get())
+    }
+
+    /// Whether it has become quiet since `before`, and that is to be told.
+    fn becomes_quiet(&self, before: Moment) -> bool {
+        self.tells.get() && self.is_quiet() && !self.was_quiet(before)
+    }
+
+    fn was_quiet(&self, then: Moment) -> bool {
+        then.since(self.since.get()) >= QUIET
     }
 
     /// The task that `context` belongs to is woken.
@@ -164,6 +189,7 @@ impl Alarms {
             since: Cell::new(self.now.get()),
             rung: Cell::new(false),
             restless: Cell::new(false),
+            tells: Cell::new(false),
             waker: RefCell::default(),
             now: Rc::clone(&self.now),
         });
@@ -179,13 +205,13 @@ impl Alarms {
 
     /// Rings what is due at `now`.
     pub fn sweep(&self, now: Moment) {
-        self.now.set(now);
+        let before = self.now.replace(now);
         self.all.borrow_mut().retain(|alarm| {
             let Some(alarm) = alarm.upgrade() else { return false };
             let is_due = now >= alarm.deadline.get();
             if is_due {
                 alarm.ring();
-            } else if alarm.restless.get() {
+            } else if alarm.restless.get() || alarm.becomes_quiet(before) {
                 alarm.wake();
             }
             true
@@ -200,7 +226,45 @@ impl Alarms {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn quiet_is_told_of_once_each_time_that_it_has_come() {
+        let alarms = Alarms::new(Moment(0));
+        let (alarm, count) = (alarms.begin(), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&count));
+        alarm.watch(&Context::from_waker(&waker));
+        alarm.set(Duration::from_secs(60));
+        let woken_at = |time| {
+            alarms.sweep(Moment(time));
+            count.0.load(Ordering::Relaxed)
+        };
+        assert_eq!(woken_at(5000), 0, "nobody wants to know");
+        alarm.tell_of_quiet();
+        alarm.set(Duration::from_secs(60));
+        assert_eq!(woken_at(5900), 0);
+        assert!(!alarm.is_quiet());
+        assert_eq!(woken_at(6000), 1);
+        assert!(alarm.is_quiet());
+        assert_eq!(woken_at(9000), 1);
+        alarm.stamp();
+        assert!(!alarm.is_quiet());
+        assert_eq!(woken_at(9999), 1);
+        assert_eq!(woken_at(12_000), 2);
+    }
 
     #[test]
     fn what_was_lent_is_lent_again_and_does_not_ring_for_the_one_before() {

@@ -43,7 +43,7 @@
 //! answers. [`metrics`] counts and [`events`] names everything that is reported. [`guard`] carries
 //! a request through all of that. [`server`] accepts connections, [`snapshot`] keeps the counters in a file, [`statistics`] remembers the last hours,
 //! [`admin`] answers operators, [`log`]
-//! takes every event, writes lines and tells the [`outlets`], [`privileges`] gives up what the process need not do, and [`cli`] is what is typed.
+//! takes every event, writes lines and tells the [`outlets`], [`privileges`] gives up what the process need not do, [`memory`] what it does not need, and [`cli`] is what is typed.
 //!
 //! # Threads
 //!
@@ -107,6 +107,7 @@ pub mod guard;
 pub mod headers;
 pub mod link;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod outlets;
 pub mod policy;

@@ -2,6 +2,7 @@
 
 pub mod all;
 pub mod phase;
+mod rest;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -12,6 +12,7 @@ mod http2;
 pub mod impatient;
 pub mod inherited;
 pub mod listen;
+mod park;
 mod proxied;
 pub mod pulse;
 pub mod reload;

@@ -19,6 +19,7 @@ use crate::config::error::Problem;
 use crate::config::{Loaded, Settings};
 use crate::files;
 use crate::log::{self, LogGuard};
+use crate::memory;
 use crate::privileges;
 use crate::server::inherited::Inherited;
 use crate::server::reload::{Reloader, Source};
@@ -230,6 +231,8 @@ async fn start(
     };
     let prepare = |settings: &Settings, made: &[PathBuf]| {
         confine(settings, &files, made, path)?;
+        // from now on threads may do no more than they have to
+        memory::give_back()?;
         let wrong = |error| {
             let right = format!(
                 "{} has to be able to write it, and to make files beside it",

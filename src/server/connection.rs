@@ -1,4 +1,7 @@
 //! One client's connection: hyper serves its requests, the guard answers them.
+//!
+//! hyper keeps 16 KiB and more for each, which is given up where nothing happens for a while
+//! ([`park`](super::park)). What is large is in a box of its own, so that the task is small then.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -19,7 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::socket::ClientSocket;
-use super::{http2, proxied};
+use super::{http2, park, proxied};
 use crate::body::ClientBody;
 use crate::guard::answer::{AnswerBody, Downstream};
 use crate::guard::{Worker, answer};
@@ -27,7 +30,6 @@ use crate::link::{Link, Phase};
 use crate::quiet::ConnectionWaker;
 use crate::rejection::Rejection;
 use crate::stream::Stream;
-use crate::tls;
 
 /// What hyper buffers at least; heads may be larger only if the bounds say so.
 const BUFFER: usize = 64 * 1024;
@@ -44,7 +46,8 @@ pub async fn serve_proxied(
     config: Option<Arc<ServerConfig>>,
     worker: Rc<Worker>,
 ) {
-    let Some(peer) = proxied::admit(&stream, &link, &worker).await else { return };
+    let admitting = Box::pin(proxied::admit(&stream, &link, &worker));
+    let Some(peer) = admitting.await else { return };
     let how = (link.scheme, link.listener);
     drop(link); // one place is enough
     let link = worker.welcome(peer, how);
@@ -61,22 +64,32 @@ pub async fn serve_tls(
     config: Arc<ServerConfig>,
     worker: Rc<Worker>,
 ) {
-    link.alarm.set(worker.serving().settings.timeouts.handshake);
-    let shaking = link.alarm.in_time(TlsAcceptor::from(config).accept(stream));
-    let stream = match shaking.await {
-        Some(Ok(stream)) => stream,
-        Some(Err(error)) => return untold(&link, &worker, &error.to_string()),
-        None if link.must_go() => return,
-        None => return untold(&link, &worker, "not done in time"),
-    };
+    let shaking = Box::pin(shake_hands(stream, &link, config, &worker));
+    let Some(stream) = shaking.await else { return };
     link.await_first();
-    let agreed = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
-    let stream = Stream::Tls(Box::new(stream.into()));
-    if agreed {
-        http2::serve(stream, link, worker).await;
+    if stream.speaks_http2() {
+        Box::pin(http2::serve(stream, link, worker)).await;
     } else {
         serve(stream, link, worker).await;
     }
+}
+
+/// `None` where that has failed, which is reported, or where it has to go.
+async fn shake_hands(
+    stream: Stream,
+    link: &Link,
+    config: Arc<ServerConfig>,
+    worker: &Worker,
+) -> Option<Stream> {
+    link.alarm.set(worker.serving().settings.timeouts.handshake);
+    let shaking = link.alarm.in_time(TlsAcceptor::from(config).accept(stream));
+    match shaking.await {
+        Some(Ok(stream)) => return Some(Stream::Tls(Box::new(stream.into()))),
+        Some(Err(error)) => untold(link, worker, &error.to_string()),
+        None if link.must_go() => {}
+        None => untold(link, worker, "not done in time"),
+    }
+    None
 }
 
 /// A handshake has failed; whoever looks for it finds out why.
@@ -88,46 +101,70 @@ fn untold(link: &Link, worker: &Worker, reason: &str) {
 /// Serves a connection until it ends. What goes wrong on it ends it; whoever sent the request
 /// knows more of that than we.
 pub async fn serve(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
-    let downstream = Rc::new(Downstream {
-        link: Rc::clone(&link),
-        own_upstream: Rc::default(),
-        tunnel: RefCell::default(),
-    });
-    let socket = ClientSocket::new(stream, Rc::clone(&link), Rc::clone(&worker));
+    let mut socket = ClientSocket::new(stream, Rc::clone(&link), Rc::clone(&worker));
+    let downstream =
+        Rc::new(Downstream { link, own_upstream: Rc::default(), tunnel: RefCell::default() });
+    downstream.link.alarm.tell_of_quiet();
+    loop {
+        let serving = Box::pin(serve_requests(socket, &downstream, &worker));
+        let Some(quiet) = serving.await else { return };
+        socket = quiet;
+        if park::wait(&mut socket, &downstream.link).await.is_break() {
+            return;
+        }
+    }
+}
+
+/// Serves requests until the connection ends, or until nothing happens on it for a while: that
+/// returns its socket.
+async fn serve_requests(
+    socket: ClientSocket,
+    downstream: &Rc<Downstream>,
+    worker: &Rc<Worker>,
+) -> Option<ClientSocket> {
+    let link = &downstream.link;
     let bounds = worker.serving().settings.bounds;
     let mut builder = Builder::new();
     builder.max_header_size(bounds.head).max_buf_size(BUFFER.max(bounds.head * 2));
     if bounds.headers != crate::config::Bounds::default().headers {
         builder.max_headers(bounds.headers); // costs an allocation, so only if need be
     }
-    let (answering, context) = (Rc::clone(&worker), Rc::clone(&downstream));
+    let (answering, context) = (Rc::clone(worker), Rc::clone(downstream));
     let service = service_fn(move |request: Request<Incoming>| {
         // at once, not when the answer is polled: hyper may read on before that
         let request = request.map(|body| ClientBody::new(body, Rc::clone(&context.link)));
         answer(Rc::clone(&answering), Rc::clone(&context), request)
     });
     let mut serving = builder.serve_connection(TokioIo::new(socket), service);
-    let end = until_end(&mut serving, &link).await;
+    let end = until_end(&mut serving, link).await;
     let Parts { io, read_buf, .. } = serving.into_parts();
     let mut socket = io.into_inner();
     match (end, link.phase()) {
+        (End::Quiet, _) => {
+            if !read_buf.is_empty() {
+                link.enter(Phase::Head); // it came while the request before it was answered
+                socket.put_back(read_buf);
+            }
+            return Some(socket);
+        }
         (End::Garbled, Phase::Head) if !socket.has_answered() => {
             let garbled =
-                worker.raw_rejection(&link, &Rejection::Unclear("the request is no HTTP/1"));
+                worker.raw_rejection(link, &Rejection::Unclear("the request is no HTTP/1"));
             drop(timeout(LINGER, socket.write_all(&garbled)).await);
             drop(timeout(LINGER, socket.shutdown()).await);
         }
-        (End::Done, Phase::Tunnel) => tunnel(socket, &read_buf, &downstream).await,
+        (End::Done, Phase::Tunnel) => tunnel(socket, &read_buf, downstream).await,
         (End::Done, Phase::Body) => linger(socket).await,
         (End::Done | End::Garbled | End::Shed, _) => {}
         (End::Late, Phase::Head) => {
-            let late = worker.raw_rejection(&link, &Rejection::Slow);
+            let late = worker.raw_rejection(link, &Rejection::Slow);
             // a client that is too slow to send may be too slow to read
             drop(timeout(LINGER, socket.write_all(&late)).await);
             drop(timeout(LINGER, socket.shutdown()).await);
         }
         (End::Late, _) => {}
     }
+    None
 }
 
 /// How serving a connection came to its end.
@@ -137,11 +174,13 @@ enum End {
     /// What came was no HTTP/1; hyper may have said so.
     Garbled,
     Late,
+    /// Nothing has happened for a while, and nothing of a request or an answer is left.
+    Quiet,
     /// There was no room for it any more.
     Shed,
 }
 
-async fn until_end<S>(serving: &mut Connection<TokioIo<ClientSocket>, S>, link: &Link) -> End
+async fn until_end<S>(serving: &mut Connection<TokioIo<ClientSocket>, S>, link: &Rc<Link>) -> End
 where
     S: HttpService<Incoming, ResBody = AnswerBody> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -161,6 +200,7 @@ where
                 Poll::Ready(End::Late)
             }
             Poll::Pending if link.overdue().is_some() => Poll::Ready(End::Late),
+            Poll::Pending if park::may(link) => Poll::Ready(End::Quiet),
             Poll::Pending => Poll::Pending,
         }
     })

@@ -27,8 +27,13 @@ pub struct ClientSocket {
     worker: Rc<Worker>,
     framing: Framing,
     restated: Bytes,
+    /// What is read and known of, but for hyper.
+    ahead: Bytes,
     answered: bool,
 }
+
+/// How much of what comes is read while hyper is not there; most heads are shorter.
+const AHEAD: usize = 1024;
 
 impl ClientSocket {
     /// The socket of `link`, whose requests `worker` answers.
@@ -40,7 +45,33 @@ impl ClientSocket {
             worker,
             framing: Framing::default(),
             restated: Bytes::new(),
+            ahead: Bytes::new(),
             answered: false,
+        }
+    }
+
+    /// Hyper has read this and made nothing of it yet; it gets it again.
+    pub fn put_back(&mut self, read: Bytes) {
+        self.ahead = read;
+    }
+
+    /// Waits for bytes or the end of what comes while hyper is not there. Hyper gets what was read.
+    pub fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            let mut bytes = [0; AHEAD];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut *self).poll_read(context, &mut buffer))?;
+            self.ahead = Bytes::copy_from_slice(buffer.filled());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gives what was read ahead.
+    fn read_ahead(&mut self, buffer: &mut ReadBuf<'_>) {
+        let now = self.ahead.split_to(self.ahead.len().min(buffer.remaining()));
+        buffer.put_slice(&now);
+        if self.ahead.is_empty() {
+            self.ahead = Bytes::new(); // nothing is kept for it
         }
     }
 
@@ -108,6 +139,10 @@ impl AsyncRead for ClientSocket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            self.read_ahead(buffer);
+            return Poll::Ready(Ok(()));
+        }
         if self.link.is_half_closed() {
             return self.poll_gone();
         }

@@ -7,7 +7,7 @@ use crate::support::upstream::ok;
 use crate::support::{Ask, Client, Guard, Request, Setup, Upstream};
 
 /// An upstream that knows each connection by whoever authenticated on it.
-fn windows() -> Upstream {
+pub fn windows() -> Upstream {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     Upstream::answering(move |request| {
         let mut users = users.lock().unwrap();
@@ -39,7 +39,7 @@ fn authorized(target: &str, credentials: &str) -> Ask {
 
 /// Goes through the whole handshake.
 #[track_caller]
-fn authenticate(client: &mut Client, user: &str) {
+pub fn authenticate(client: &mut Client, user: &str) {
     assert_eq!(client.get("/").status, 401);
     assert_eq!(client.ask(&authorized("/", "NTLM hello")).status, 401);
     assert_eq!(client.ask(&authorized("/", &format!("NTLM {user}"))).text(), user);

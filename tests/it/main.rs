@@ -53,6 +53,7 @@ mod rules;
 mod secrets;
 mod sessions;
 mod shutdown;
+mod silence;
 mod sites;
 mod smoke;
 mod snapshot;
