@@ -8,6 +8,7 @@ use crate::policy::client::ClientRules;
 use crate::policy::key::Claim;
 use crate::store::Store;
 use crate::store::hand::{HandLock, TooMany};
+use crate::store::memory::lock;
 use crate::store::moved::{Incoming, Taken};
 use crate::store::operate::Reset;
 use crate::store::redis::background::By;
@@ -90,10 +91,15 @@ impl Store {
             && let Ok(removed) =
                 Box::pin(self.reset_shared((shared, By::Attempt), &slots, meant)).await
         {
+            shared.meanwhile.keep(&slots, what, self.clock.now());
             return (removed, Reach::Everywhere);
         }
         let is_one = |slot: &Slot, _: &Registered| slots.iter().any(|own| own.key == slot.key);
         let removed = self.reset_part(part, is_one, what);
+        if what == Reset::Everything {
+            let mut locals = lock(&shared.locals);
+            slots.iter().for_each(|slot| locals.reset(slot.key));
+        }
         shared.meanwhile.add(Order::Reset(slots, what, self.clock.now()));
         (removed, Reach::Alone)
     }

@@ -35,26 +35,31 @@ impl Permit {
             return self.end(what);
         }
         let store = Arc::clone(&self.store);
-        match (store.shared(), self.held.take(), self.lease.take()) {
-            (Some(shared), Some(held), Some(lease)) => {
-                Box::pin(store.settle_shared(shared, (held, lease), what)).await
-            }
-            (Some(shared), Some(held), None) => {
-                Box::pin(store.settle_unleased(shared, held, what)).await
-            }
-            (None | Some(_), _, _) => Vec::new(),
+        match (store.shared(), self.lease.take()) {
+            (Some(shared), Some(lease)) => match self.held.take() {
+                Some(held) => Box::pin(store.settle_shared(shared, (held, lease), what)).await,
+                None => Vec::new(),
+            },
+            (None, _) | (_, None) => self.end(what),
         }
+    }
+
+    /// The same, of shared counters whose server was not asked for it.
+    pub(super) fn begun_alone(mut self) -> Self {
+        if let (Some(shared), Some(held)) = (self.store.shared(), &self.held) {
+            self.lease = Some(shared.leases.begin_alone(&held.claim, self.store.clock.now()));
+        }
+        self
     }
 
     fn end(&mut self, what: Settlement) -> Vec<Settled> {
         let Some(held) = self.held.take() else { return Vec::new() };
         let store = &self.store;
         match (store.shared(), self.lease.take()) {
-            (None, _) => lock(&store.ledger).settle(&held, what, store.clock.now()),
-            (Some(shared), None) => store.settle_alone(shared, &held, what),
             (Some(shared), Some(lease)) => {
                 store.settle_later(shared, (&held, lease), (what, Sent::Never))
             }
+            (None, _) | (_, None) => lock(&store.ledger).settle(&held, what, store.clock.now()),
         }
     }
 }

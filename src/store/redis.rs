@@ -13,6 +13,7 @@ mod connect;
 pub mod counter;
 pub mod fleet_key;
 pub mod hands;
+pub mod heed;
 pub mod later;
 pub mod lease;
 pub mod lines;

@@ -83,11 +83,17 @@ impl Store {
             OnOutage::Allow => Some(Ok(self.permit(None, None))),
             OnOutage::Refuse => Some(Err(Refusal::NoStore)),
             OnOutage::Local => {
+                shared.until_decided().await;
+                if !shared.is_away() {
+                    return None;
+                }
                 let wait = asking.deadline.since(self.clock.now());
                 let claim = Arc::clone(&asking.claim);
                 tokio::select! {
                     biased;
-                    admitted = self.admit_here(claim, asking.terms, wait) => Some(admitted),
+                    admitted = self.admit_here(claim, asking.terms, wait) => {
+                        Some(admitted.map(|permit| permit.begun_alone()))
+                    }
                     () = shared.wire.breaker().until_closed() => None,
                 }
             }
@@ -227,7 +233,11 @@ impl Store {
         lease: Arc<Lease>,
         answer: &Answer,
     ) -> Said {
-        let held = lock(&self.ledger).adopt_held(claim, &answer.histories(), self.clock.now());
+        let held = {
+            let (mut ledger, now) = (lock(&self.ledger), self.clock.now());
+            let told = self.shared().map(|shared| shared.on_top(&ledger, (claim, answer), now));
+            ledger.adopt_held(claim, &told.unwrap_or_default(), now)
+        };
         let permit = self.permit(Some(held), Some(lease));
         match self.unless_locked_by_hand(permit).await {
             Ok(permit) => Said::Admitted(permit),
@@ -246,7 +256,11 @@ impl Store {
     /// The counters stand as a script told; whoever waits for them is told what that means.
     pub(in crate::store) fn adopt(&self, about: &About<'_>, answer: &Answer) {
         let Some(shared) = &self.shared else { return };
-        lock(&self.ledger).adopt(about.claim, &answer.histories(), self.clock.now());
+        {
+            let (mut ledger, now) = (lock(&self.ledger), self.clock.now());
+            let told = shared.on_top(&ledger, (about.claim, answer), now);
+            ledger.adopt(about.claim, &told, now);
+        }
         shared.filled(about.claim, |claim| self.would_refuse_here(claim));
     }
 

@@ -15,11 +15,13 @@ use super::answer::known;
 use super::later::Unsettled;
 use super::lease::{Known, Lease};
 use super::outage::Outage;
-use super::request::Request;
+use super::request::{Request, action};
 use super::script::Script;
 use super::scripts::{RENEW, SETTLE};
 use super::shared::Shared;
+use crate::policy::key::Claim;
 use crate::store::Store;
+use crate::store::ledger::Settlement;
 use crate::store::memory::lock;
 
 /// So often it is looked which leases have to be renewed.
@@ -100,7 +102,11 @@ async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
                 // whatever is not told now is held against its limit by the next attempt
                 drop(store.reload_shared(shared).await);
             }
-            () = tokio::time::sleep(EVERY) => store.renew_leases(shared).await,
+            () = tokio::time::sleep(EVERY) => {
+                store.renew_leases(shared).await;
+                // what goes wrong opens the breaker
+                drop(store.heed_hands(shared).await);
+            }
         }
         // what cannot be told now is told when the server is back
         drop(store.tell_all(shared).await);
@@ -121,8 +127,12 @@ impl Store {
         while shared.later.count() > 0 {
             self.tell_later(shared, By::Attempt, AT_ONCE).await?;
         }
-        // attempts that were admitted while the server was away have ended since
-        if !shared.is_away() && lock(&shared.locals).count() > 0 {
+        if shared.is_away() {
+            return Ok(()); // whoever finds it again goes on
+        }
+        // attempts that were admitted while the server was away have ended since, or still go on
+        self.hold_all(shared, By::Attempt).await?;
+        if lock(&shared.locals).count() > 0 {
             self.offer_locals(shared, By::Attempt).await?;
         }
         Ok(())
@@ -146,19 +156,35 @@ impl Store {
     }
 
     async fn tell_end(&self, shared: &Shared, by: By, one: &Unsettled) -> Result<(), Outage> {
-        let Unsettled { lease, what, owed } = one;
-        let Some(about) = self.about(shared, &lease.claim) else { return Ok(()) };
-        let request = about.settle(lease, *owed, *what);
-        let answer = self.run_by(shared, by, (&SETTLE, &request)).await?;
-        if by == By::Attempt {
-            {
-                let mut locals = lock(&shared.locals);
-                lease.claim.charges.iter().for_each(|charge| locals.forget(charge.key));
+        let Unsettled { lease, what, owed, ended } = one;
+        let about = self.about(shared, &lease.claim);
+        let answer = match &about {
+            None => None, // its limits are not those of this store any more
+            Some(about) => {
+                let ago = self.clock.now().since(*ended);
+                let request = about.settle(lease, (*owed, ago), *what);
+                Some(self.run_by(shared, by, (&SETTLE, &request)).await?)
             }
+        };
+        self.is_told(shared, &lease.claim, *what);
+        if let Some((about, answer)) = about.zip(answer) {
             self.adopt(&about, &answer);
         }
+        let mut locals = lock(&shared.locals);
+        lease.claim.charges.iter().for_each(|charge| locals.settle(charge.key));
+        drop(locals);
         shared.freed(&lease.claim);
         Ok(())
+    }
+
+    /// The server knows of an attempt of which it was to be told by its lease.
+    fn is_told(&self, shared: &Shared, claim: &Claim, what: Settlement) {
+        let ledger = lock(&self.ledger);
+        let mut locals = lock(&shared.locals);
+        let charges = claim.charges.iter();
+        for (key, limit) in charges.filter_map(|c| Some((c.key, ledger.limit(c.limit)?))) {
+            locals.told(key, action(claim, &limit, what));
+        }
     }
 
     /// Renews the leases that run for a third of their time.
@@ -176,9 +202,14 @@ impl Store {
         let Request { keys, arguments } = about.renew(lease, shared.leases.ttl());
         let renewing: Asked<'_> = Box::pin(shared.wire.run(&RENEW, &keys, &arguments));
         let value = renewing.await?;
-        let is_known = known(&value) == Some(keys.len());
-        let known = if is_known { Known::Everywhere } else { Known::Lost };
-        shared.leases.renewed(lease, asked, known);
+        if known(&value) == Some(keys.len()) {
+            shared.leases.renewed(lease, asked, Known::Everywhere);
+        } else if lease.is_sure(asked) {
+            // it cannot have run out: the server has lost it
+            shared.leases.lose(lease);
+        } else {
+            shared.leases.renewed(lease, asked, Known::Lost);
+        }
         Ok(())
     }
 

@@ -2,7 +2,9 @@
 --
 -- The functions on a history are those of `policy::lockout::History`; a test holds the two against
 -- each other. A counter is a hash: `h` its history, `d` what it is about (for lists), `z` when it
--- was reset and until when that matters, and `l:ID` for every lease, `expires:guesses`.
+-- was reset and until when that matters, `m` how many of its failures some guard saw on a server
+-- before this one, `l:ID` for every lease, `expires:guesses`, and `o:ID` for what a guard counted
+-- alone and was taken in, until when that matters.
 -- Times are milliseconds; on their way to a guard they are relative to the counter's now.
 
 local NEVER = 9007199254740991
@@ -10,6 +12,8 @@ local MOST = 4294967295
 local MOST_TALLY = 65535
 -- a driven clock is a test's: its counters are kept for an hour, whatever time it tells
 local DRIVEN_KEPT = 3600000
+-- whatever a guard remembers and offers again is not remembered for longer
+local LONGEST_MATTERS = 2592000000
 
 local function later(moment, by)
   return math.min(NEVER, moment + by)
@@ -278,7 +282,7 @@ end
 local function load(key, limit, clock)
   local c = {
     key = key, limit = limit, clock = clock, history = nil, places = 0, leases = {}, last = 0,
-    gone = {}, lost = {}, found = 0, cleared = 0, began = 0,
+    gone = {}, lost = {}, found = 0, cleared = 0, began = 0, taken = {}, taken_matters = 0,
   }
   local fields, expired = redis.call('HGETALL', key), {}
   for at = 1, #fields, 2 do
@@ -290,6 +294,17 @@ local function load(key, limit, clock)
     elseif name == 'z' then
       local reset_at, matters = string.match(value, '^(%d+):(%d+)$')
       c.reset_at, c.reset_matters = tonumber(reset_at), tonumber(matters)
+    elseif name == 'm' then
+      local common, server = string.match(value, '^(%d+) (%S+)$')
+      c.common, c.common_of = tonumber(common), server
+    elseif string.sub(name, 1, 2) == 'o:' then
+      local matters = tonumber(value) or 0
+      if matters <= clock.now then
+        c.gone[#c.gone + 1] = name
+      else
+        c.taken[name] = true
+        c.taken_matters = math.max(c.taken_matters, matters)
+      end
     elseif string.sub(name, 1, 2) == 'l:' then
       local expires, guesses = string.match(value, '^(%d+):(%d+)$')
       local lease = { name = name, expires = tonumber(expires), guesses = tonumber(guesses) }
@@ -361,7 +376,7 @@ end
 
 -- When nothing of it is worth keeping, also if all who hold places fail.
 local function kept_until(c)
-  local at = math.max(blank_at(c.history), c.reset_matters or 0)
+  local at = math.max(blank_at(c.history), c.reset_matters or 0, c.taken_matters)
   if c.places == 0 then
     return at
   end
@@ -379,7 +394,7 @@ local function keep(c, about)
   for _, name in ipairs(c.gone) do
     redis.call('HDEL', c.key, name)
   end
-  local matters = c.reset_matters and c.reset_matters > c.clock.now
+  local matters = math.max(c.reset_matters or 0, c.taken_matters) > c.clock.now
   if is_blank(c.history) and c.places == 0 and not matters then
     if c.exists then
       redis.call('DEL', c.key)
@@ -402,6 +417,23 @@ local function keep(c, about)
   end
 end
 
+-- For how long a guard may remember what it saw of a counter, and offer it again.
+local function matters_for(limit)
+  return math.min(LONGEST_MATTERS, math.max(limit.after, limit.longest) + limit.tallies)
+end
+
+-- Whoever remembers what was taken away at `at`, and offers it again within `matters`, is not
+-- believed.
+local function remember_reset(c, at, matters)
+  if at >= (c.reset_at or 0) then
+    c.reset_at = at
+    c.reset_matters = math.max(c.reset_matters or 0, later(c.clock.now, matters))
+    redis.call('HSET', c.key, 'z', string.format('%.0f:%.0f', c.reset_at, c.reset_matters))
+    c.exists = true
+    c.is_changed = true
+  end
+end
+
 -- Settles what an attempt came to on one counter: f(ailure) or n(o verdict) with its guesses,
 -- c(lear), s (clear what was spelled the same), or o, which leaves it as it has become.
 local function apply(c, action, spelling)
@@ -411,6 +443,9 @@ local function apply(c, action, spelling)
     c.began = fail(c.history, c.limit, failure, c.now) and 1 or 0
   elseif kind == 'c' or (kind == 's' and c.history.spelling == spelling) then
     c.cleared = succeed(c.history)
+    if c.cleared > 0 then
+      remember_reset(c, c.now, math.min(LONGEST_MATTERS, c.limit.after))
+    end
   end
   c.is_changed = true
 end

@@ -143,17 +143,19 @@ impl Store {
         Ok(usize::try_from(*removed).unwrap_or_default())
     }
 
-    /// Has every guard read the list before it admits anything more, at whichever site. It is no
-    /// number that counts up: a server that was restarted empty would count up to the same.
+    /// Has every guard read the list before it admits anything more, at whichever site is configured
+    /// here; elsewhere it [hears](Self::heed_hands) of it soon. It is no number that counts up: a
+    /// server that was restarted empty would count up to the same.
     async fn mark_hands(&self, shared: &Shared, by: By) -> Result<(), Outage> {
         let sites: HashSet<Arc<str>> = {
             let ledger = lock(&self.ledger);
             ledger.register.names().map(|name| Arc::clone(&name.site)).collect()
         };
         let mark = format!("{:032x}", random());
-        for site in sites {
+        let sites = sites.iter().map(|site| shared.names.changes(site));
+        for name in sites.chain([shared.names.hands_mark()]) {
             let mut asked = redis::cmd("SET");
-            asked.arg(shared.names.changes(&site)).arg(&mark);
+            asked.arg(name).arg(&mark);
             match by {
                 By::Attempt => Box::pin(shared.wire.command(&asked)).await?,
                 By::Recovery => Box::pin(shared.wire.command_anyway(&asked)).await?,

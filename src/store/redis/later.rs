@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::lease::Lease;
 use super::request::Owed;
+use crate::clock::Moment;
 use crate::store::ledger::Settlement;
 use crate::store::memory::lock;
 
@@ -22,6 +23,8 @@ pub struct Unsettled {
     pub what: Settlement,
     /// What is owed to counters that do not know the lease.
     pub owed: Owed,
+    /// When it ended.
+    pub ended: Moment,
 }
 
 /// How attempts ended of which the server may not know, in the order in which they did.
@@ -32,14 +35,16 @@ pub struct Later {
 }
 
 impl Later {
-    /// One more.
-    pub fn add(&self, unsettled: Unsettled) {
+    /// One more; whether there is room for it.
+    pub fn add(&self, unsettled: Unsettled) -> bool {
         let mut queue = lock(&self.unsettled);
-        if queue.len() < MOST {
+        let has_room = queue.len() < MOST;
+        if has_room {
             queue.push_back(unsettled);
         }
         drop(queue);
         self.come.notify_one();
+        has_room
     }
 
     /// The first `most` of them, to be told; whoever cannot puts them [back](Self::put_back).
@@ -56,7 +61,6 @@ impl Later {
         for one in unsettled.into_iter().rev() {
             queue.push_front(one);
         }
-        queue.truncate(MOST);
     }
 
     /// How many there are.

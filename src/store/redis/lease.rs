@@ -2,7 +2,7 @@
 //! and blocks nobody for long.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +27,10 @@ pub struct Lease {
     sure_until: AtomicU64,
     /// When it was last asked for.
     asked: AtomicU64,
+    /// Whether the server that is there now was asked for it.
+    is_asked_for: AtomicBool,
+    /// Whether none ever was: the guard gave the places out alone.
+    is_alone: AtomicBool,
 }
 
 /// Those of this guard.
@@ -65,7 +69,52 @@ impl Leases {
         let id = self.base.wrapping_add(u128::from(number));
         let (field, claim) = (format!("l:{id:032x}").into(), Arc::clone(claim));
         let sure_until = AtomicU64::new(self.sure_until(now));
-        Lease { number, field, claim, sure_until, asked: AtomicU64::new(now.0) }
+        let (is_asked_for, is_alone) = (AtomicBool::new(true), AtomicBool::new(false));
+        let asked = AtomicU64::new(now.0);
+        Lease { number, field, claim, sure_until, asked, is_asked_for, is_alone }
+    }
+
+    /// One that no server is asked for now, as long as there is none.
+    #[must_use]
+    pub fn begin_alone(&self, claim: &Arc<Claim>, now: Moment) -> Arc<Lease> {
+        let lease = Arc::new(self.begin(claim, now));
+        lease.is_asked_for.store(false, Ordering::Relaxed);
+        lease.is_alone.store(true, Ordering::Relaxed);
+        self.open(&lease);
+        lease
+    }
+
+    /// Those that the server which is there now was not asked for.
+    #[must_use]
+    pub fn unasked(&self) -> Vec<Arc<Lease>> {
+        let open = lock(&self.open);
+        open.values().filter(|lease| !lease.is_asked_for()).map(Arc::clone).collect()
+    }
+
+    /// Whatever server was asked for them, another one is there now.
+    pub fn lose_all(&self) {
+        let open = lock(&self.open);
+        open.values().for_each(|lease| lease.is_asked_for.store(false, Ordering::Relaxed));
+    }
+
+    /// Nobody knows whether the server has it: it is asked again.
+    pub fn lose(&self, lease: &Lease) {
+        lease.is_asked_for.store(false, Ordering::Relaxed);
+    }
+
+    /// The server is asked for a lease at `now` that it was not asked for before; whether the lease
+    /// has not ended meanwhile.
+    #[must_use]
+    pub fn ask_for(&self, lease: &Lease, now: Moment) -> bool {
+        let open = lock(&self.open);
+        let is_open = open.contains_key(&lease.number);
+        if is_open {
+            lease.sure_until.store(self.sure_until(now), Ordering::Relaxed);
+            lease.asked.store(now.0, Ordering::Relaxed);
+            lease.is_asked_for.store(true, Ordering::Relaxed);
+            lease.is_alone.store(false, Ordering::Relaxed);
+        }
+        is_open
     }
 
     fn sure_until(&self, asked: Moment) -> u64 {
@@ -77,9 +126,11 @@ impl Leases {
         lock(&self.open).insert(lease.number, Arc::clone(lease));
     }
 
-    /// It ends.
-    pub fn close(&self, lease: &Lease) {
-        lock(&self.open).remove(&lease.number);
+    /// It ends; no server is asked for it any more. Whether none ever was.
+    pub fn close(&self, lease: &Lease) -> Alone {
+        let mut open = lock(&self.open);
+        open.remove(&lease.number);
+        if lease.is_alone.load(Ordering::Relaxed) { Alone::Yes } else { Alone::No }
     }
 
     /// Those that are open.
@@ -92,8 +143,10 @@ impl Leases {
     #[must_use]
     pub fn due(&self, now: Moment) -> Vec<Arc<Lease>> {
         let third = Duration::from_millis(self.ttl() / 3);
-        let is_due =
-            |lease: &&Arc<Lease>| Moment(lease.asked.load(Ordering::Relaxed)).after(third) <= now;
+        let is_due = |lease: &&Arc<Lease>| {
+            let asked = Moment(lease.asked.load(Ordering::Relaxed));
+            lease.is_asked_for() && asked.after(third) <= now
+        };
         lock(&self.open).values().filter(is_due).map(Arc::clone).collect()
     }
 
@@ -108,6 +161,15 @@ impl Leases {
     }
 }
 
+/// Whether places were given out by a guard alone, and no server was ever asked for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alone {
+    /// One was.
+    No,
+    /// None was.
+    Yes,
+}
+
 /// Whether a server knows a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
@@ -118,6 +180,12 @@ pub enum Known {
 }
 
 impl Lease {
+    /// Whether the server that is there now was asked for it.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        self.is_asked_for.load(Ordering::Relaxed)
+    }
+
     /// Whether the server has it at `now`, unless it has lost something.
     #[must_use]
     pub fn is_sure(&self, now: Moment) -> bool {

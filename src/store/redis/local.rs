@@ -4,23 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::counter::Action;
+use super::shared::random;
 use crate::clock::Moment;
 use crate::policy::key::Key;
-use crate::policy::lockout::{Failure, History, Proof, Spelling};
+use crate::policy::lockout::{Failure, History, Limit, Proof, Spelling};
 use crate::store::memory::BuildHashedAlready;
 use crate::store::slot::Slot;
 
 /// So many counters are told apart; what is counted on others stays here alone.
 const MOST: usize = 262_144;
 
-/// A counter as the server last told it, and what was counted here since.
-#[derive(Clone, Debug)]
-pub struct Local {
-    /// The counter.
-    pub slot: Arc<Slot>,
-    /// What the server last told.
-    pub seen: History,
-    /// Failures that only this guard knows of.
+/// Failures that nobody but one guard knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alone {
+    /// How many.
     pub failures: u32,
     /// Of them, those without a verdict.
     pub without_verdict: u32,
@@ -30,64 +27,173 @@ pub struct Local {
     pub spelling: Spelling,
 }
 
+/// What failures are offered under: a server that took them once does not take them again.
+pub type OfferId = u128;
+
+/// A counter on which something was counted here alone.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// The counter.
+    pub slot: Arc<Slot>,
+    /// What the server last told of it.
+    pub seen: History,
+    /// Counted since then, and not offered yet.
+    fresh: Alone,
+    /// Offered, to a server that may have taken it or not.
+    offered: Vec<(OfferId, Alone)>,
+    /// What the server will be told of by a lease.
+    owed: Alone,
+}
+
+/// What is offered of one counter.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// The counter.
+    pub slot: Arc<Slot>,
+    /// Failures that only this guard knows of; nothing where it only asks how the counter stands.
+    pub alone: Option<(OfferId, Alone)>,
+}
+
 /// Counters on which something was counted here alone.
 #[derive(Debug, Default)]
-pub struct Locals(HashMap<Key, Local, BuildHashedAlready>);
+pub struct Locals {
+    of: HashMap<Key, Local, BuildHashedAlready>,
+    /// What the next offer is made under; random at first.
+    next: OfferId,
+}
 
 impl Locals {
     /// Something is about to happen to a counter of which the server is not told, or not yet;
     /// `seen` is what it remembers until then.
     pub fn see(&mut self, slot: &Arc<Slot>, seen: History) -> Option<&mut Local> {
-        if self.0.len() >= MOST && !self.0.contains_key(&slot.key) {
+        if self.of.len() >= MOST && !self.of.contains_key(&slot.key) {
             return None;
         }
-        Some(self.0.entry(slot.key).or_insert_with(|| Local {
+        Some(self.of.entry(slot.key).or_insert_with(|| Local {
             slot: Arc::clone(slot),
             seen,
-            failures: 0,
-            without_verdict: 0,
-            latest: Moment(0),
-            spelling: Spelling::Unknown,
+            fresh: Alone::NONE,
+            offered: Vec::new(),
+            owed: Alone::NONE,
         }))
     }
 
-    /// All of them; none is left.
-    #[must_use]
-    pub fn take(&mut self) -> Vec<Local> {
-        self.0.drain().map(|(_, local)| local).collect()
-    }
-
-    /// These could not be told: they are kept, with what has come since.
-    pub fn put_back(&mut self, untold: impl Iterator<Item = Local>) {
-        for mut local in untold {
-            if let Some(since) = self.0.get(&local.slot.key) {
-                local.failures = local.failures.saturating_add(since.failures);
-                local.without_verdict = local.without_verdict.saturating_add(since.without_verdict);
-                local.latest = local.latest.max(since.latest);
-                local.spelling = local.spelling.and(since.spelling);
+    /// Everything that the server is to be offered. It stays here until it is [done](Self::done),
+    /// and is offered again under the same number until then.
+    pub fn offer(&mut self) -> Vec<Offered> {
+        if self.next == 0 {
+            self.next = random();
+        }
+        let mut offers = Vec::new();
+        for local in self.of.values_mut() {
+            if local.fresh.failures > 0 {
+                self.next = self.next.wrapping_add(1);
+                local.offered.push((self.next, std::mem::replace(&mut local.fresh, Alone::NONE)));
             }
-            self.0.insert(local.slot.key, local);
+            let offer = |alone| Offered { slot: Arc::clone(&local.slot), alone };
+            if local.offered.is_empty() && local.owed.failures == 0 {
+                offers.push(offer(None));
+            }
+            offers.extend(local.offered.iter().map(|offered| offer(Some(*offered))));
+        }
+        offers
+    }
+
+    /// The server has taken an offer.
+    pub fn done(&mut self, key: Key, taken: Option<OfferId>) {
+        if let Some(local) = self.of.get_mut(&key) {
+            local.offered.retain(|(id, _)| Some(*id) != taken);
         }
     }
 
-    /// The server knows what was settled on a counter: what it tells of it is in force again, unless
-    /// something was counted here besides.
-    pub fn forget(&mut self, key: Key) {
-        if self.0.get(&key).is_some_and(|local| local.failures == 0) {
-            self.0.remove(&key);
+    /// The server was told of an attempt by its lease.
+    pub fn told(&mut self, key: Key, action: Action) {
+        if let Some(local) = self.of.get_mut(&key) {
+            local.owed.take(action);
         }
+    }
+
+    /// How the counter stands was told, and is in force here: where nothing else is to be told of
+    /// it, it is as any other.
+    pub fn settle(&mut self, key: Key) {
+        if self.of.get(&key).is_some_and(Local::is_told) {
+            self.of.remove(&key);
+        }
+    }
+
+    /// A counter was reset here, and so will be what the server knows of it.
+    pub fn reset(&mut self, key: Key) {
+        if let Some(local) = self.of.get_mut(&key) {
+            (local.seen, local.fresh) = (History::default(), Alone::NONE);
+        }
+    }
+
+    /// A counter as it stands here when the server tells that it is so: what the server does not
+    /// know yet comes on top.
+    pub fn on_top(&mut self, key: Key, told: History, limit: &Limit, now: Moment) -> History {
+        let Some(local) = self.of.get_mut(&key) else { return told };
+        local.seen = told;
+        let offered = local.offered.iter().map(|(_, alone)| alone);
+        let mut history = told.aged(limit, now);
+        for alone in offered.chain([&local.fresh, &local.owed]) {
+            for failure in alone.failed().into_iter().filter(|failure| failure.guesses > 0) {
+                history.fail(limit, failure, alone.latest.max(history.latest()));
+            }
+        }
+        history
+    }
+
+    /// What the server last told of a counter, where something was counted here besides.
+    #[must_use]
+    pub fn seen(&self, key: Key) -> Option<History> {
+        self.of.get(&key).map(|local| local.seen)
+    }
+
+    /// The same of all of them.
+    pub fn all_seen(&self) -> impl Iterator<Item = (Arc<Slot>, History)> {
+        self.of.values().map(|local| (Arc::clone(&local.slot), local.seen))
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.of.len()
+    }
+
+    /// Whether there is something that the server can be told now.
+    #[must_use]
+    pub fn is_any_untold(&self) -> bool {
+        self.of.values().any(|local| local.fresh.failures > 0 || !local.offered.is_empty())
     }
 }
 
 impl Local {
+    const fn is_told(&self) -> bool {
+        self.offered.is_empty() && self.fresh.failures == 0 && self.owed.failures == 0
+    }
+
     /// A settlement of which the server will not be told otherwise.
     pub fn note(&mut self, action: Action, spelling: Spelling, now: Moment) {
+        self.fresh.add(action, spelling, now);
+    }
+
+    /// One of which it will be told by a lease.
+    pub fn note_owed(&mut self, action: Action, spelling: Spelling, now: Moment) {
+        self.owed.add(action, spelling, now);
+    }
+
+    /// A success cleared what was counted here.
+    pub fn clear(&mut self) {
+        self.fresh = Alone::NONE;
+    }
+}
+
+impl Alone {
+    /// None.
+    pub const NONE: Self =
+        Self { failures: 0, without_verdict: 0, latest: Moment(0), spelling: Spelling::Unknown };
+
+    fn add(&mut self, action: Action, spelling: Spelling, now: Moment) {
         if let Action::Fail(guesses, proof) = action {
             self.failures = self.failures.saturating_add(guesses);
             if proof == Proof::NoVerdict {
@@ -98,8 +204,16 @@ impl Local {
         }
     }
 
-    /// The failures that only this guard knows of as two attempts: those that the upstream gave a
-    /// verdict on, and the others.
+    fn take(&mut self, action: Action) {
+        if let Action::Fail(guesses, proof) = action {
+            self.failures = self.failures.saturating_sub(guesses);
+            if proof == Proof::NoVerdict {
+                self.without_verdict = self.without_verdict.saturating_sub(guesses);
+            }
+        }
+    }
+
+    /// These as two attempts: those that the upstream gave a verdict on, and the others.
     #[must_use]
     pub fn failed(&self) -> [Failure; 2] {
         let with = self.failures.saturating_sub(self.without_verdict);

@@ -1,6 +1,10 @@
 //! What operators meant while the server was away: it is told as soon as it is back, with the time.
+//! Resets are told again to a server that may know less than the one before: guards that were not
+//! told of them may offer what they took away.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::background::By;
 use super::hands::Stands;
@@ -17,6 +21,10 @@ use crate::store::slot::Slot;
 
 /// So many counters and locks are remembered; beyond that, operators have to say it again.
 const MOST: usize = 262_144;
+/// Resets of so many counters are told again.
+const MOST_AGAIN: usize = 65_536;
+/// For so long a reset is told again: nobody remembers for longer what it took away.
+const AGAIN: Duration = Duration::from_hours(30 * 24);
 
 /// What an operator meant.
 #[derive(Clone, Debug)]
@@ -31,9 +39,18 @@ pub enum Order {
 
 /// What operators meant, in that order.
 #[derive(Debug, Default)]
-pub struct Meanwhile(Mutex<Vec<Order>>);
+pub struct Meanwhile {
+    /// While the server was away.
+    untold: Mutex<Vec<Order>>,
+    /// Resets that it knows of.
+    told: Mutex<VecDeque<Order>>,
+}
 
 impl Order {
+    fn is_older(&self, now: Moment, age: Duration) -> bool {
+        matches!(self, Self::Reset(_, _, at) if now.since(*at) > age)
+    }
+
     const fn weight(&self) -> usize {
         match self {
             Self::Lock(..) => 1,
@@ -46,7 +63,7 @@ impl Order {
 impl Meanwhile {
     /// Somebody means this.
     pub fn add(&self, order: Order) {
-        let mut orders = lock(&self.0);
+        let mut orders = lock(&self.untold);
         let weight: usize = orders.iter().map(Order::weight).sum();
         if order.weight() > 0 && weight + order.weight() <= MOST {
             orders.push(order);
@@ -56,14 +73,33 @@ impl Meanwhile {
     /// All of it; nothing is left.
     #[must_use]
     pub fn take(&self) -> Vec<Order> {
-        std::mem::take(&mut *lock(&self.0))
+        std::mem::take(&mut *lock(&self.untold))
     }
 
     /// This could not be told, before whatever has come since.
     pub fn put_back(&self, mut orders: Vec<Order>) {
-        let mut since = lock(&self.0);
+        let mut since = lock(&self.untold);
         orders.append(&mut since);
         *since = orders;
+    }
+
+    /// The server was told of a reset.
+    pub fn keep(&self, slots: &[Arc<Slot>], what: Reset, at: Moment) {
+        if slots.is_empty() || slots.len() > MOST_AGAIN {
+            return;
+        }
+        let mut told = lock(&self.told);
+        told.push_back(Order::Reset(slots.to_vec(), what, at));
+        let mut weight: usize = told.iter().map(Order::weight).sum();
+        while weight > MOST_AGAIN || told.front().is_some_and(|first| first.is_older(at, AGAIN)) {
+            weight -= told.pop_front().map_or(weight, |first| first.weight());
+        }
+    }
+
+    /// The resets that servers before this one were told of.
+    #[must_use]
+    pub fn kept(&self) -> Vec<Order> {
+        lock(&self.told).iter().cloned().collect()
     }
 }
 
@@ -80,6 +116,21 @@ impl Store {
                 shared.meanwhile.put_back(std::iter::once(order).chain(orders).collect());
                 return Err(outage);
             }
+            if let Order::Reset(slots, what, at) = &order {
+                shared.meanwhile.keep(slots, *what, *at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells a server that may know less than the one before what operators meant before.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told.
+    pub async fn tell_kept(&self, shared: &Shared) -> Result<(), Outage> {
+        for order in shared.meanwhile.kept() {
+            self.tell_order((shared, By::Recovery), &order).await?;
         }
         Ok(())
     }

@@ -3,8 +3,9 @@
 -- that guard knows of. What is older than a reset is not believed.
 -- KEYS: the counters.
 -- ARGV: the driven clock's now, or 0; then for each counter its limit; what the guard saw of it, or
---   `-`; failures that only it knows of: with a verdict, without one, how long ago the latest was,
---   and the spelling; and what the counter is about.
+--   `-`; the name of this server where that was on one before it, or `-`; failures that only the
+--   guard knows of: under which number it offers them, with a verdict, without one, how long ago the
+--   latest was, and the spelling; and what the counter is about.
 -- Of each counter it is told as found whether it counts more, and as cleared whether it is new.
 local clock = read_clock(ARGV[1])
 
@@ -86,23 +87,59 @@ local function add(c, guesses, without, at, spelling)
   end
 end
 
-local function merge(c, seen, with, without, ago, spelling)
-  local was_blank = is_blank(c.history)
-  local own = bare(c.history)
-  local before = read_history(write_history(own))
-  if seen ~= '-' then
-    local other = hear_history(seen, c.now)
-    other.latest = math.min(other.latest, c.now)
-    if other.latest > (c.reset_at or -1) then
-      age(other, c.limit, c.now)
-      c.history = merged(own, bare(other))
+-- What a guard saw on a server before this one is part of what others saw there, and of nothing
+-- that came since: not of what they counted alone either.
+local function merge_seen(c, text, server)
+  local own, other = bare(c.history), hear_history(text, c.now)
+  other.latest = math.min(other.latest, c.now)
+  if other.latest <= (c.reset_at or -1) then
+    return
+  end
+  age(other, c.limit, c.now)
+  other = bare(other)
+  c.history = merged(own, other)
+  if server ~= '-' and not own.locked and not other.locked then
+    if own ~= c.history then
+      local unknown = math.max(0, other.failures - c.common)
+      c.history.failures = more(own.failures, unknown, MOST)
+      c.history.without = math.min(c.history.without, c.history.failures)
+      bare(c.history)
+    end
+    if other.failures > c.common then
+      c.common = other.failures
+      redis.call('HSET', c.key, 'm', string.format('%.0f %s', c.common, server))
+      c.exists = true
     end
   end
-  local latest = clock.now - ago
-  if latest > (c.reset_at or -1) then
+end
+
+local function merge(c, offer)
+  local was_blank = is_blank(c.history)
+  local before = read_history(write_history(bare(c.history)))
+  local server = offer.server
+  if c.common_of ~= server then
+    -- nobody has told of what was before; what is here some guard may have seen
+    c.common, c.common_of = c.history.failures, server
+    if server ~= '-' then
+      redis.call('HSET', c.key, 'm', string.format('%.0f %s', c.common, server))
+      c.exists = true
+      c.is_changed = true
+    end
+  end
+  if offer.seen ~= '-' then
+    merge_seen(c, offer.seen, server)
+  end
+  local latest = clock.now - offer.ago
+  local is_news = offer.with + offer.without > 0 and not c.taken[offer.id]
+  if is_news and latest > (c.reset_at or -1) then
     local at = math.min(c.now, math.max(latest, c.history.latest))
-    add(c, with, false, at, spelling)
-    add(c, without, true, at, spelling)
+    add(c, offer.with, false, at, offer.spelling)
+    add(c, offer.without, true, at, offer.spelling)
+    c.taken_matters = math.max(c.taken_matters, later(clock.now, matters_for(c.limit)))
+    redis.call('HSET', c.key, offer.id, string.format('%.0f', c.taken_matters))
+    c.taken[offer.id] = true
+    c.exists = true
+    c.is_changed = true
   end
   age(c.history, c.limit, c.now)
   if write_history(c.history) ~= write_history(before) then
@@ -116,12 +153,15 @@ end
 
 local counters = {}
 for at, key in ipairs(KEYS) do
-  local first = 7 * at - 5
+  local first = 9 * at - 7
   local c = load(key, read_limit(ARGV[first]), clock)
-  merge(c, ARGV[first + 1], tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3]),
-    tonumber(ARGV[first + 4]), ARGV[first + 5])
+  merge(c, {
+    seen = ARGV[first + 1], server = ARGV[first + 2], id = ARGV[first + 3],
+    with = tonumber(ARGV[first + 4]), without = tonumber(ARGV[first + 5]),
+    ago = tonumber(ARGV[first + 6]), spelling = ARGV[first + 7],
+  })
   if c.is_changed or #c.gone > 0 then
-    keep(c, ARGV[first + 6])
+    keep(c, ARGV[first + 8])
   end
   counters[at] = c
 end

@@ -6,6 +6,7 @@ use super::about::{common, own};
 use super::answer::Answer;
 use super::background::By;
 use super::counter::{Found, limit_text};
+use super::local::{Alone, OfferId};
 use super::names::counter;
 use super::outage::Outage;
 use super::request::Request;
@@ -13,8 +14,8 @@ use super::scripts::MERGE;
 use super::shared::Shared;
 use crate::clock::Moment;
 use crate::policy::key::{Charge, Subject};
+use crate::policy::lockout::History;
 use crate::policy::lockout::text::spelling_text;
-use crate::policy::lockout::{History, Spelling};
 use crate::store::Store;
 use crate::store::memory::lock;
 use crate::store::moved::{Incoming, Locks, Taken};
@@ -31,22 +32,21 @@ pub struct Offer {
     /// Whose failures they are.
     pub subject: Arc<Subject>,
     /// What it saw, which the server may have seen, too.
-    pub seen: History,
+    pub seen: Option<History>,
+    /// Which server it saw that on.
+    pub on: Server,
     /// What nobody but that guard knows of.
-    pub alone: Option<Alone>,
+    pub alone: Option<(OfferId, Alone)>,
 }
 
-/// Failures that nobody but one guard knows of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Alone {
-    /// How many.
-    pub failures: u32,
-    /// Of them, those without a verdict.
-    pub without_verdict: u32,
-    /// When the latest was.
-    pub latest: Moment,
-    /// How the username was spelled in them.
-    pub spelling: Spelling,
+/// On which server a guard saw something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// This one, perhaps.
+    Any,
+    /// One before this one, which has this name: what guards tell this one that they counted alone
+    /// nobody saw there.
+    Before(Box<str>),
 }
 
 impl Store {
@@ -60,8 +60,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When it cannot be asked; it may have taken some of them then. Offering what was `seen` again
-    /// changes nothing, what nobody else knows of would be counted twice.
+    /// When it cannot be asked; it may have taken some of them then. Offering them again changes
+    /// nothing.
     pub async fn merge_shared(
         &self,
         (shared, by): (&Shared, By),
@@ -108,7 +108,7 @@ impl Store {
             arguments: [self.driven_now().into_bytes()].into_iter().chain(words).collect(),
         };
         let answer = self.run_by(shared, by, (&MERGE, &request)).await?;
-        self.adopt_merged(shared, offers, &answer);
+        self.adopt_merged((shared, by), offers, &answer);
         Ok(answer
             .told
             .iter()
@@ -126,14 +126,25 @@ impl Store {
 
     fn adopt_merged(
         &self,
-        shared: &Shared,
+        (shared, by): (&Shared, By),
         offers: &[(usize, &Offer, Registered)],
         answer: &Answer,
     ) {
         let now = self.clock.now();
         let mut ledger = lock(&self.ledger);
-        for ((_, offer, _), told) in offers.iter().zip(&answer.told) {
-            ledger.adopt_told(&offer.charge, &offer.subject, told.history, now);
+        for ((_, offer, registered), told) in offers.iter().zip(&answer.told) {
+            // what was seen is offered again, as it was, where a recovery breaks off
+            if by == By::Recovery && offer.seen.is_some() {
+                continue;
+            }
+            let key = offer.charge.key;
+            let history = {
+                let mut locals = lock(&shared.locals);
+                locals.done(key, offer.alone.map(|(id, _)| id));
+                locals.on_top(key, told.history, &registered.limit, now)
+            };
+            ledger.adopt_told(&offer.charge, &offer.subject, history, now);
+            lock(&shared.locals).settle(key);
         }
         drop(ledger);
         // whoever waits for one of them hears of it
@@ -147,23 +158,27 @@ fn set(all: &mut [Taken], at: usize, became: Taken) {
     }
 }
 
-fn words(offer: &Offer, Registered { name, limit }: &Registered, now: Moment) -> [Vec<u8>; 7] {
-    let nothing =
-        Alone { failures: 0, without_verdict: 0, latest: now, spelling: Spelling::Unknown };
-    let alone = offer.alone.unwrap_or(nothing);
+fn words(offer: &Offer, Registered { name, limit }: &Registered, now: Moment) -> [Vec<u8>; 9] {
+    let (id, alone) = offer.alone.unwrap_or((0, Alone { latest: now, ..Alone::NONE }));
     let without = alone.without_verdict.min(alone.failures);
-    let ago = now.since(alone.latest).as_millis();
+    let seen = offer.seen.map_or_else(|| "-".to_owned(), |seen| seen.to_text(now));
+    let before = match &offer.on {
+        Server::Any => "-",
+        Server::Before(name) => name,
+    };
     let about = [own(name, offer.charge.candidate), common(&offer.subject)].concat();
-    let [limit, seen, with, without, ago, spelling] = [
+    let [limit, seen, before, id, with, without, ago, spelling] = [
         limit_text(limit),
-        offer.seen.to_text(now),
+        seen,
+        before.to_owned(),
+        format!("o:{id:032x}"),
         (alone.failures - without).to_string(),
         without.to_string(),
-        ago.to_string(),
+        now.since(alone.latest).as_millis().to_string(),
         spelling_text(alone.spelling),
     ]
     .map(String::into_bytes);
-    [limit, seen, with, without, ago, spelling, about]
+    [limit, seen, before, id, with, without, ago, spelling, about]
 }
 
 impl From<&Incoming> for Offer {
@@ -171,7 +186,8 @@ impl From<&Incoming> for Offer {
         Self {
             charge: incoming.charge,
             subject: Arc::clone(&incoming.subject),
-            seen: incoming.history,
+            seen: Some(incoming.history),
+            on: Server::Any,
             alone: None,
         }
     }

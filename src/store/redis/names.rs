@@ -43,6 +43,12 @@ impl Names {
         format!("{pattern}:{{*}}:c:*").into_bytes()
     }
 
+    /// How often they have changed, as the whole fleet is told.
+    #[must_use]
+    pub fn hands_mark(&self) -> Vec<u8> {
+        format!("{}:{{hands}}:v", self.prefix).into_bytes()
+    }
+
     /// The locks by hand.
     #[must_use]
     pub fn hands(&self) -> Vec<u8> {

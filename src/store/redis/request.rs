@@ -72,14 +72,33 @@ impl<'a> About<'a> {
         request
     }
 
-    /// For [`super::scripts::SETTLE`].
+    /// For [`super::scripts::HOLD`].
     #[must_use]
-    pub fn settle(&self, lease: &Lease, owed: Owed, what: Settlement) -> Request {
+    pub fn hold(&self, lease: &Lease, (ttl, not_after): (u64, NotAfter)) -> Request {
+        let (not_after, guesses) = (not_after.to_string(), self.claim.guesses.to_string());
+        let first = [&self.now, &not_after, &guesses, &*lease.field, &ttl.to_string()];
+        let mut request = self.request(&first);
+        request.arguments.push(common(&self.claim.subject));
+        for (charge, registered) in self.counters() {
+            request.arguments.push(limit_text(&registered.limit).into_bytes());
+            request.arguments.push(own(&registered.name, charge.candidate));
+        }
+        request
+    }
+
+    /// For [`super::scripts::SETTLE`], of an attempt that ended so long ago.
+    #[must_use]
+    pub fn settle(
+        &self,
+        lease: &Lease,
+        (owed, ago): (Owed, Duration),
+        what: Settlement,
+    ) -> Request {
         let sure = match owed {
             Owed::IfKnown => "-",
             Owed::Surely => "sure",
         };
-        let mut request = self.request(&[&self.now, &lease.field, sure]);
+        let mut request = self.request(&[&self.now, &lease.field, sure, &millis(ago).to_string()]);
         for (charge, registered) in self.counters() {
             request.arguments.extend(self.done(charge, &registered.limit, what));
         }

@@ -19,13 +19,8 @@ for at, key in ipairs(KEYS) do
   elseif ARGV[3] == 'age' then
     c.is_changed = true
   end
-  if ARGV[3] == 'all' and meant_at > (c.reset_at or 0) then
-    -- whoever remembers what was taken away, and offers it again, is not believed
-    local matters = math.max(c.limit.after, c.limit.longest) + c.limit.tallies
-    c.reset_at, c.reset_matters = meant_at, later(clock.now, math.min(matters, 2592000000))
-    redis.call('HSET', key, 'z', string.format('%.0f:%.0f', c.reset_at, c.reset_matters))
-    c.exists = true
-    c.is_changed = true
+  if ARGV[3] == 'all' then
+    remember_reset(c, meant_at, matters_for(c.limit))
   end
   if c.is_changed then
     keep(c)

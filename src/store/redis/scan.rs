@@ -134,13 +134,13 @@ impl Store {
             let shown = self.shown(shared, site, keys).await?;
             let there =
                 keys.iter().zip(&shown).filter_map(|(key, shown)| Some((key, shown.as_ref()?)));
-            there.for_each(|(key, shown)| self.take_shown(*key, shown, taken));
+            there.for_each(|(key, shown)| self.take_shown((shared, *key), shown, taken));
         }
         Ok(())
     }
 
     /// Takes a counter in, if its limit is configured here.
-    fn take_shown(&self, key: Key, shown: &Shown, taken: &mut Taken) {
+    fn take_shown(&self, (shared, key): (&Shared, Key), shown: &Shown, taken: &mut Taken) {
         let Shown { about, lost, held, history } = shown;
         let now = self.clock.now();
         let mut ledger = lock(&self.ledger);
@@ -148,6 +148,7 @@ impl Store {
         let Some(limit) = ledger.limit(id) else { return };
         let history = history.with_lost(&limit, *lost, now);
         let charge = Charge { key, limit: id, candidate: about.candidate };
+        let history = lock(&shared.locals).on_top(key, history, &limit, now);
         ledger.adopt_told(&charge, &about.subject, history, now);
         if *held > 0 {
             let known = ledger.counters.find(key).map(Arc::clone);

@@ -29,6 +29,9 @@ pub static PEEK: LazyLock<Script> = script!("peek");
 /// Reads and changes the locks by hand.
 pub static HANDS: LazyLock<Script> = script!("hands");
 
+/// Takes places that a guard has given out alone.
+pub static HOLD: LazyLock<Script> = script!("hold");
+
 /// Lets a lease run for longer.
 pub static RENEW: LazyLock<Script> = script!("renew");
 

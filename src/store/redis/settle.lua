@@ -1,17 +1,20 @@
--- Ends a lease: its places are free again, and what it came to is charged or cleared. A counter
--- that does not know the lease is left alone, but where the guard is `sure` that it still runs: then
--- the server has lost it, and a failure counts all the same.
+-- Ends a lease: its places are free again, and what it came to is charged or cleared, unless the
+-- counter was reset since. A counter that does not know the lease is left alone, but where the guard
+-- is `sure` that it still runs: then the server has lost it, and a failure counts all the same.
 -- KEYS: the counters.
--- ARGV: the driven clock's now, or 0; the lease; `sure` or nothing; then for each counter its
---   limit, what is done to it (`-` where the places are given back), and the spelling.
+-- ARGV: the driven clock's now, or 0; the lease; `sure` or nothing; how long ago it ended; then for
+--   each counter its limit, what is done to it (`-` where the places are given back), and the spelling.
 local clock = read_clock(ARGV[1])
+local ended = clock.now - tonumber(ARGV[4])
 local counters = {}
 for at, key in ipairs(KEYS) do
-  local c = load(key, read_limit(ARGV[1 + 3 * at]), clock)
-  local action, spelling = ARGV[2 + 3 * at], ARGV[3 + 3 * at]
+  local c = load(key, read_limit(ARGV[2 + 3 * at]), clock)
+  local action, spelling = ARGV[3 + 3 * at], ARGV[4 + 3 * at]
   c.found = give_back(c, ARGV[2]) and 1 or 0
-  local is_owed = ARGV[3] == 'sure' and not c.lost[ARGV[2]]
-  if action ~= '-' and (c.found == 1 or is_owed) then
+  local is_owed = c.found == 1 or (ARGV[3] == 'sure' and not c.lost[ARGV[2]])
+  -- what ends now ended after whatever was reset in this very millisecond
+  local counts = ended == clock.now or ended > (c.reset_at or -1)
+  if action ~= '-' and is_owed and counts then
     apply(c, action, spelling)
   end
   if c.is_changed or #c.gone > 0 then

@@ -1,13 +1,16 @@
 //! What an attempt came to, told to the shared counters: at once, or as soon as it can be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::answer::{What, restless};
+use super::background::By;
+use super::counter::Action;
 use super::later::Unsettled;
-use super::lease::Lease;
+use super::lease::{Alone, Lease};
 use super::outage::{Outage, Sent};
 use super::request::{Owed, action};
-use super::scripts::{CHARGE, SETTLE};
+use super::scripts::{CHARGE, HOLD, SETTLE};
 use super::shared::Shared;
 use crate::clock::Moment;
 use crate::policy::key::Claim;
@@ -21,25 +24,22 @@ use crate::store::memory::lock;
 struct Settling<'a> {
     store: &'a Store,
     shared: &'a Shared,
-    held: Option<(Held, Option<Arc<Lease>>)>,
+    held: Option<(Held, Arc<Lease>)>,
     what: Settlement,
+    /// Whether the server may know already.
+    sent: Sent,
 }
 
 impl Settling<'_> {
-    fn later(&mut self, sent: Sent) -> Vec<Settled> {
-        match self.held.take() {
-            Some((held, Some(lease))) => {
-                self.store.settle_later(self.shared, (&held, lease), (self.what, sent))
-            }
-            Some((held, None)) => self.store.settle_alone(self.shared, &held, self.what),
-            None => Vec::new(),
-        }
+    fn later(&mut self) -> Vec<Settled> {
+        let Some((held, lease)) = self.held.take() else { return Vec::new() };
+        self.store.settle_later(self.shared, (&held, lease), (self.what, self.sent))
     }
 }
 
 impl Drop for Settling<'_> {
     fn drop(&mut self) {
-        self.later(Sent::Perhaps);
+        self.later();
     }
 }
 
@@ -52,18 +52,34 @@ impl Store {
         what: Settlement,
     ) -> Vec<Settled> {
         let (claim, lease_of) = (Arc::clone(&held.claim), Arc::clone(&lease));
-        let mut settling = Settling { store: self, shared, held: Some((held, Some(lease))), what };
-        let Some(about) = self.about(shared, &claim) else { return settling.later(Sent::Never) };
+        let held = Some((held, lease));
+        let mut settling = Settling { store: self, shared, held, what, sent: Sent::Never };
+        // it was admitted while the server was away
+        if !lease_of.is_asked_for()
+            && (what == Settlement::GivenBack
+                || shared.is_away()
+                || self.hold(shared, By::Attempt, &lease_of).await.is_err())
+        {
+            return settling.later();
+        }
+        let Some(about) = self.about(shared, &claim) else { return settling.later() };
         let is_sure = lease_of.is_sure(self.clock.now());
         let owed = if is_sure { Owed::Surely } else { Owed::IfKnown };
-        let answer = match self.run(shared, &SETTLE, &about.settle(&lease_of, owed, what)).await {
+        let request = about.settle(&lease_of, (owed, Duration::ZERO), what);
+        settling.sent = Sent::Perhaps;
+        let answer = match self.run(shared, &SETTLE, &request).await {
             Ok(answer) => answer,
-            Err(outage) => return settling.later(outage.sent),
+            Err(outage) => {
+                settling.sent = outage.sent;
+                return settling.later();
+            }
         };
         if let Some((held, _)) = settling.held.take() {
-            shared.leases.close(&lease_of);
+            _ = shared.leases.close(&lease_of);
             let now = self.clock.now();
-            lock(&self.ledger).adopt_settled(&held, &answer.histories(), now);
+            let mut ledger = lock(&self.ledger);
+            let told = shared.on_top(&ledger, (&held.claim, &answer), now);
+            ledger.adopt_settled(&held, &told, now);
         }
         shared.freed(&claim);
         if what == Settlement::GivenBack {
@@ -73,29 +89,35 @@ impl Store {
         about.settled(&answer)
     }
 
-    /// The same of places that are held here alone: the server was away when they were taken.
-    pub(in crate::store) async fn settle_unleased(
+    /// Has the server keep places that were given out here alone.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked; it does not keep them then, or is told to give them back.
+    pub(in crate::store) async fn hold(
         &self,
         shared: &Shared,
-        held: Held,
-        what: Settlement,
-    ) -> Vec<Settled> {
-        let claim = Arc::clone(&held.claim);
-        let mut settling = Settling { store: self, shared, held: Some((held, None)), what };
-        if what == Settlement::GivenBack || shared.is_away() {
-            return settling.later(Sent::Never);
+        by: By,
+        lease: &Arc<Lease>,
+    ) -> Result<(), Outage> {
+        let Some(about) = self.about(shared, &lease.claim) else { return Ok(()) };
+        let times = (shared.leases.ttl(), shared.not_after(&self.clock));
+        if !shared.leases.ask_for(lease, self.clock.now()) {
+            return Ok(()); // it has been settled meanwhile
         }
-        let charged = match self.charge(shared, &claim, what).await {
-            Ok(charged) => charged,
-            Err(outage) => return settling.later(outage.sent),
-        };
-        if let Some((held, _)) = settling.held.take() {
-            lock(&self.ledger).settle(&held, Settlement::GivenBack, self.clock.now());
+        let came_of_it = self.run_by(shared, by, (&HOLD, &about.hold(lease, times))).await;
+        match came_of_it {
+            Ok(answer) if answer.what == What::Late => Err(restless(shared)),
+            Ok(answer) => {
+                self.adopt(&about, &answer);
+                Ok(())
+            }
+            Err(outage) => Err(outage),
         }
-        charged.unwrap_or_default()
     }
 
-    /// Settles places here that are held under a lease; the server is told later.
+    /// Settles places here that are held under a lease; the server is told later: by the lease,
+    /// or, where it was never asked for that, of what was counted here alone.
     pub(in crate::store) fn settle_later(
         &self,
         shared: &Shared,
@@ -103,36 +125,23 @@ impl Store {
         (what, sent): (Settlement, Sent),
     ) -> Vec<Settled> {
         let now = self.clock.now();
-        shared.leases.close(&lease);
+        let by_lease = shared.leases.close(&lease) == Alone::No;
         let owed = match sent {
             Sent::Never if lease.is_sure(now) => Owed::Surely,
             Sent::Never | Sent::Perhaps => Owed::IfKnown,
         };
+        let unsettled = Unsettled { lease, what, owed, ended: now };
         let settled = {
             let mut ledger = lock(&self.ledger);
             let seen = ledger.seen(&held.claim);
             let settled = ledger.settle(held, what, now);
-            // the server will be told of it by the lease
-            note(shared, &ledger, (&held.claim, &seen), (Settlement::GivenBack, now));
+            // under the lock: it is told of only when it is noted
+            let told = by_lease && shared.later.add(unsettled);
+            let told = if told { Told::ByLease } else { Told::AsOffer };
+            note(shared, &ledger, (&held.claim, &seen), (what, told, now));
             settled
         };
-        shared.later.add(Unsettled { lease, what, owed });
         shared.freed(&held.claim);
-        settled
-    }
-
-    /// Settles places that are held here alone, and notes what others do not know of.
-    pub(in crate::store) fn settle_alone(
-        &self,
-        shared: &Shared,
-        held: &Held,
-        what: Settlement,
-    ) -> Vec<Settled> {
-        let now = self.clock.now();
-        let mut ledger = lock(&self.ledger);
-        let seen = ledger.seen(&held.claim);
-        let settled = ledger.settle(held, what, now);
-        note(shared, &ledger, (&held.claim, &seen), (what, now));
         settled
     }
 
@@ -154,7 +163,7 @@ impl Store {
         let seen = ledger.seen(claim);
         let settled = ledger.charge_unheld(claim, what, now)?;
         if !settled.is_empty() {
-            note(shared, &ledger, (claim, &seen), (what, now));
+            note(shared, &ledger, (claim, &seen), (what, Told::AsOffer, now));
         }
         Ok(settled)
     }
@@ -180,18 +189,32 @@ impl Store {
     }
 }
 
+/// How the server will be told of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    AsOffer,
+    ByLease,
+}
+
 /// Notes of the counters of `claim`, which remembered what was `seen`, what others do not know of.
 fn note(
     shared: &Shared,
     ledger: &Ledger,
     (claim, seen): (&Claim, &[History]),
-    (what, now): (Settlement, Moment),
+    (what, told, now): (Settlement, Told, Moment),
 ) {
     let mut locals = lock(&shared.locals);
     for ((charge, seen), found) in claim.charges.iter().zip(seen).zip(ledger.slots(claim)) {
         let Some((slot, limit)) = found else { continue };
-        if let Some(local) = locals.see(&slot, *seen) {
-            local.note(action(claim, &limit, what), claim.spelling(charge.key), now);
+        let Some(local) = locals.see(&slot, *seen) else { continue };
+        let (action, spelling) = (action(claim, &limit, what), claim.spelling(charge.key));
+        let clears = matches!(action, Action::Clear | Action::ClearSame);
+        match told {
+            Told::ByLease => local.note_owed(action, spelling, now),
+            Told::AsOffer => local.note(action, spelling, now),
+        }
+        if clears && slot.state().history.failures() == 0 {
+            local.clear();
         }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use super::answer::Answer;
 use super::breaker::Breaker;
 use super::hands::Changes;
 use super::later::Later;
@@ -15,6 +16,7 @@ use super::lines::Lines;
 use super::local::Locals;
 use super::meanwhile::Meanwhile;
 use super::names::Names;
+use super::recover::Debt;
 use super::request::NotAfter;
 use super::scan::Scan;
 use super::settings::RedisSettings;
@@ -22,7 +24,8 @@ use super::taken::Places;
 use super::wire::Wire;
 use crate::clock::{Clock, Moment, millis};
 use crate::policy::key::{Claim, Keyer};
-use crate::store::ledger::Refusal;
+use crate::policy::lockout::History;
+use crate::store::ledger::{Ledger, Refusal};
 use crate::store::memory::lock;
 
 /// For how long places are leased, unless somebody says for how long an exchange may last.
@@ -55,6 +58,10 @@ pub struct Shared {
     pub time: ServerTime,
     /// Other limits are in force.
     pub reloaded: Notify,
+    /// What a server that knows less than the one before is still owed.
+    pub debt: Mutex<Debt>,
+    /// Whether nobody is admitted alone any more, since the server is about to be asked again.
+    pub closing: watch::Sender<bool>,
     lines: Mutex<Lines>,
     /// How many wait, to be looked at without the lock.
     waiting: AtomicUsize,
@@ -85,6 +92,8 @@ impl Shared {
             places: Places::default(),
             time: ServerTime::default(),
             reloaded: Notify::new(),
+            debt: Mutex::default(),
+            closing: watch::Sender::new(false),
             lines: Mutex::default(),
             waiting: AtomicUsize::new(0),
             arrivals: AtomicU64::new(0),
@@ -95,6 +104,15 @@ impl Shared {
     #[must_use]
     pub fn is_away(&self) -> bool {
         self.wire.breaker().is_open()
+    }
+
+    /// Waits while it is being decided whether the server is asked again. Nothing is lost by
+    /// dropping this.
+    pub async fn until_decided(&self) {
+        if *self.closing.borrow() {
+            // the sender lives as long as this does
+            drop(self.closing.subscribe().wait_for(|is_closing| !is_closing).await);
+        }
     }
 
     /// The number of another attempt, in order of arrival.
@@ -138,6 +156,27 @@ impl Shared {
         if self.waiting() > 0 {
             self.with_lines(Lines::call_all);
         }
+    }
+
+    /// The counters of an attempt as they stand here when the server answers so: what it does not
+    /// know yet comes on top.
+    #[must_use]
+    pub fn on_top(
+        &self,
+        ledger: &Ledger,
+        (claim, answer): (&Claim, &Answer),
+        now: Moment,
+    ) -> Vec<History> {
+        let mut locals = lock(&self.locals);
+        if locals.count() == 0 {
+            return answer.histories();
+        }
+        let told = claim.charges.iter().zip(&answer.told);
+        let here = told.map(|(charge, told)| match ledger.limit(charge.limit) {
+            Some(limit) => locals.on_top(charge.key, told.history, &limit, now),
+            None => told.history,
+        });
+        here.collect()
     }
 
     /// After when a script that is sent now is too late.

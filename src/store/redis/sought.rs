@@ -16,6 +16,7 @@ pub(super) struct Sought<'a> {
     shared: &'a Shared,
     /// What is asked for.
     pub lease: Arc<Lease>,
+    began: Moment,
     doubt: Doubt,
 }
 
@@ -27,7 +28,8 @@ enum Doubt {
 
 impl<'a> Sought<'a> {
     pub(super) fn new(shared: &'a Shared, claim: &Arc<Claim>, now: Moment) -> Self {
-        Self { shared, lease: Arc::new(shared.leases.begin(claim, now)), doubt: Doubt::Some }
+        let lease = Arc::new(shared.leases.begin(claim, now));
+        Self { shared, lease, began: now, doubt: Doubt::Some }
     }
 
     pub(super) fn granted(mut self) -> Arc<Lease> {
@@ -51,7 +53,9 @@ impl Drop for Sought<'_> {
     fn drop(&mut self) {
         if self.doubt == Doubt::Some {
             let (lease, what) = (Arc::clone(&self.lease), Settlement::GivenBack);
-            self.shared.later.add(Unsettled { lease, what, owed: Owed::IfKnown });
+            // nothing of it is charged, whenever it ended
+            let ended = self.began;
+            self.shared.later.add(Unsettled { lease, what, owed: Owed::IfKnown, ended });
         }
     }
 }

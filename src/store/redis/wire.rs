@@ -61,6 +61,8 @@ thread_local! {
 pub enum Reached {
     /// One that may not know what the one before knew.
     Another,
+    /// The first one, or nobody knows.
+    First,
     /// The very process that was asked before.
     Same,
 }
@@ -194,10 +196,20 @@ impl Wire {
         let identity = within(limit, open.identity()).await?;
         let mut known = self.known();
         // a server that does not tell may be any
-        let is_same = identity.is_some() && known.identity.as_ref() == Some(&identity);
-        *known = Known { place, identity: Some(identity) };
+        let before = known.identity.replace(identity.clone()).flatten();
+        known.place = place;
         *seat = Some(open);
-        Ok(if is_same { Reached::Same } else { Reached::Another })
+        Ok(match before.zip(identity) {
+            None => Reached::First,
+            Some((before, now)) if before == now => Reached::Same,
+            Some(_) => Reached::Another,
+        })
+    }
+
+    /// The name of the process that everybody asks, where it tells one.
+    #[must_use]
+    pub fn incarnation(&self) -> Option<Box<str>> {
+        self.known().identity.clone().flatten()
     }
 
     async fn call(&self, asks: Asks, call: &Call<'_>) -> Result<Value, Outage> {

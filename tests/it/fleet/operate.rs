@@ -167,6 +167,20 @@ fn lists(guard: &Guard, expected: [u64; 4]) {
 }
 
 #[test]
+fn a_lock_without_a_site_is_in_force_at_one_that_the_guard_does_not_have_that_locks() {
+    let Some(server) = RedisServer::start() else { return };
+    let (upstream, both) = (Upstream::shop(), sharing(&at(&server)));
+    let shop = both.split("  - name: forum").next().unwrap();
+    let (one, other) = (Guard::start(shop, &upstream), Guard::start(&both, &upstream));
+    let log_in = || log_in_at(&other, "forum.test", "mallory", "right");
+    assert_eq!(log_in(), 302);
+    assert_eq!(of(&one, &["lock", "mallory"]).status, 0);
+    wait::until("the other hears of it", || log_in() == 403);
+    assert_eq!(of(&one, &["unlock", "mallory"]).status, 0);
+    wait::until("the other hears of that, too", || log_in() == 302);
+}
+
+#[test]
 fn what_is_under_way_at_one_guard_the_other_lists() {
     let Some(server) = RedisServer::start() else { return };
     let gate = Gate::closed();

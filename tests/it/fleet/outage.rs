@@ -144,6 +144,40 @@ fn a_reset_during_an_outage_holds_when_the_server_is_back() {
 }
 
 #[test]
+fn what_was_reset_and_unlocked_stays_so_when_the_server_is_restarted_empty() {
+    let Some(mut fleet) = Fleet::start(2, "") else { return };
+    for (user, by) in [("eve", 0), ("bob", 1)] {
+        fleet.fail(0, user, 5);
+        assert_eq!(fleet.guess(1, user), 403, "both have seen it");
+        let said = run(&["reset", user, "--admin", &fleet.guards[by].admin()]);
+        assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    }
+    // the other one of each was not told; of locks by hand each hears soon, if nobody asks it either
+    let said = run(&["lock", "mallory", "--admin", &fleet.guards[0].admin()]);
+    assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    assert_eq!(fleet.guess(1, "mallory"), 403);
+    let heard = || fleet.guards[1].metric("loginward_store_calls_total", "kind=\"other\"") as u64;
+    let before = heard();
+    let said = run(&["unlock", "mallory", "--admin", &fleet.guards[0].admin()]);
+    assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    wait::until("the other has heard of it", || heard() > before);
+    fleet.server.kill();
+    fleet.fail(0, "ann", 1);
+    fleet.fail(1, "ann", 1);
+    fleet.wait_for("store_unreachable", 1);
+    fleet.server.start_again();
+    fleet.wait_for("store_back", 1);
+    assert_eq!(fleet.counted(0, "ann"), "2 false");
+    [0, 1].iter().for_each(|at| fleet.fail(*at, "mallory", 1));
+    for user in ["eve", "bob"] {
+        assert_eq!(fleet.counted(0, user), "null null", "{user}");
+        fleet.fail(0, user, 4);
+        fleet.fail(1, user, 1);
+        assert_eq!(fleet.guess(0, user), 403, "{user}");
+    }
+}
+
+#[test]
 fn attempts_are_refused_or_let_through_where_that_is_the_choice() {
     for (choice, status) in [("refuse", 503), ("allow", 200)] {
         let Some(mut fleet) = Fleet::start(1, &format!(", on_outage: {choice}")) else { return };

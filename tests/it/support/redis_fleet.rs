@@ -98,4 +98,31 @@ impl RedisCluster {
     pub fn urls(&self) -> Vec<String> {
         self.0.iter().map(RedisServer::url).collect()
     }
+
+    /// Has each primary followed by a replica, which takes over when it ends. `None`: they are not
+    /// installed.
+    #[track_caller]
+    pub fn replicas(&self) -> Option<[RedisServer; 3]> {
+        let node = || RedisServer::plan().cluster().start();
+        let replicas = [node()?, node()?, node()?];
+        for (replica, primary) in replicas.iter().zip(&self.0) {
+            let [port, bus] = [primary.port(), primary.bus()].map(|port| port.to_string());
+            replica.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+            let id = primary.text(&["CLUSTER", "MYID"]);
+            wait::until("the replica knows the primary", || {
+                replica.try_ask(&["CLUSTER", "REPLICATE", &id]).is_ok()
+            });
+        }
+        wait::until("each replica follows, and everybody knows", || {
+            let is_up = |replica: &RedisServer| {
+                replica.text(&["INFO", "replication"]).contains("master_link_status:up")
+            };
+            let knows = |node: &RedisServer| {
+                let slaves = node.text(&["CLUSTER", "NODES"]);
+                slaves.lines().filter(|line| line.contains("slave")).count() == 3
+            };
+            replicas.iter().all(is_up) && self.0.iter().chain(&replicas).all(knows)
+        });
+        Some(replicas)
+    }
 }

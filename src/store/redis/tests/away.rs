@@ -24,9 +24,14 @@ async fn a_guard_goes_on_with_what_it_saw_and_keeps_what_others_do_not_know() {
     let unheld = guard.store.settle_unheld(&guard.claim("v", 1), FAILURE).await.unwrap();
     assert_eq!(unheld[0].failures, 1);
     assert_eq!(guard.shared().later.count(), 1, "the lease will be settled");
-    let mut locals = lock(&guard.shared().locals).take();
-    locals.sort_by_key(|local| local.seen.failures());
-    let noted: Vec<_> = locals.iter().map(|l| (l.seen.failures(), l.failures)).collect();
+    let mut locals = lock(&guard.shared().locals);
+    let offered = locals.offer();
+    let noted = offered.iter().map(|offered| {
+        let seen = locals.seen(offered.slot.key).unwrap();
+        (seen.failures(), offered.alone.unwrap().1.failures)
+    });
+    let mut noted: Vec<_> = noted.collect();
+    noted.sort_unstable();
     assert_eq!(noted, [(0, 1), (2, 1)], "what was seen, and what was counted here besides");
 }
 

@@ -119,6 +119,15 @@ impl Counter {
         }
     }
 
+    /// What was taken away then matters until then, at least.
+    fn remember_reset(&mut self, at: Moment, until: Moment) {
+        let before = self.reset.unwrap_or_default();
+        if before.0 <= at {
+            self.reset = Some((at, before.1.max(until)));
+            self.is_changed = true;
+        }
+    }
+
     fn apply(&mut self, limit: &Limit, (action, spelling): (Action, Spelling), now: Moment) {
         let (mut cleared, mut began) = (0, Began::Nothing);
         match action {
@@ -134,6 +143,9 @@ impl Counter {
             }
             Action::ClearSame | Action::Observe => {}
             Action::GiveBack => return,
+        }
+        if cleared > 0 {
+            self.remember_reset(now, now.after(limit.forget_after));
         }
         self.is_changed = true;
         let found = self.told.map_or(Found::No, |(found, ..)| found);
@@ -299,7 +311,7 @@ impl World<'_> {
     fn settle(&mut self, name: &str, actions: [Action; COUNTERS], spelled: Spelling, sure: bool) {
         let text = spelling(spelled);
         let own = |at: usize| vec![actions[at].text(), text.clone()];
-        let (what, told) = self.run(&SETTLE, &[name, if sure { "sure" } else { "-" }], own);
+        let (what, told) = self.run(&SETTLE, &[name, if sure { "sure" } else { "-" }, "0"], own);
         assert_eq!(what, "settled");
         let mut loaded = self.loaded();
         for (at, counter) in loaded.iter_mut().enumerate() {
@@ -330,9 +342,8 @@ impl World<'_> {
                 counter.history = History::default();
                 counter.is_changed = true;
             }
-            if !pardon && counter.reset.is_none_or(|(at, _)| at < meant) {
-                counter.reset = Some((meant, self.now.after(matters(limit))));
-                counter.is_changed = true;
+            if !pardon {
+                counter.remember_reset(meant, self.now.after(matters(limit)));
             }
         }
         self.conclude(&told, loaded, false);

@@ -11,7 +11,7 @@ use super::server::Server;
 use crate::clock::Moment;
 use crate::policy::lockout::{CoolOff, Failure, Forget, History, Limit, Proof, Spelling};
 use crate::store::redis::counter::{Found, Told, limit_text, spelling};
-use crate::store::redis::scripts::{MERGE, RESET};
+use crate::store::redis::scripts::{CHARGE, MERGE, RESET};
 
 const NOW: Moment = Moment(1_000_000);
 
@@ -76,10 +76,22 @@ fn told(
     Told::read(&told[0], now).expect("a counter")
 }
 
-fn telling(history: History, (with, without, ago): Alone, now: Moment) -> [String; 6] {
-    let (with, without) = (with.to_string(), without.to_string());
-    let spelling = spelling(Spelling::One(7));
-    [history.to_text(now), with, without, ago.to_string(), spelling, "about".to_owned()]
+fn telling(history: History, alone: Alone, now: Moment) -> [String; 8] {
+    telling_of(&history.to_text(now), ("-", &format!("o:{:x}", rand())), alone)
+}
+
+/// The same of what was seen `before` this server, and offered under a number.
+fn telling_of(seen: &str, (before, id): (&str, &str), (with, without, ago): Alone) -> [String; 8] {
+    let words = [seen, before, id].map(str::to_owned);
+    let numbers = [with.to_string(), without.to_string(), ago.to_string()];
+    let last = [spelling(Spelling::One(7)), "about".to_owned()];
+    let all: Vec<String> = words.into_iter().chain(numbers).chain(last).collect();
+    all.try_into().expect("eight words")
+}
+
+/// No two are the same.
+fn rand() -> u128 {
+    crate::store::redis::shared::random()
 }
 
 fn step() -> impl Strategy<Value = Telling> {
@@ -156,4 +168,39 @@ fn a_counter_that_comes_so_is_described_and_kept_as_long_as_it_matters() {
     let left: i64 =
         redis::cmd("PTTL").arg("counter").query(&mut server.connection).expect("a time");
     assert!((5_000..=6_000).contains(&left), "{left}");
+}
+
+#[test]
+fn what_guards_counted_alone_adds_up_whoever_tells_first_and_how_often() {
+    let Some(mut server) = Server::start() else { return };
+    let limit = Limit { failures: NonZeroU32::new(9).expect("not zero"), ..limit(false, &[5_000]) };
+    let one = seen(vec![(3_000, 1, 1)], &limit).to_text(NOW);
+    let two = seen(vec![(3_000, 2, 1)], &limit).to_text(NOW);
+    let guards = [
+        telling_of(&one, ("r2", "o:1"), (0, 0, 0)),
+        telling_of("-", ("r2", "o:2"), (1, 0, 500)),
+        telling_of("-", ("r2", "o:3"), (0, 1, 500)),
+        telling_of(&two, ("r2", "o:4"), (1, 0, 500)),
+    ];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]] {
+        let key = format!("{order:?}");
+        let mut last = 0;
+        for at in order.into_iter().chain(order) {
+            last = told(&mut server, &key, &limit, (NOW, &guards[at])).history.failures();
+        }
+        assert_eq!(last, 2 + 3, "{order:?}");
+    }
+}
+
+#[test]
+fn what_is_older_than_a_success_is_not_believed() {
+    let Some(mut server) = Server::start() else { return };
+    let (limit, key) = (limit(false, &[5_000]), "counter".to_owned());
+    let history = seen(vec![(3_000, 2, 1)], &limit);
+    let words = telling(history, (0, 0, 0), NOW);
+    assert_eq!(told(&mut server, &key, &limit, (NOW, &words)).history.failures(), 2);
+    let arguments = [NOW.0.to_string(), "0".to_owned(), "1".to_owned(), "about".to_owned()];
+    let last = [limit_text(&limit), "c".to_owned(), "-".to_owned(), "about".to_owned()];
+    server.run(&CHARGE, std::slice::from_ref(&key), &[arguments, last].concat());
+    assert_eq!(told(&mut server, &key, &limit, (NOW, &words)).history.failures(), 0);
 }
