@@ -24,6 +24,9 @@ const WARM_UP: u32 = 500;
 /// Who guesses before anything is measured.
 const GUESSERS: u32 = 8;
 
+/// An account has one of its own, and one for each address that it is guessed from.
+const COUNTERS_EACH: u32 = 2;
+
 /// What there is much of.
 #[derive(Clone, Copy)]
 struct Size {
@@ -54,9 +57,13 @@ fn measure(size: Size, upstream: SocketAddr) -> f64 {
     let at = free_address();
     let config = dir.path().join("growth.yaml");
     fs::write(&config, configuration(size, dir.path(), (at, upstream))).expect("writes");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_loginward"));
+    check.args(["check", "--config"]).arg(&config).stdout(Stdio::null());
+    assert!(check.status().expect("it runs").success());
     // counters are made without valgrind, which would take an hour for them
     let guard = start(&mut guard(&config), at);
-    let share = size.counters / GUESSERS;
+    let accounts = size.counters / COUNTERS_EACH;
+    let share = accounts / GUESSERS;
     thread::scope(|scope| {
         for guesser in 0..GUESSERS {
             scope.spawn(move || guess(at, size, guesser * share..(guesser + 1) * share));
@@ -70,7 +77,7 @@ fn measure(size: Size, upstream: SocketAddr) -> f64 {
     valgrind.arg(env!("CARGO_BIN_EXE_loginward")).args(["run", "--config"]).arg(&config);
     let guard = start(&mut valgrind, at);
     // known to the guard, and all over its tables
-    let known = |count: u32| (0..count).map(|number| number * 7919 % size.counters);
+    let known = |count: u32| (0..count).map(|number| number * 7919 % accounts);
     guess(at, size, known(WARM_UP));
     control(&guard, "on");
     guess(at, size, known(LOGINS));
@@ -88,7 +95,8 @@ fn total(counted: &Path) -> u64 {
 
 fn control(guard: &Child, state: &str) {
     let mut control = Command::new("callgrind_control");
-    control.args(["-i", state, &guard.id().to_string()]).stdout(Stdio::null());
+    control.args(["-i", state, &guard.id().to_string()]);
+    control.stdout(Stdio::null()).stderr(Stdio::null());
     assert!(control.status().expect("callgrind_control").success());
 }
 
@@ -101,8 +109,8 @@ store: {{ memory: {{ max_counters: 4000000 }}, snapshot: {{ file: \"{}/counters.
 lockout:
   at_limit: upstream
   limits:
-    - {{ by: ip_address, failures: 100000000, cool_off: 1h }}
-    - {{ by: [username, ip_address], failures: 100000000, cool_off: 1h }}
+    - {{ by: username, failures: 1000000, cool_off: 1h }}
+    - {{ by: [username, ip_address], failures: 1000000, cool_off: 1h }}
 sites:
 ",
         dir.display()
@@ -134,8 +142,9 @@ fn guard(config: &Path) -> Command {
 
 /// Starts it and waits until it answers.
 fn start(command: &mut Command, at: SocketAddr) -> Child {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = child.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // a line for each of a million failures would be too much for any file
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let begun = Instant::now();
     while TcpStream::connect(at).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(120), "it does not start");
