@@ -5,6 +5,8 @@
 --   or `unlock`, and on whom, each.
 local clock = read_clock(ARGV[1])
 local verb, locks, count = ARGV[2], {}, 0
+-- the same end, told twice, differs by how long it was on its way
+local A_MOMENT = 1000
 
 local function written(ends, rest)
   return (ends >= NEVER and 'n' or string.format('%.0f', ends)) .. ' ' .. rest
@@ -46,7 +48,7 @@ else
   local ends = ARGV[5] == 'n' and NEVER or later(clock.now, tonumber(ARGV[5]))
   if not known and count >= tonumber(ARGV[3]) then
     return { 'many', clock.now }
-  elseif known and ARGV[6] == 'longer' and known.ends >= ends then
+  elseif known and ARGV[6] == 'longer' and known.ends + A_MOMENT >= ends then
     return { 'known', clock.now }
   end
   redis.call('HSET', KEYS[1], field, written(ends, ARGV[7]))
