@@ -238,3 +238,19 @@ async fn tunnel(mut client: ClientSocket, read: &[u8], downstream: &Downstream) 
         drop(downstream.link.alarm.in_time(talking).await);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large the future is that such a function returns.
+    const fn size<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connections_task_is_small_whatever_it_goes_through() {
+        let sizes = [size(serve_tls), size(serve_proxied)];
+        assert!(sizes.iter().all(|size| *size < 768), "{sizes:?}");
+    }
+}

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::connection_auth::{authenticate, windows};
 use crate::support::upstream::ok;
-use crate::support::{Ask, Authority, Client, Guard, Upstream, wait};
+use crate::support::{Ask, Authority, Client, Guard, Request, Upstream, wait};
 use crate::tls::{LISTEN, Tls, connect, start};
 
 /// Longer than what the guard waits before it calls a connection quiet.
@@ -52,6 +52,28 @@ fn many_idle_connections_cost_little_each() {
     for client in clients.iter_mut().step_by(100) {
         assert_eq!(client.get("/").text(), "hello", "they are all there");
     }
+}
+
+#[test]
+fn many_idle_connections_over_tls_cost_half_of_what_they_did() {
+    const MANY: usize = 600;
+    const MOST: usize = 16 * 1024;
+    let (authority, upstream) = (Authority::new(), Upstream::hello());
+    let (certificate, key) = authority.certificate(&["shop.test"]);
+    let files = [("cert.pem", &*certificate), ("key.pem", &*key)];
+    let guard = start(&format!("{LISTEN}\nworkers: 1"), &files, &upstream);
+    let open = |_| {
+        let mut stream = connect(&guard, "shop.test", &authority.client()).unwrap();
+        ask_hello(&mut stream);
+        stream
+    };
+    let first = open(0);
+    let before = guard.memory();
+    let mut streams: Vec<Tls> = (0..MANY).map(open).collect();
+    let each = || guard.memory().saturating_sub(before) / MANY;
+    wait::until("they cost little", || each() < MOST);
+    streams.iter_mut().step_by(100).for_each(ask_hello);
+    drop(first);
 }
 
 #[test]
@@ -102,6 +124,29 @@ fn what_came_together_with_the_request_before_is_not_lost() {
 }
 
 #[test]
+fn the_rest_of_a_body_that_nobody_wanted_is_no_request() {
+    let upstream = Upstream::scripted(|talk| {
+        while talk.request_head().is_some() {
+            talk.send(ok("early"));
+        }
+    });
+    let guard = Guard::start("", &upstream);
+    let mut client = guard.client();
+    let rest = "GET /rest HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.send(format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", rest.len()));
+    assert_eq!(client.answer().text(), "early");
+    keep_silence();
+    client.send(rest);
+    client.send(Ask::get("/next").bytes());
+    assert_eq!(client.answer().text(), "early");
+    let as_request = |target: &str| {
+        let is_so = |request: &Request| request.get("x-forwarded-for").is_some();
+        upstream.requests().iter().any(|request| request.target == target && is_so(request))
+    };
+    assert!(as_request("/next") && !as_request("/rest"), "{:?}", upstream.requests());
+}
+
+#[test]
 fn a_request_that_is_framed_twice_is_found_out_wherever_it_is_cut() {
     let upstream = Upstream::hello();
     let guard = Guard::start("", &upstream);
@@ -119,16 +164,16 @@ fn a_request_that_is_framed_twice_is_found_out_wherever_it_is_cut() {
 #[test]
 fn the_idle_timeout_ends_it_when_it_always_did() {
     let upstream = Upstream::hello();
-    let guard = Guard::start("timeouts: { idle: 3s, head: 2s }", &upstream);
+    let guard = Guard::start("timeouts: { idle: 6s, head: 2s }", &upstream);
     let (mut used, mut fresh) = (guard.client(), guard.client());
     let begun = wait::now();
     assert_eq!(used.get("/").status, 200);
     assert!(fresh.is_closed(), "it never began");
     let took = begun.elapsed();
-    assert!(took >= Duration::from_secs(2) && took < Duration::from_millis(2900), "{took:?}");
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(6), "{took:?}");
     assert!(used.is_closed());
     let took = begun.elapsed();
-    assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(6), "{took:?}");
+    assert!(took >= Duration::from_secs(6) && took < Duration::from_secs(20), "{took:?}");
 }
 
 #[test]
@@ -301,5 +346,5 @@ fn all_of_that_is_so_over_tls() {
     let end = idle.read(&mut [0; 16]);
     assert!(!matches!(end, Ok(1..)), "{end:?}");
     let took = begun.elapsed();
-    assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(8), "{took:?}");
+    assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(20), "{took:?}");
 }
