@@ -1,9 +1,17 @@
 //! The server is back: what was held and counted here alone is held and counted there.
 
+use std::time::Duration;
+
 use super::server::Server;
 use super::stores::{FAILURE, Guard, limit};
 use crate::policy::lockout::Parameter::Username;
+use crate::policy::route::ResetOnSuccess;
+use crate::store::ledger::Settlement;
+use crate::store::memory::lock;
 use crate::store::redis::outage::{Outage, Why};
+use crate::store::redis::recover::Debt;
+
+const SUCCESS: Settlement = Settlement::Success { reset: ResetOnSuccess::All };
 
 /// From now on it is out of reach, as far as this guard knows.
 fn lose(guard: &Guard) {
@@ -26,7 +34,7 @@ async fn places_that_a_guard_gave_out_alone_are_held_by_all() {
     guard.store.recover(guard.shared()).await;
     assert_eq!(other.look("u").await, [(2, 2)], "whether or not there is room");
     assert_eq!(first.settle(FAILURE).await[0].failures, 3);
-    drop(second.settle(crate::store::ledger::Settlement::GivenBack).await);
+    drop(second.settle(Settlement::GivenBack).await);
     guard.store.recover(guard.shared()).await;
     assert_eq!((other.look("u").await, guard.shared().leases.count()), (vec![(3, 0)], 0));
 }
@@ -57,7 +65,7 @@ async fn places_that_a_server_has_lost_are_held_again() {
     let permit = guard.admit(&guard.claim("u", 1)).await.unwrap();
     server.forget();
     lose(&guard);
-    *crate::store::memory::lock(&guard.shared().debt) = super::super::recover::Debt::OfAny;
+    *lock(&guard.shared().debt) = Debt::OfAny;
     guard.shared().leases.lose_all();
     guard.store.recover(guard.shared()).await;
     assert_eq!(guard.look("u").await, [(1, 1)]);
@@ -85,4 +93,57 @@ async fn what_the_server_tells_takes_nothing_back_that_it_does_not_know() {
     assert!(guard.fail("u", 1).await.is_err(), "two there, and one here");
     guard.store.recover(guard.shared()).await;
     assert!(other.fail("u", 1).await.is_err(), "and so it is everywhere");
+}
+
+#[tokio::test]
+async fn what_was_offered_and_perhaps_not_taken_is_offered_again_under_its_number() {
+    let Some(server) = Server::start() else { return };
+    let guard = Guard::before(&server, &[limit(&[Username], 9)]);
+    let offered = || {
+        let offered = lock(&guard.shared().locals).offer();
+        let told = offered.into_iter().map(|offered| offered.alone.unwrap());
+        told.map(|(id, alone)| (id, alone.failures)).collect::<Vec<_>>()
+    };
+    lose(&guard);
+    guard.fail("u", 1).await.unwrap();
+    guard.fail("u", 1).await.unwrap();
+    let first = offered();
+    assert_eq!((first.len(), first[0].1), (1, 2));
+    guard.fail("u", 1).await.unwrap();
+    let both = offered();
+    assert_eq!((both.len(), both[0], both[1].1), (2, first[0], 1));
+    guard.store.recover(guard.shared()).await;
+    assert_eq!(guard.look("u").await, [(3, 0)]);
+    assert_eq!(lock(&guard.shared().locals).count(), 0);
+}
+
+#[tokio::test]
+async fn a_success_clears_what_failed_alone_before_it() {
+    let Some(server) = Server::start() else { return };
+    let guard = Guard::before(&server, &[limit(&[Username], 5)]);
+    lose(&guard);
+    guard.fail("u", 1).await.unwrap();
+    let permit = guard.admit(&guard.claim("u", 1)).await.unwrap();
+    assert_eq!(permit.settle(SUCCESS).await[0].cleared, 1);
+    guard.fail("u", 1).await.unwrap();
+    guard.store.recover(guard.shared()).await;
+    assert_eq!(guard.look("u").await, [(1, 0)]);
+}
+
+#[tokio::test]
+async fn what_others_cleared_meanwhile_does_not_come_back() {
+    let Some(server) = Server::start() else { return };
+    for debt in [Debt::None, Debt::OfAny, Debt::OfAnother] {
+        let limits = [limit(&[Username], 5)];
+        let (guard, other) = (Guard::before(&server, &limits), Guard::before(&server, &limits));
+        guard.fail("u", 1).await.unwrap();
+        lose(&guard);
+        // how long ago something was is told no more exactly than an answer takes
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let permit = other.admit(&other.claim("u", 1)).await.unwrap();
+        assert_eq!(permit.settle(SUCCESS).await[0].cleared, 1);
+        *lock(&guard.shared().debt) = debt;
+        guard.store.recover(guard.shared()).await;
+        assert_eq!(other.look("u").await, [(0, 0)], "{debt:?}");
+    }
 }
