@@ -121,6 +121,13 @@ impl Locals {
         }
     }
 
+    /// A success cleared what was counted here.
+    pub fn clear(&mut self, key: Key) {
+        if let Some(local) = self.of.get_mut(&key) {
+            local.fresh = Alone::NONE;
+        }
+    }
+
     /// A counter was reset here, and so will be what the server knows of it.
     pub fn reset(&mut self, key: Key) {
         if let Some(local) = self.of.get_mut(&key) {
@@ -180,11 +187,6 @@ impl Local {
     /// One of which it will be told by a lease.
     pub fn note_owed(&mut self, action: Action, spelling: Spelling, now: Moment) {
         self.owed.add(action, spelling, now);
-    }
-
-    /// A success cleared what was counted here.
-    pub fn clear(&mut self) {
-        self.fresh = Alone::NONE;
     }
 }
 

@@ -205,16 +205,17 @@ fn note(
 ) {
     let mut locals = lock(&shared.locals);
     for ((charge, seen), found) in claim.charges.iter().zip(seen).zip(ledger.slots(claim)) {
-        let Some((slot, limit)) = found else { continue };
-        let Some(local) = locals.see(&slot, *seen) else { continue };
+        let Some(limit) = ledger.limit(charge.limit) else { continue };
         let (action, spelling) = (action(claim, &limit, what), claim.spelling(charge.key));
-        let clears = matches!(action, Action::Clear | Action::ClearSame);
-        match told {
-            Told::ByLease => local.note_owed(action, spelling, now),
-            Told::AsOffer => local.note(action, spelling, now),
+        let is_clear = found.as_ref().is_none_or(|(slot, _)| slot.state().history.failures() == 0);
+        if is_clear && matches!(action, Action::Clear | Action::ClearSame) {
+            locals.clear(charge.key); // the counter may be gone with its failures
         }
-        if clears && slot.state().history.failures() == 0 {
-            local.clear();
+        let local = found.and_then(|(slot, _)| locals.see(&slot, *seen));
+        match (local, told) {
+            (None, _) => {}
+            (Some(local), Told::ByLease) => local.note_owed(action, spelling, now),
+            (Some(local), Told::AsOffer) => local.note(action, spelling, now),
         }
     }
 }
