@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::support::upstream::shop;
-use crate::support::{Ask, Client, Guard, Upstream, wait};
+use crate::support::{Ask, Client, Gate, Guard, Upstream, wait};
 
 /// Failures that lock an account.
 pub const FAILURES: usize = 5;
@@ -30,13 +30,16 @@ struct Reached {
 /// A shop that remembers who guessed wrong.
 pub struct Application {
     pub upstream: Upstream,
+    /// It holds the logins that say that they are late.
+    pub gate: Gate,
     reached: Arc<Mutex<Reached>>,
 }
 
 impl Application {
     pub fn start() -> Self {
         let reached: Arc<Mutex<Reached>> = Arc::default();
-        let seen = Arc::clone(&reached);
+        let (seen, gate) = (Arc::clone(&reached), Gate::closed());
+        let held = gate.clone();
         let upstream = Upstream::answering(move |request| {
             let text = request.text();
             if request.target == "/login" && !text.contains("password=right") {
@@ -47,9 +50,12 @@ impl Application {
                 *seen.accounts.entry(user).or_default() += 1;
                 *seen.addresses.entry(address).or_default() += 1;
             }
+            if text.contains("&late=") {
+                held.pass();
+            }
             shop(request)
         });
-        Self { upstream, reached }
+        Self { upstream, gate, reached }
     }
 
     /// How many wrong guesses at each account have reached it.

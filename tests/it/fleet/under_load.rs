@@ -9,7 +9,7 @@ use super::load::{Application, FAILURES, Load, Promise};
 use crate::api::asking::operator;
 use crate::commands::program::run;
 use crate::support::guard::ADMIN;
-use crate::support::{Ask, Guard, RedisCluster, RedisServer, Relay, Sentineled, wait};
+use crate::support::{Ask, Client, Guard, RedisCluster, RedisServer, Relay, Sentineled, wait};
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,15 +59,19 @@ impl Fleet {
         Load::begin(&self.guards, (self.promise, TIMEOUT))
     }
 
-    /// Goes on while `begin` begins an outage, and `mend` ends it. Meanwhile an operator lets one in
-    /// whom all guards know as locked, and locks another.
+    /// Goes on while `begin` begins an outage, and `mend` ends it. Meanwhile attempts end that began
+    /// before, and an operator lets one in whom all guards know as locked, and locks another.
     fn endure(&self, begin: impl FnOnce(), mend: impl FnOnce()) {
         (0..FAILURES).for_each(|_| _ = self.log_in(0, "eve", "wrong"));
         assert_eq!([0, 1, 2].map(|at| self.log_in(at, "eve", "right")), [403; 3]);
         let load = self.load();
         load.go_on();
+        let mut late: Vec<Client> = self.guards.iter().map(guess_late).collect();
+        self.application.gate.wait_for_arrivals(late.len());
         begin();
         self.wait_for_events("store_unreachable");
+        self.application.gate.open();
+        late.iter_mut().for_each(|client| assert_eq!(client.answer().status, 200));
         self.operate(0, &["reset", "eve"]);
         self.operate(1, &["lock", "mallory"]);
         load.go_on();
@@ -171,6 +175,14 @@ impl Fleet {
             }
         }
     }
+}
+
+/// A wrong guess that is answered when the application lets it.
+fn guess_late(guard: &Guard) -> Client {
+    let ask = Ask::form("/login", "user=late&password=wrong&late=1");
+    let mut client = guard.client();
+    client.send(ask.with("X-Forwarded-For", "203.0.113.201").bytes());
+    client
 }
 
 fn at(port: u16) -> String {
