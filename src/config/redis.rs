@@ -168,7 +168,10 @@ fn some(node: &Node, usual: u16, reader: &mut Reader<'_>) -> Option<Vec<Address>
 fn url(node: &Node, usual: u16, reader: &mut Reader<'_>) -> Option<Address> {
     let written = text(node, reader)?;
     let Some((scheme, rest)) = written.split_once("://") else {
-        reader.error(node, format!("`{}` is no URL", node.shown()), URL);
+        // what is before an @ may be a password
+        let is_shown = !written.contains('@');
+        let what = if is_shown { format!("`{}`", node.shown()) } else { "this".to_owned() };
+        reader.error(node, format!("{what} is no URL"), URL);
         return None;
     };
     let is_tls = match scheme.to_ascii_lowercase().as_str() {

@@ -124,6 +124,11 @@ fn a_place_that_is_none_is_said() {
              \"${file:redis.password}\"` beside it",
         ),
         (
+            "url: \":hidden@here:6379\"",
+            "store.redis.url: this is no URL; write such as redis://redis.internal:6379, rediss:// \
+             for TLS, or unix:///run/redis/redis.sock",
+        ),
+        (
             "url: redis://here/2",
             "store.redis.url: says more than where; write `database: N` beside it, if that is meant",
         ),
