@@ -1,11 +1,12 @@
 //! What operators do to the counters, whether these are this process's own or shared by several
 //! guards; while the shared ones are out of reach it is done here, and told when they are back.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::client::ClientRules;
-use crate::policy::key::Claim;
+use crate::policy::key::{Claim, Key};
 use crate::store::Store;
 use crate::store::hand::{HandLock, TooMany};
 use crate::store::memory::lock;
@@ -94,7 +95,8 @@ impl Store {
             shared.meanwhile.keep(&slots, what, self.clock.now());
             return (removed, Reach::Everywhere);
         }
-        let is_one = |slot: &Slot, _: &Registered| slots.iter().any(|own| own.key == slot.key);
+        let keys: HashSet<Key> = slots.iter().map(|slot| slot.key).collect();
+        let is_one = |slot: &Slot, _: &Registered| keys.contains(&slot.key);
         let removed = self.reset_part(part, is_one, what);
         if what == Reset::Everything {
             let mut locals = lock(&shared.locals);
