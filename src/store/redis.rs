@@ -11,6 +11,7 @@ pub mod background;
 pub mod breaker;
 mod connect;
 pub mod counter;
+mod describe;
 pub mod fleet_key;
 pub mod hands;
 pub mod heed;

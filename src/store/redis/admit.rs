@@ -25,8 +25,8 @@ use crate::store::ledger::{Refusal, Terms};
 use crate::store::memory::lock;
 use crate::store::{Permit, Store};
 
-/// Locks by hand that change again and again, or a clock that jumps, are not followed for ever.
-const ROUNDS: usize = 4;
+/// A clock that jumps is not followed for ever.
+const ROUNDS: u32 = 4;
 /// So soon the first of a line asks again, since another guard may have given a place back.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The pause grows until it is so long.
@@ -186,8 +186,9 @@ impl Store {
         let Some(about) = self.about(shared, claim) else {
             return Ok(Said::Refused(Refusal::Busy)); // its limits are not those of this store
         };
-        for _ in 0..ROUNDS {
-            if let Some(said) = self.ask_once(asking, &about).await? {
+        for round in 1..=ROUNDS {
+            let known = shared.changes.known_in(round, &claim.subject.site);
+            if let Some(said) = self.ask_once(asking, &about, &known).await? {
                 return Ok(said);
             }
         }
@@ -199,12 +200,12 @@ impl Store {
         self: &Arc<Self>,
         asking: &Asking<'_>,
         about: &About<'_>,
+        known: &str,
     ) -> Result<Option<Said>, Outage> {
         let Asking { shared, claim, terms, .. } = asking;
         let sought = Sought::new(shared, claim, self.clock.now());
         let times = (shared.leases.ttl(), shared.not_after(&self.clock));
-        let known = shared.changes.known(&claim.subject.site);
-        let request = about.admit(&sought.lease, times, (&known, terms.while_locked));
+        let request = about.admit(&sought.lease, times, (known, terms.while_locked));
         let answer = match self.run(shared, &ADMIT, &request).await {
             Ok(answer) => answer,
             Err(outage) => {
@@ -284,10 +285,16 @@ impl Store {
         self.run_by(shared, By::Attempt, (script, request)).await
     }
 
-    /// Reads what a script answered.
-    pub(in crate::store) fn read(&self, shared: &Shared, value: &Value) -> Result<Answer, Outage> {
+    /// Reads what a script answered that was asked about so many counters.
+    pub(in crate::store) fn read(
+        &self,
+        shared: &Shared,
+        value: &Value,
+        counters: usize,
+    ) -> Result<Answer, Outage> {
         let now = self.clock.now();
-        let answer = Answer::read(value, now).ok_or_else(|| unreadable(shared))?;
+        let answer = Answer::read(value, now).filter(|answer| answer.is_about(counters));
+        let answer = answer.ok_or_else(|| unreadable(shared))?;
         shared.time.learn(answer.now, now);
         Ok(answer)
     }

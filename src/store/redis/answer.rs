@@ -60,6 +60,15 @@ impl Answer {
 }
 
 impl Answer {
+    /// Whether it tells of so many counters, if of any.
+    #[must_use]
+    pub fn is_about(&self, counters: usize) -> bool {
+        match self.what {
+            What::Hands(_) | What::Late => true,
+            What::Done | What::Full | What::Locked | What::Many => self.told.len() == counters,
+        }
+    }
+
     /// What the counters remember.
     #[must_use]
     pub fn histories(&self) -> Vec<History> {

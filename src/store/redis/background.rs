@@ -10,6 +10,7 @@ use std::time::Duration;
 use redis::Value;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 
 use super::answer::known;
 use super::later::Unsettled;
@@ -19,6 +20,7 @@ use super::request::{Request, action};
 use super::script::Script;
 use super::scripts::{RENEW, SETTLE};
 use super::shared::Shared;
+use crate::clock::millis;
 use crate::policy::key::Claim;
 use crate::store::Store;
 use crate::store::ledger::Settlement;
@@ -80,6 +82,8 @@ pub enum By {
 
 async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
     find_out(&store).await;
+    let mut renewal = tokio::time::interval(EVERY);
+    renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let Some(store) = store.upgrade() else { return };
         let Some(shared) = store.shared() else { return };
@@ -102,7 +106,7 @@ async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
                 // whatever is not told now is held against its limit by the next attempt
                 drop(store.reload_shared(shared).await);
             }
-            () = tokio::time::sleep(EVERY) => {
+            _ = renewal.tick() => {
                 store.renew_leases(shared).await;
                 // what goes wrong opens the breaker
                 drop(store.heed_hands(shared).await);
@@ -113,12 +117,16 @@ async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
     }
 }
 
-/// Finds out whether the server is there, before an attempt does.
+/// Finds out whether the server is there and who is locked by hand, before an attempt does.
 async fn find_out(store: &Weak<Store>) {
     let Some(store) = store.upgrade() else { return };
     let Some(shared) = store.shared() else { return };
-    if let Err(outage) = shared.wire.reach().await {
-        shared.wire.breaker().trip(&outage);
+    match shared.wire.reach().await {
+        Err(outage) => {
+            shared.wire.breaker().trip(&outage);
+        }
+        // what goes wrong opens the breaker
+        Ok(_) => drop(store.know_hands(shared).await),
     }
 }
 
@@ -162,8 +170,12 @@ impl Store {
             None => None, // its limits are not those of this store any more
             Some(about) => {
                 let ago = self.clock.now().since(*ended);
-                let request = about.settle(lease, (*owed, ago), *what);
-                Some(self.run_by(shared, by, (&SETTLE, &request)).await?)
+                // what was given up for lost may still come
+                let times = (ago, millis(shared.late_for()));
+                let request = about.settle(lease, (*owed, times), *what);
+                let answer = self.run_by(shared, by, (&SETTLE, &request)).await?;
+                self.describe((shared, by), (about, *owed), &answer).await;
+                Some(answer)
             }
         };
         self.is_told(shared, &lease.claim, *what);
@@ -199,7 +211,7 @@ impl Store {
     async fn renew(&self, shared: &Shared, lease: &Lease) -> Result<(), Outage> {
         let Some(about) = self.about(shared, &lease.claim) else { return Ok(()) };
         let asked = self.clock.now();
-        let Request { keys, arguments } = about.renew(lease, shared.leases.ttl());
+        let Request { keys, arguments, .. } = about.renew(lease, shared.leases.ttl());
         let renewing: Asked<'_> = Box::pin(shared.wire.run(&RENEW, &keys, &arguments));
         let value = renewing.await?;
         if known(&value) == Some(keys.len()) {
@@ -224,13 +236,13 @@ impl Store {
         by: By,
         (script, request): (&Script, &Request),
     ) -> Result<super::answer::Answer, Outage> {
-        let Request { keys, arguments } = request;
+        let Request { keys, arguments, counters } = request;
         // nobody who waits for an attempt need know how a connection comes to be
         let asked: Asked<'_> = match by {
             By::Attempt => Box::pin(shared.wire.run(script, keys, arguments)),
             By::Recovery => Box::pin(shared.wire.run_anyway(script, keys, arguments)),
         };
         let value = asked.await?;
-        self.read(shared, &value)
+        self.read(shared, &value, *counters)
     }
 }

@@ -3,8 +3,9 @@
 -- The functions on a history are those of `policy::lockout::History`; a test holds the two against
 -- each other. A counter is a hash: `h` its history, `d` what it is about (for lists), `z` when it
 -- was reset and until when that matters, `m` how many of its failures some guard saw on a server
--- before this one, `l:ID` for every lease, `expires:guesses`, and `o:ID` for what a guard counted
--- alone and was taken in, until when that matters.
+-- before this one, `l:ID` for every lease, `expires:guesses`, `o:ID` for what a guard counted alone
+-- and was taken in, until when that matters, and `x:ID` for a lease that is over and may still be
+-- asked for, with until when. What cannot be read is not there.
 -- Times are milliseconds; on their way to a guard they are relative to the counter's now.
 
 local NEVER = 9007199254740991
@@ -64,10 +65,14 @@ local function new_history()
   }
 end
 
+-- What was written; nothing where it is something else.
 local function read_history(text)
   local failures, without, refused, attempts, tally, every, latest, forget_at, tally_at, locked,
     spelling = string.match(text,
       '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)$')
+  if not failures then
+    return nil
+  end
   return {
     failures = tonumber(failures), without = tonumber(without), refused = tonumber(refused),
     attempts = tonumber(attempts), tally = tonumber(tally), every = tonumber(every),
@@ -87,6 +92,11 @@ local function relative(moment, now)
     return 'n'
   end
   return string.format('%.0f', moment - now)
+end
+
+-- A number that a guard tells, as far as all can read it again.
+local function hear_number(text, most)
+  return math.min(most, tonumber(text))
 end
 
 local function absolute(text, now)
@@ -109,8 +119,9 @@ local function hear_history(text, now)
     spelling = string.match(text,
       '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
   return {
-    failures = tonumber(failures), without = tonumber(without), refused = tonumber(refused),
-    attempts = tonumber(attempts), tally = tonumber(tally), every = tonumber(every),
+    failures = hear_number(failures, MOST), without = hear_number(without, MOST),
+    refused = hear_number(refused, MOST), attempts = hear_number(attempts, MOST_TALLY),
+    tally = hear_number(tally, MOST_TALLY), every = hear_number(every, NEVER),
     latest = absolute(latest, now), forget_at = absolute(forget_at, now),
     tally_at = absolute(tally_at, now), locked = locked ~= '-' and absolute(locked, now) or nil,
     spelling = spelling,
@@ -278,13 +289,32 @@ local function settle_lost(c, expired)
   end
 end
 
+-- How often the locks by hand have changed, as this site was told; whether that is not what is known.
+-- Who has read them often enough says that it knows (`*`).
+local function read_changes(key, known)
+  local changes = redis.pcall('GET', key)
+  changes = type(changes) == 'string' and changes or '0'
+  return changes, known ~= '*' and changes ~= known
+end
+
+-- The fields of a counter, one after the other.
+local function read_fields(key)
+  local fields = redis.pcall('HGETALL', key)
+  if fields.err then
+    redis.call('DEL', key) -- whoever names a key like this means a counter
+    return {}
+  end
+  return fields
+end
+
 -- The counter of a key as it stands now under its limit.
 local function load(key, limit, clock)
   local c = {
     key = key, limit = limit, clock = clock, history = nil, places = 0, leases = {}, last = 0,
-    gone = {}, lost = {}, found = 0, cleared = 0, began = 0, taken = {}, taken_matters = 0,
+    over = {}, over_until = 0, gone = {}, lost = {}, found = 0, cleared = 0, began = 0, taken = {},
+    taken_matters = 0,
   }
-  local fields, expired = redis.call('HGETALL', key), {}
+  local fields, expired = read_fields(key), {}
   for at = 1, #fields, 2 do
     local name, value = fields[at], fields[at + 1]
     if name == 'h' then
@@ -308,12 +338,22 @@ local function load(key, limit, clock)
     elseif string.sub(name, 1, 2) == 'l:' then
       local expires, guesses = string.match(value, '^(%d+):(%d+)$')
       local lease = { name = name, expires = tonumber(expires), guesses = tonumber(guesses) }
-      if lease.expires <= clock.now then
+      if not expires then
+        c.gone[#c.gone + 1] = name
+      elseif lease.expires <= clock.now then
         expired[#expired + 1] = lease
       else
         c.leases[name] = lease
         c.places = c.places + lease.guesses
         c.last = math.max(c.last, lease.expires)
+      end
+    elseif string.sub(name, 1, 2) == 'x:' then
+      local over_until = tonumber(value) or 0
+      if over_until <= clock.now then
+        c.gone[#c.gone + 1] = name
+      else
+        c.over['l' .. string.sub(name, 2)] = true
+        c.over_until = math.max(c.over_until, over_until)
       end
     end
   end
@@ -374,9 +414,18 @@ local function give_back(c, name)
   return true
 end
 
+-- A lease is over: whoever asks for it within so long comes too late, or says it again.
+local function put_over(c, name, ms)
+  local over_until = c.clock.now + ms
+  redis.call('HSET', c.key, 'x' .. string.sub(name, 2), string.format('%.0f', over_until))
+  c.over_until = math.max(c.over_until, over_until)
+  c.exists = true
+  c.is_changed = true
+end
+
 -- When nothing of it is worth keeping, also if all who hold places fail.
 local function kept_until(c)
-  local at = math.max(blank_at(c.history), c.reset_matters or 0, c.taken_matters)
+  local at = math.max(blank_at(c.history), c.reset_matters or 0, c.taken_matters, c.over_until)
   if c.places == 0 then
     return at
   end
@@ -394,7 +443,7 @@ local function keep(c, about)
   for _, name in ipairs(c.gone) do
     redis.call('HDEL', c.key, name)
   end
-  local matters = math.max(c.reset_matters or 0, c.taken_matters) > c.clock.now
+  local matters = math.max(c.reset_matters or 0, c.taken_matters, c.over_until) > c.clock.now
   if is_blank(c.history) and c.places == 0 and not matters then
     if c.exists then
       redis.call('DEL', c.key)

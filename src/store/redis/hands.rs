@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use redis::Value;
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::answer::unreadable;
 use super::background::By;
@@ -24,26 +25,53 @@ use crate::store::records::{read_said, read_selector, write_said, write_selector
 use crate::store::select::Selector;
 use crate::wire::{Reader, Writer};
 
+/// So many locks the server tells in one piece, about.
+const AT_ONCE: &str = "512";
+/// A list that takes more pieces is none.
+const PIECES: usize = 1_000;
+/// So often an attempt is told that the list has changed. By then it was read after the attempt came.
+const READINGS: u32 = 2;
+
+/// The mark of a list that nobody has changed yet.
+const NO_MARK: &str = "0";
+
 /// The mark of the list, as it was told at each site when it was last read.
 #[derive(Debug, Default)]
-pub struct Changes(Mutex<HashMap<Arc<str>, Arc<str>>>);
+pub struct Changes {
+    marks: Mutex<HashMap<Arc<str>, Arc<str>>>,
+    /// Who reads: one after the other, so that nothing older comes after something newer.
+    turn: AsyncMutex<()>,
+}
 
 impl Changes {
     /// The mark, as far as it is known here.
     #[must_use]
     pub fn known(&self, site: &str) -> Arc<str> {
-        lock(&self.0).get(site).map_or_else(|| "0".into(), Arc::clone)
+        lock(&self.marks).get(site).map_or_else(|| NO_MARK.into(), Arc::clone)
+    }
+
+    /// The same, as whoever asks for the so-manieth time says it.
+    #[must_use]
+    pub fn known_in(&self, round: u32, site: &str) -> Arc<str> {
+        if round > READINGS { "*".into() } else { self.known(site) }
+    }
+
+    /// Whether the list was read since it has that mark, which it has at all sites.
+    fn was_read(&self, changes: &str) -> bool {
+        changes != NO_MARK && lock(&self.marks).values().any(|mark| **mark == *changes)
     }
 
     /// The list that was read is at least as new as that.
     pub fn learn(&self, site: &Arc<str>, changes: &str) {
-        lock(&self.0).insert(Arc::clone(site), changes.into());
+        lock(&self.marks).insert(Arc::clone(site), changes.into());
     }
+}
 
-    /// The list has to be read anew, whatever was read before.
-    pub fn forget(&self) {
-        lock(&self.0).clear();
-    }
+/// What becomes of the locks by hand that are known here when others are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Goes,
+    Stays,
 }
 
 /// Whether a lock by hand stands in the stead of one on the same.
@@ -64,28 +92,65 @@ impl Store {
         claim: &Claim,
         changes: &str,
     ) -> Result<Option<Refusal>, Outage> {
-        let read: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.read_hands(shared));
-        read.await?;
+        let turn = shared.changes.turn.lock().await;
+        if !shared.changes.was_read(changes) {
+            let read: Pin<Box<dyn Future<Output = _> + Send + '_>> =
+                Box::pin(self.read_all(shared, Before::Goes));
+            read.await?;
+        }
         shared.changes.learn(&claim.subject.site, changes);
+        drop(turn);
         Ok(self.hand_lock(&claim.subject, Some(claim)).map(Refusal::ByHand))
     }
 
     /// Reads the locks by hand anew.
     pub(in crate::store) async fn read_hands(&self, shared: &Shared) -> Result<(), Outage> {
-        let answer = self.ask_hands(shared, By::Attempt, vec![b"read".to_vec()]).await?;
+        let _turn = shared.changes.turn.lock().await;
+        self.read_all(shared, Before::Goes).await
+    }
+
+    /// Reads the locks by hand for the first time: what is known here stays until they change.
+    pub(in crate::store) async fn know_hands(&self, shared: &Shared) -> Result<(), Outage> {
+        let _turn = shared.changes.turn.lock().await;
+        self.read_all(shared, Before::Stays).await
+    }
+
+    /// Reads them in pieces, so that many of them hold nobody up who asks the server meanwhile.
+    /// Whatever changes in between has another mark, and is read again.
+    async fn read_all(&self, shared: &Shared, before: Before) -> Result<(), Outage> {
+        let answer = self.ask_hands(shared, By::Attempt, vec![b"now".to_vec()]).await?;
         let now = self.clock.now();
-        let parts = answer.as_sequence().and_then(|parts| parts.get(2..)).unwrap_or_default();
-        let hands: Vec<(Selector, HandLock)> =
-            parts.chunks(3).filter_map(|parts| read(parts, now)).collect();
+        let there = second(&answer).ok_or_else(|| unreadable(shared))?;
+        shared.time.learn(there, now);
+        let mut hands: HashMap<Selector, HandLock> = HashMap::new();
+        let mut cursor = b"0".to_vec();
+        for _ in 0..PIECES {
+            let mut asked = redis::cmd("HSCAN");
+            asked.arg(shared.names.hands()).arg(cursor.as_slice()).arg("COUNT").arg(AT_ONCE);
+            let answer = Box::pin(shared.wire.command(&asked)).await?;
+            let (next, parts) = piece(&answer).ok_or_else(|| unreadable(shared))?;
+            hands.extend(parts.chunks(2).filter_map(|parts| read(parts, (there, now))));
+            if next == b"0" {
+                self.take_hands(hands, before, now);
+                return Ok(());
+            }
+            cursor = next.to_vec();
+        }
+        Err(unreadable(shared))
+    }
+
+    /// These are the locks by hand that are in force now.
+    fn take_hands(&self, hands: HashMap<Selector, HandLock>, before: Before, now: Moment) {
         let mut ledger = lock(&self.ledger);
-        ledger.hand.remove(&Selector::default(), now);
+        if before == Before::Goes {
+            ledger.hand.remove(&Selector::default(), now);
+        }
         for (selector, hand) in hands {
             // more than there may be are kept out by whoever locks
             _ = ledger.hand.lock(selector, hand, now);
         }
         ledger.note_hands();
         self.hand_locks.store(ledger.hand.count(), Ordering::Release);
-        Ok(())
     }
 
     /// Refuses what `selector` means at all guards, from the next admission on.
@@ -187,18 +252,36 @@ fn field(selector: &Selector) -> Vec<u8> {
     writer.done()
 }
 
-/// A lock as the server tells it. What cannot be read is left out.
-fn read(parts: &[Value], now: Moment) -> Option<(Selector, HandLock)> {
-    let [Value::BulkString(field), Value::BulkString(ends), Value::BulkString(said)] = parts else {
-        return None;
-    };
+/// A lock as the server tells it, whose clock says `there` now. What cannot be read is left out.
+fn read(parts: &[Value], (there, now): (i64, Moment)) -> Option<(Selector, HandLock)> {
+    let [Value::BulkString(field), Value::BulkString(value)] = parts else { return None };
     let selector = read_selector(&mut Reader::new(field, now))?;
+    let blank = memchr::memchr(b' ', value)?;
+    let (ends, said) = (value.get(..blank)?, value.get(blank + 1..)?);
     let until = match std::str::from_utf8(ends).ok()? {
         "n" => Moment::NEVER,
-        millis => Moment(now.0.saturating_add_signed(millis.parse().ok()?)),
+        ends => {
+            let left = ends.parse::<i64>().ok()?.saturating_sub(there);
+            if left <= 0 {
+                return None; // it is over
+            }
+            Moment(now.0.saturating_add_signed(left))
+        }
     };
     let (reason, username) = read_said(&mut Reader::new(said, now))?;
     Some((selector, HandLock { until, reason, username }))
+}
+
+/// The next cursor, and the fields and values of a piece.
+fn piece(answer: &Value) -> Option<(&[u8], &[Value])> {
+    let [Value::BulkString(cursor), parts] = answer.as_sequence()? else { return None };
+    Some((cursor, parts.as_sequence()?))
+}
+
+/// What time it is for a script.
+fn second(answer: &Value) -> Option<i64> {
+    let now = answer.as_sequence()?.get(1)?;
+    if let Value::Int(now) = now { Some(*now) } else { None }
 }
 
 /// What a script says first.

@@ -11,7 +11,7 @@ end
 local counters = {}
 for at, key in ipairs(KEYS) do
   local c = load(key, read_limit(ARGV[5 + 2 * at]), clock)
-  if not c.leases[ARGV[4]] and not c.lost[ARGV[4]] then
+  if not c.leases[ARGV[4]] and not c.lost[ARGV[4]] and not c.over[ARGV[4]] then
     take(c, ARGV[4], guesses, ttl)
   end
   keep(c, ARGV[6 + 2 * at] .. ARGV[6])

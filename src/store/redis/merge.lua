@@ -160,7 +160,7 @@ for at, key in ipairs(KEYS) do
     with = tonumber(ARGV[first + 4]), without = tonumber(ARGV[first + 5]),
     ago = tonumber(ARGV[first + 6]), spelling = ARGV[first + 7],
   })
-  if c.is_changed or #c.gone > 0 then
+  if c.is_changed or #c.gone > 0 or not c.is_described then
     keep(c, ARGV[first + 8])
   end
   counters[at] = c

@@ -105,6 +105,7 @@ impl Store {
         let words = offers.iter().flat_map(|(_, offer, registered)| words(offer, registered, now));
         let request = Request {
             keys: offers.iter().map(|(_, offer, _)| counter(&site, offer.charge.key)).collect(),
+            counters: offers.len(),
             arguments: [self.driven_now().into_bytes()].into_iter().chain(words).collect(),
         };
         let answer = self.run_by(shared, by, (&MERGE, &request)).await?;

@@ -3,8 +3,8 @@
 -- ARGV: the driven clock's now, or 0; the number of changes that is known; then for each counter
 --   its limit.
 local clock = read_clock(ARGV[1])
-local changes = redis.call('GET', KEYS[1]) or '0'
-if changes ~= ARGV[2] then
+local changes, is_news = read_changes(KEYS[1], ARGV[2])
+if is_news then
   return { 'hands', clock.now, changes }
 end
 local counters = {}

@@ -10,8 +10,8 @@ use crate::store::Store;
 use crate::store::hand::HandLock;
 use crate::store::ledger::Refusal;
 
-/// Locks by hand that change again and again are not followed for ever.
-const ROUNDS: usize = 4;
+/// One more than it takes until it does not matter whether the locks by hand have changed again.
+const ROUNDS: u32 = 4;
 
 impl Store {
     /// See [`Store::would_refuse`].
@@ -48,8 +48,8 @@ impl Store {
         claim: &Claim,
     ) -> Result<Option<Refusal>, Outage> {
         let Some(about) = self.about(shared, claim) else { return Ok(None) };
-        for _ in 0..ROUNDS {
-            let known = shared.changes.known(&claim.subject.site);
+        for round in 1..=ROUNDS {
+            let known = shared.changes.known_in(round, &claim.subject.site);
             let answer = self.run(shared, &PEEK, &about.peek(&known)).await?;
             let What::Hands(changes) = &answer.what else {
                 self.adopt(&about, &answer);

@@ -5,9 +5,9 @@
 local clock = read_clock(ARGV[1])
 local known = { 'renewed', clock.now }
 for at, key in ipairs(KEYS) do
-  local lease = redis.call('HGET', key, ARGV[2])
-  if lease then
-    local guesses = string.match(lease, ':(%d+)$')
+  local lease = redis.pcall('HGET', key, ARGV[2])
+  local guesses = type(lease) == 'string' and string.match(lease, ':(%d+)$')
+  if guesses then
     local expires = string.format('%.0f', clock.now + tonumber(ARGV[3]))
     redis.call('HSET', key, ARGV[2], expires .. ':' .. guesses)
     if ARGV[3 + at] == 'n' then
@@ -16,6 +16,6 @@ for at, key in ipairs(KEYS) do
       redis.call('PEXPIRE', key, ARGV[3 + at], 'GT')
     end
   end
-  known[#known + 1] = lease and 1 or 0
+  known[#known + 1] = guesses and 1 or 0
 end
 return known

@@ -22,6 +22,8 @@ use crate::store::register::Registered;
 pub struct Request {
     /// Its keys, all of one site.
     pub keys: Vec<Vec<u8>>,
+    /// How many of them are counters.
+    pub counters: usize,
     /// Its arguments.
     pub arguments: Vec<Vec<u8>>,
 }
@@ -86,19 +88,21 @@ impl<'a> About<'a> {
         request
     }
 
-    /// For [`super::scripts::SETTLE`], of an attempt that ended so long ago.
+    /// For [`super::scripts::SETTLE`], of an attempt that ended so long ago. The server remembers for
+    /// `over` that the lease is over, where it may be asked for again, in milliseconds.
     #[must_use]
     pub fn settle(
         &self,
         lease: &Lease,
-        (owed, ago): (Owed, Duration),
+        (owed, (ago, over)): (Owed, (Duration, u64)),
         what: Settlement,
     ) -> Request {
         let sure = match owed {
             Owed::IfKnown => "-",
             Owed::Surely => "sure",
         };
-        let mut request = self.request(&[&self.now, &lease.field, sure, &millis(ago).to_string()]);
+        let (ago, over) = (millis(ago).to_string(), over.to_string());
+        let mut request = self.request(&[&self.now, &lease.field, sure, &ago, &over]);
         for (charge, registered) in self.counters() {
             request.arguments.extend(self.done(charge, &registered.limit, what));
         }
@@ -174,9 +178,10 @@ impl<'a> About<'a> {
     }
 
     fn request(&self, first: &[&str]) -> Request {
-        let keys = self.counters().map(|(charge, _)| counter(&self.site, charge.key)).collect();
+        let keys: Vec<Vec<u8>> =
+            self.counters().map(|(charge, _)| counter(&self.site, charge.key)).collect();
         let arguments = first.iter().map(|word| word.as_bytes().to_vec()).collect();
-        Request { keys, arguments }
+        Request { counters: keys.len(), keys, arguments }
     }
 
     fn counters(&self) -> impl Iterator<Item = (&Charge, &Registered)> {

@@ -97,6 +97,7 @@ impl Store {
         let limits = counters.iter().map(|(_, limit)| limit_text(limit));
         let request = Request {
             keys: counters.iter().map(|(slot, _)| counter(&site, slot.key)).collect(),
+            counters: counters.len(),
             arguments: first.into_iter().chain(limits).map(String::into_bytes).collect(),
         };
         let answer = self.run_by(shared, by, (&RESET, &request)).await?;

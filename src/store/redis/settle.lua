@@ -2,16 +2,21 @@
 -- counter was reset since. A counter that does not know the lease is left alone, but where the guard
 -- is `sure` that it still runs: then the server has lost it, and a failure counts all the same.
 -- KEYS: the counters.
--- ARGV: the driven clock's now, or 0; the lease; `sure` or nothing; how long ago it ended; then for
---   each counter its limit, what is done to it (`-` where the places are given back), and the spelling.
+-- ARGV: the driven clock's now, or 0; the lease; `sure` or nothing; how long ago it ended; for how
+--   long it is remembered that it is over, where it may be asked for again; then for each counter its
+--   limit, what is done to it (`-` where the places are given back), and the spelling.
 local clock = read_clock(ARGV[1])
 local ended = clock.now - tonumber(ARGV[4])
 local counters = {}
 for at, key in ipairs(KEYS) do
-  local c = load(key, read_limit(ARGV[2 + 3 * at]), clock)
-  local action, spelling = ARGV[3 + 3 * at], ARGV[4 + 3 * at]
+  local c = load(key, read_limit(ARGV[3 + 3 * at]), clock)
+  local action, spelling = ARGV[4 + 3 * at], ARGV[5 + 3 * at]
   c.found = give_back(c, ARGV[2]) and 1 or 0
-  local is_owed = c.found == 1 or (ARGV[3] == 'sure' and not c.lost[ARGV[2]])
+  local is_owed = c.found == 1
+    or (ARGV[3] == 'sure' and not c.lost[ARGV[2]] and not c.over[ARGV[2]])
+  if ARGV[5] ~= '0' then
+    put_over(c, ARGV[2], tonumber(ARGV[5]))
+  end
   -- what ends now ended after whatever was reset in this very millisecond
   local counts = ended == clock.now or ended > (c.reset_at or -1)
   if action ~= '-' and is_owed and counts then

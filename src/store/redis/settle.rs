@@ -65,7 +65,8 @@ impl Store {
         let Some(about) = self.about(shared, &claim) else { return settling.later() };
         let is_sure = lease_of.is_sure(self.clock.now());
         let owed = if is_sure { Owed::Surely } else { Owed::IfKnown };
-        let request = about.settle(&lease_of, (owed, Duration::ZERO), what);
+        let times = (Duration::ZERO, shared.may_repeat_for());
+        let request = about.settle(&lease_of, (owed, times), what);
         settling.sent = Sent::Perhaps;
         let answer = match self.run(shared, &SETTLE, &request).await {
             Ok(answer) => answer,
@@ -81,6 +82,7 @@ impl Store {
             let told = shared.on_top(&ledger, (&held.claim, &answer), now);
             ledger.adopt_settled(&held, &told, now);
         }
+        self.describe((shared, By::Attempt), (&about, owed), &answer).await;
         shared.freed(&claim);
         if what == Settlement::GivenBack {
             return Vec::new();

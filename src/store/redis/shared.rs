@@ -19,7 +19,7 @@ use super::names::Names;
 use super::recover::Debt;
 use super::request::NotAfter;
 use super::scan::Scan;
-use super::settings::RedisSettings;
+use super::settings::{Place, RedisSettings};
 use super::taken::Places;
 use super::wire::Wire;
 use crate::clock::{Clock, Moment, millis};
@@ -185,8 +185,24 @@ impl Shared {
         if clock.driven_now().is_some() {
             return 0;
         }
+        self.time.after(clock.now(), self.late_for())
+    }
+
+    /// So long after it was sent, a script that nobody waits for any more may still be carried out.
+    #[must_use]
+    pub fn late_for(&self) -> Duration {
         let settings = self.wire.settings();
-        self.time.after(clock.now(), settings.timeout + settings.connect_timeout + DRIFT)
+        settings.timeout + settings.connect_timeout + DRIFT
+    }
+
+    /// For how long the server has to remember that a lease is over that is settled at once, in
+    /// milliseconds: the client of a Cluster says things again by itself.
+    #[must_use]
+    pub fn may_repeat_for(&self) -> u64 {
+        match self.wire.settings().place {
+            Place::Cluster(_) => millis(self.late_for()),
+            Place::One(_) | Place::Sentinel { .. } => 0,
+        }
     }
 }
 

@@ -6,19 +6,19 @@
 local clock = read_clock(ARGV[1])
 local told = { 'shown', clock.now }
 for _, key in ipairs(KEYS) do
-  local fields, about, history = redis.call('HGETALL', key), '', new_history()
+  local fields, about, history = read_fields(key), '', new_history()
   local lost, held = 0, 0
   for at = 1, #fields, 2 do
     local name, value = fields[at], fields[at + 1]
     if name == 'd' then
       about = value
     elseif name == 'h' then
-      history = read_history(value)
+      history = read_history(value) or history
     elseif string.sub(name, 1, 2) == 'l:' then
       local expires, guesses = string.match(value, '^(%d+):(%d+)$')
-      if tonumber(expires) <= clock.now then
+      if expires and tonumber(expires) <= clock.now then
         lost = lost + tonumber(guesses)
-      else
+      elseif expires then
         held = held + tonumber(guesses)
       end
     end

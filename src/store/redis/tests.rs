@@ -3,7 +3,9 @@
 mod away;
 mod back;
 mod both;
+mod doubt;
 mod equality;
+mod hands;
 mod merging;
 mod server;
 mod stores;

@@ -238,8 +238,17 @@ impl Wire {
         };
         if answer.as_ref().is_err_and(Outage::breaks_connection) {
             open.give_up();
+            self.leave();
         }
         answer
+    }
+
+    /// Keeps no connection of this thread's that is of no use: nobody reads what it still says.
+    fn leave(&self) {
+        // whoever holds the seat now makes a new one
+        if let Ok(mut seat) = self.seat().try_lock() {
+            seat.take_if(|open| open.is_broken());
+        }
     }
 
     /// This thread's connection.

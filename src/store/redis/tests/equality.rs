@@ -311,7 +311,8 @@ impl World<'_> {
     fn settle(&mut self, name: &str, actions: [Action; COUNTERS], spelled: Spelling, sure: bool) {
         let text = spelling(spelled);
         let own = |at: usize| vec![actions[at].text(), text.clone()];
-        let (what, told) = self.run(&SETTLE, &[name, if sure { "sure" } else { "-" }, "0"], own);
+        let (what, told) =
+            self.run(&SETTLE, &[name, if sure { "sure" } else { "-" }, "0", "0"], own);
         assert_eq!(what, "settled");
         let mut loaded = self.loaded();
         for (at, counter) in loaded.iter_mut().enumerate() {

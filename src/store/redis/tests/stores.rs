@@ -44,6 +44,16 @@ pub(super) fn limit(by: &[Parameter], failures: u32) -> Limit {
     }
 }
 
+/// How clients are told apart.
+pub(super) fn rules() -> ClientRules {
+    ClientRules {
+        trusted: TrustedProxies::default(),
+        header: http::HeaderName::from_static("x-forwarded-for"),
+        address: Prefixes { v4: 32, v6: 64 },
+        network: Prefixes { v4: 24, v6: 48 },
+    }
+}
+
 impl Guard {
     /// One before `server`, by the operating system's clock.
     pub(super) fn before(server: &Server, limits: &[Limit]) -> Self {
@@ -92,12 +102,7 @@ impl Guard {
     }
 
     pub(super) fn claim_of(&self, user: &str, client: u32, guesses: u32) -> Arc<Claim> {
-        let rules = ClientRules {
-            trusted: TrustedProxies::default(),
-            header: http::HeaderName::from_static("x-forwarded-for"),
-            address: Prefixes { v4: 32, v6: 64 },
-            network: Prefixes { v4: 24, v6: 48 },
-        };
+        let rules = rules();
         let keyer = self.store.keyer();
         let client = ClientAddr::new(Ipv4Addr::from(client).into());
         let mut subject = subject(&"s".into(), client, &rules);

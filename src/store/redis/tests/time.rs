@@ -68,7 +68,7 @@ fn a_lease_keeps_its_counter_for_as_long_as_its_failure_would_count() {
     assert_eq!(what, "in");
     let left = seconds_left(&mut server, "c");
     assert!((355..=360).contains(&left), "{left} s");
-    let give_back = words(["0", "l:1", "-", "0", &text, "-", "-"]);
+    let give_back = words(["0", "l:1", "-", "0", "0", &text, "-", "-"]);
     let (_, told) = server.run(&SETTLE, &keys(["c"]), &give_back);
     let told = Told::read(&told[0], NOW).expect("a counter");
     assert_eq!((told.places, told.found), (0, Found::Yes));

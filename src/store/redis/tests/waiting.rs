@@ -9,7 +9,9 @@ use crate::policy::lockout::Parameter::{IpAddress, Username};
 use crate::policy::lockout::Proof;
 use crate::policy::route::ResetOnSuccess;
 use crate::store::ledger::{Refusal, Settlement};
-use crate::store::redis::background::By;
+use crate::store::redis::background::{Background, By};
+use crate::store::redis::later::Unsettled;
+use crate::store::redis::request::Owed;
 
 const RIGHT: Settlement = Settlement::Success { reset: ResetOnSuccess::None };
 
@@ -125,7 +127,7 @@ async fn settling_twice_changes_nothing() {
     let guard = Guard::before(&server, &[limit(&[Username], 5)]);
     drop(guard.admit(&guard.claim("u", 1)).await.unwrap());
     let mut twice = guard.shared().later.take(1);
-    twice[0].owed = crate::store::redis::request::Owed::IfKnown;
+    twice[0].owed = Owed::IfKnown;
     guard.shared().later.put_back([&twice[..], &twice[..]].concat());
     guard.store.tell_later(guard.shared(), By::Attempt, 10).await.unwrap();
     assert_eq!(guard.look("u").await, [(1, 0)]);
@@ -171,6 +173,25 @@ async fn a_lease_that_is_renewed_does_not_run_out() {
     assert_eq!(guard.look("u").await, [(0, 1)]);
     drop(permit.settle(Settlement::GivenBack).await);
     assert_eq!((guard.look("u").await, guard.shared().leases.count()), (vec![(0, 0)], 0));
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_however_much_there_is_to_tell() {
+    let Some(server) = Server::start() else { return };
+    let guard = Guard::before(&server, &[limit(&[Username], 2)]);
+    guard.shared().leases.set_ttl(Duration::from_secs(2));
+    let background = Background::begin(&guard.store).unwrap();
+    let permit = guard.admit(&guard.claim("u", 1)).await.unwrap();
+    let (begun, claim) = (guard.clock.now(), guard.claim("v", 1));
+    while guard.clock.now().since(begun) < Duration::from_secs(3) {
+        let lease = Arc::new(guard.shared().leases.begin(&claim, guard.clock.now()));
+        let (what, owed) = (Settlement::GivenBack, Owed::IfKnown);
+        guard.shared().later.add(Unsettled { lease, what, owed, ended: guard.clock.now() });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(guard.look("u").await, [(0, 1)]);
+    drop(permit.settle(Settlement::GivenBack).await);
+    drop(background);
 }
 
 #[tokio::test]
