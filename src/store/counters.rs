@@ -79,18 +79,19 @@ impl Counters {
     /// belongs.
     pub fn lay(&mut self, slot: &Arc<Slot>, limit: &Limit, now: Moment) {
         let mut state = slot.state();
-        let after = Rest::of(&state.history, limit);
-        let before = std::mem::replace(&mut state.rest, after);
+        let (before, place) = (state.rest(), state.place());
+        let after = Rest::of(&state.history(), limit);
         if before == after && after != Rest::Nowhere && now.since(state.touched) < TOUCH_EVERY {
             return;
         }
         state.touched = now;
         match (before, after) {
             // used again, so that others make room before it does
-            (Rest::Table(tier), same) if before == same => self.table(tier).touch(state.place),
+            (Rest::Table(tier), same) if before == same => self.table(tier).touch(place),
             (Rest::Locked(_), same) if before == same => {}
             (before, after) => {
-                self.leave(before, slot.key, state.place);
+                self.leave(before, slot.key, place);
+                state.lie(after, Place::default());
                 self.enter(after, slot, state);
             }
         }
@@ -118,7 +119,7 @@ impl Counters {
             Rest::Nowhere => self.index.remove(slot.key),
             Rest::Table(tier) => {
                 let (place, evicted) = self.table(tier).insert(Arc::clone(slot));
-                state.place = place;
+                state.lie(rest, place);
                 drop(state);
                 if let Some(evicted) = evicted {
                     self.evict(evicted.key);
@@ -130,8 +131,8 @@ impl Counters {
     fn evict(&mut self, key: Key) {
         let Some(slot) = self.index.get(key).map(Arc::clone) else { return };
         let mut state = slot.state();
-        state.rest = Rest::Nowhere;
-        let (history, is_idle) = (state.history, state.is_idle());
+        state.lie(Rest::Nowhere, Place::default());
+        let (history, is_idle) = (state.history(), state.is_idle());
         if is_idle {
             self.note(&slot, &mut state, Change::Places);
         }
@@ -151,8 +152,9 @@ impl Counters {
             let Some(slot) = self.index.get(key).map(Arc::clone) else { continue };
             let Some(limit) = limit(slot.limit) else { continue };
             let mut state = slot.state();
-            state.rest = Rest::Nowhere;
-            state.history = state.history.aged(limit, now);
+            state.lie(Rest::Nowhere, Place::default());
+            let history = state.history().aged(limit, now);
+            state.remember(history);
             let is_idle = state.is_idle();
             drop(state);
             if is_idle {

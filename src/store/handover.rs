@@ -101,7 +101,7 @@ impl Store {
         let counting = |slot: &Arc<Slot>| {
             let limit = &ledger.register.get(slot.limit)?.limit;
             let state = slot.state();
-            let history = state.history.with_lost(limit, state.places, now);
+            let history = state.history().with_lost(limit, state.places, now);
             (!history.is_blank()).then(|| (Arc::clone(slot), history))
         };
         let counters = ledger.counters.all().filter_map(counting).collect();
@@ -160,8 +160,8 @@ impl Store {
             None => ledger.counters.begin(&charge, subject),
         };
         let mut state = slot.state();
-        let later = state.history.aged(&limit, now);
-        state.history = history.with_later(&later, &limit, now);
+        let later = state.history().aged(&limit, now);
+        state.remember(history.with_later(&later, &limit, now));
         ledger.counters.note_taken(&slot, &mut state);
         drop(state);
         ledger.rest(&slot, now);

@@ -150,8 +150,9 @@ fn look(slot: &Arc<Slot>, current: Option<&Arc<Slot>>) -> Seen {
     let mut state = slot.state();
     state.is_noted = false;
     let is_current = current.is_some_and(|current| Arc::ptr_eq(current, slot));
-    let counts = is_current && !(state.places == 0 && state.history.is_blank());
-    Seen { slot: Arc::clone(slot), history: counts.then_some((state.history, state.places)) }
+    let history = state.history();
+    let counts = is_current && !(state.places == 0 && history.is_blank());
+    Seen { slot: Arc::clone(slot), history: counts.then_some((history, state.places)) }
 }
 
 /// Frames that are being written, all of what is at one moment.

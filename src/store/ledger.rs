@@ -216,7 +216,7 @@ impl Ledger {
             None => (History::default().room(&entry.limit, 0, guesses), None),
             Some(slot) => {
                 let state = slot.state();
-                let history = state.history.aged(&entry.limit, now);
+                let history = state.history().aged(&entry.limit, now);
                 (history.room(&entry.limit, state.places, guesses), state.first())
             }
         }
@@ -259,8 +259,9 @@ impl Ledger {
                 continue;
             };
             let mut state = slot.state();
-            state.history = state.history.aged(&limit, now);
-            state.history.refuse(&limit, claim.guesses, now);
+            let mut history = state.history().aged(&limit, now);
+            history.refuse(&limit, claim.guesses, now);
+            state.remember(history);
             self.counters.note(&slot, &mut state, Change::History);
             drop(state);
             self.rest(&slot, now);
@@ -278,7 +279,8 @@ impl Ledger {
         if !state.is_idle() {
             return;
         }
-        state.history = state.history.aged(&entry.limit, now);
+        let history = state.history().aged(&entry.limit, now);
+        state.remember(history);
         drop(state);
         self.counters.lay(slot, &entry.limit, now);
     }

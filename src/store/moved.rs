@@ -85,9 +85,9 @@ impl Ledger {
         let slot =
             found.unwrap_or_else(|| self.counters.begin(&incoming.charge, &incoming.subject));
         let mut state = slot.state();
-        let before = state.history.aged(&limit, now);
+        let before = state.history().aged(&limit, now);
         let after = before.merged(told, &limit, now);
-        state.history = after;
+        state.remember(after);
         if before != after {
             self.counters.note(&slot, &mut state, Change::History);
         }

@@ -36,7 +36,7 @@ impl Ledger {
         let shown = |slot: &Arc<Slot>| {
             let registered = self.register.get(slot.limit)?;
             let state = slot.state();
-            let history = state.history.aged(&registered.limit, now);
+            let history = state.history().aged(&registered.limit, now);
             if history.is_blank() || !selector.fits(slot, registered) {
                 return None;
             }
@@ -55,7 +55,7 @@ impl Ledger {
     ) -> bool {
         let Some(registered) = self.register.get(slot.limit) else { return false };
         let mut state = slot.state();
-        let mut history = state.history.aged(&registered.limit, now);
+        let mut history = state.history().aged(&registered.limit, now);
         if history.is_blank() || !is_meant(slot, registered) {
             return false;
         }
@@ -64,7 +64,7 @@ impl Ledger {
             Reset::WithoutVerdict if history.pardon(&registered.limit) == 0 => return false,
             Reset::WithoutVerdict => {}
         }
-        state.history = history;
+        state.remember(history);
         self.counters.note(slot, &mut state, Change::History);
         true
     }
@@ -84,8 +84,9 @@ impl Ledger {
     fn age(&mut self, slot: &Arc<Slot>, now: Moment) {
         let Some(limit) = self.limit(slot.limit) else { return };
         let mut state = slot.state();
-        let aged = state.history.aged(&limit, now);
-        if aged != std::mem::replace(&mut state.history, aged) {
+        let aged = state.history().aged(&limit, now);
+        if aged != state.history() {
+            state.remember(aged);
             self.counters.note(slot, &mut state, Change::History);
         }
     }

@@ -8,7 +8,7 @@ use crate::store::slot::Slot;
 
 /// Where a counter stands in an order; good until it leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place(u32);
+pub struct Place(pub(super) u32);
 
 /// Stands for no node.
 const NONE: u32 = u32::MAX;

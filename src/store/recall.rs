@@ -106,7 +106,7 @@ impl Store {
             recollection.locked += usize::from(history.is_locked());
             let charge = Charge { key, limit: id, candidate: kept.candidate };
             let slot = ledger.counters.begin(&charge, &kept.subject);
-            slot.state().history = history;
+            slot.state().remember(history);
             ledger.counters.lay(&slot, &limit, now);
         }
         for (selector, hand) in recalled.hands.into_iter().filter(|(_, hand)| now < hand.until) {

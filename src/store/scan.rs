@@ -75,7 +75,7 @@ impl Ledger {
     /// A counter, whether or not it holds anything, if its limit is configured.
     pub(super) fn met<'a>(&'a self, slot: &'a Arc<Slot>, now: Moment) -> Option<Found<'a>> {
         let registered = self.register.get(slot.limit)?;
-        let history = slot.state().history.aged(&registered.limit, now);
+        let history = slot.state().history().aged(&registered.limit, now);
         Some(Found { slot, history, registered, hand: &self.hand, now })
     }
 

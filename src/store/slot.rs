@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::Moment;
 use crate::policy::key::{Candidate, Charge, Key, LimitId, Subject};
-use crate::policy::lockout::{History, Limit, Standing};
+use crate::policy::lockout::{History, Kept, Limit, Standing};
 use crate::store::memory::lock;
 use crate::store::order::Place;
 
@@ -14,36 +14,51 @@ use crate::store::order::Place;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Slot {
-    state: Mutex<State>,
     /// What names it.
     pub key: Key,
+    state: Mutex<State>,
+    /// Whose failures they are.
+    pub subject: Arc<Subject>,
     /// The limit it belongs to.
     pub limit: LimitId,
     /// Which of the subject's usernames it is about.
     pub candidate: Option<u8>,
-    /// Whose failures they are.
-    pub subject: Arc<Subject>,
 }
 
 /// What changes about a counter. Only the ledger changes it, under its own lock.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct State {
     /// Its failures.
-    pub history: History,
-    /// How many places are held in it.
-    pub places: u32,
-    /// Where it rests while nobody holds a place in it or waits.
-    pub rest: Rest,
-    /// Its place in the table where it rests.
-    pub place: Place,
+    history: Kept,
+    /// The end of the lockout among which it rests, or its place in the table; see `lies`.
+    at: u64,
     /// When its table was last told that it is used.
     pub touched: Moment,
     /// The batch with the latest change of its history; see [`crate::store::gather`].
     pub changed: u64,
+    /// Few counters ever have one.
+    queue: Option<Box<Queue>>,
+    /// How many places are held in it.
+    pub places: u32,
+    /// Where it rests while nobody holds a place in it or waits.
+    lies: Lies,
     /// Whoever keeps it will be told of it.
     pub is_noted: bool,
-    /// Who waits, by number of arrival; few counters ever have a queue.
-    queue: BTreeSet<u64>,
+}
+
+/// Who waits, by number of arrival.
+#[derive(Debug, Default)]
+struct Queue(BTreeSet<u64>);
+
+/// Where a counter rests, without what is kept beside it.
+#[derive(Clone, Copy, Debug, Default)]
+enum Lies {
+    Locked,
+    #[default]
+    Nowhere,
+    Last,
+    More,
+    Once,
 }
 
 /// Where a counter rests.
@@ -98,22 +113,12 @@ impl Slot {
     /// A counter for `charge` to `subject` that remembers nothing yet.
     #[must_use]
     pub fn new(charge: &Charge, subject: &Arc<Subject>) -> Arc<Self> {
-        let (history, rest) = (History::default(), Rest::Nowhere);
         Arc::new(Self {
             key: charge.key,
             limit: charge.limit,
             subject: Arc::clone(subject),
             candidate: charge.candidate,
-            state: Mutex::new(State {
-                history,
-                places: 0,
-                rest,
-                place: Place::default(),
-                touched: Moment(0),
-                changed: 0,
-                is_noted: false,
-                queue: BTreeSet::new(),
-            }),
+            state: Mutex::default(),
         })
     }
 
@@ -130,31 +135,115 @@ impl Slot {
 }
 
 impl State {
+    /// Its failures.
+    #[must_use]
+    pub fn history(&self) -> History {
+        self.history.get()
+    }
+
+    /// These are its failures now.
+    pub fn remember(&mut self, history: History) {
+        self.history.set(history);
+    }
+
+    /// Where it rests while nobody holds a place in it or waits.
+    #[must_use]
+    pub const fn rest(&self) -> Rest {
+        match self.lies {
+            Lies::Locked => Rest::Locked(Moment(self.at)),
+            Lies::Nowhere => Rest::Nowhere,
+            Lies::Last => Rest::Table(Tier::Last),
+            Lies::More => Rest::Table(Tier::More),
+            Lies::Once => Rest::Table(Tier::Once),
+        }
+    }
+
+    /// Its place in the table where it rests; any where it does not.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        Place(self.at as u32)
+    }
+
+    /// It rests elsewhere now; at `place` if in a table.
+    pub fn lie(&mut self, rest: Rest, place: Place) {
+        let place = u64::from(place.0);
+        (self.lies, self.at) = match rest {
+            Rest::Locked(until) => (Lies::Locked, until.0),
+            Rest::Nowhere => (Lies::Nowhere, 0),
+            Rest::Table(Tier::Last) => (Lies::Last, place),
+            Rest::Table(Tier::More) => (Lies::More, place),
+            Rest::Table(Tier::Once) => (Lies::Once, place),
+        };
+    }
+
     /// Nobody holds a place in it or waits for one.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.places == 0 && self.queue.is_empty()
+        self.places == 0 && self.queue.is_none()
     }
 
     /// Who has waited longest.
     #[must_use]
     pub fn first(&self) -> Option<u64> {
-        self.queue.first().copied()
+        self.queue.as_ref()?.0.first().copied()
     }
 
     /// How many wait.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.as_ref().map_or(0, |queue| queue.0.len())
     }
 
     /// One waits, in its order of arrival.
     pub fn enqueue(&mut self, arrival: u64) {
-        self.queue.insert(arrival);
+        self.queue.get_or_insert_default().0.insert(arrival);
     }
 
     /// One waits no more.
     pub fn dequeue(&mut self, arrival: u64) {
-        self.queue.remove(&arrival);
+        let Some(queue) = &mut self.queue else { return };
+        queue.0.remove(&arrival);
+        if queue.0.is_empty() {
+            self.queue = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_takes_no_more_than_128_bytes_besides_its_subject() {
+        // beside it are the two counts of its references
+        let size = size_of::<Slot>() + 2 * size_of::<usize>();
+        assert!(size <= 128, "{size}");
+    }
+
+    #[test]
+    fn a_counter_rests_where_it_was_laid() {
+        let mut state = State::default();
+        assert_eq!(state.rest(), Rest::Nowhere);
+        let ends = [Moment(0), Moment(1 << 40), Moment::NEVER].map(Rest::Locked);
+        let tables = [Tier::Last, Tier::More, Tier::Once].map(Rest::Table);
+        for rest in ends.into_iter().chain(tables).chain([Rest::Nowhere]) {
+            state.lie(rest, Place(7));
+            assert_eq!(state.rest(), rest);
+            assert!(!matches!(rest, Rest::Table(_)) || state.place() == Place(7));
+        }
+    }
+
+    #[test]
+    fn whoever_came_first_is_first_and_nobody_is_left_behind() {
+        let (mut state, none) = (State::default(), None);
+        assert_eq!((state.first(), state.queued()), (none, 0));
+        state.dequeue(1);
+        state.enqueue(3);
+        state.enqueue(2);
+        assert_eq!((state.first(), state.queued(), state.is_idle()), (Some(2), 2, false));
+        state.dequeue(2);
+        assert_eq!((state.first(), state.queued()), (Some(3), 1));
+        state.dequeue(3);
+        assert_eq!((state.first(), state.queued(), state.is_idle()), (none, 0, true));
     }
 }

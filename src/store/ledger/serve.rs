@@ -122,7 +122,7 @@ impl Ledger {
         let chance = || {
             let slot = self.counters.find(self.waiting.on(arrival)?)?;
             let entry = self.register.get(slot.limit)?;
-            Some(slot.state().history.aged(&entry.limit, now).next_change())
+            Some(slot.state().history().aged(&entry.limit, now).next_change())
         };
         chance().unwrap_or(Moment::NEVER)
     }

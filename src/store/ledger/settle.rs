@@ -73,8 +73,7 @@ impl Ledger {
     ) -> Option<Settled> {
         let limit = &*self.register.get(slot.limit)?.limit;
         let spelling = claim.spelling(slot.key);
-        state.history = state.history.aged(limit, now);
-        let history = &mut state.history;
+        let mut history = state.history().aged(limit, now);
         let (mut cleared, mut locked_until) = (0, None);
         match what {
             Settlement::Failure(proof) => {
@@ -87,11 +86,12 @@ impl Ledger {
                 let failure = Failure { guesses, proof: Proof::Verdict, spelling };
                 locked_until = history.fail(limit, failure, now).locked_until;
             }
-            Settlement::Success { reset } if clears(reset, limit, claim, history, spelling) => {
+            Settlement::Success { reset } if clears(reset, limit, claim, &history, spelling) => {
                 cleared = history.succeed();
             }
             Settlement::GivenBack | Settlement::Success { .. } => {}
         }
+        state.remember(history);
         let failures = history.failures();
         let of = limit.failures.get();
         Some(Settled { key: slot.key, limit: slot.limit, of, failures, cleared, locked_until })

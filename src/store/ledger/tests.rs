@@ -177,7 +177,7 @@ impl World {
         let slot = self.ledger.counters.find(key).expect("a counter in use");
         let limit = self.ledger.limit(slot.limit).expect("registered");
         let state = slot.state();
-        (state.history.aged(&limit, self.now), limit, state.places)
+        (state.history().aged(&limit, self.now), limit, state.places)
     }
 
     fn hold(&mut self, held: Held) {

@@ -67,7 +67,7 @@ impl Ledger {
     /// A counter is not there any more, unless something has happened to it since it remembered
     /// what was `seen`.
     pub fn forget_told(&mut self, slot: &Arc<Slot>, seen: &History, now: Moment) {
-        if slot.state().history == *seen {
+        if slot.state().history() == *seen {
             self.set(slot, History::default());
             self.rest(slot, now);
         }
@@ -95,8 +95,8 @@ impl Ledger {
 
     fn set(&mut self, slot: &Arc<Slot>, history: History) {
         let mut state = slot.state();
-        if state.history != history {
-            state.history = history;
+        if state.history() != history {
+            state.remember(history);
             self.counters.note(slot, &mut state, Change::History);
         }
     }
@@ -104,7 +104,7 @@ impl Ledger {
     /// What the counters of an attempt remember.
     #[must_use]
     pub fn seen(&self, claim: &Claim) -> Vec<History> {
-        let seen = |charge| self.find(charge).map(|slot| slot.state().history);
+        let seen = |charge| self.find(charge).map(|slot| slot.state().history());
         claim.charges.iter().map(|charge| seen(charge).unwrap_or_default()).collect()
     }
 

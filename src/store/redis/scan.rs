@@ -192,7 +192,7 @@ impl Store {
                 return;
             }
             let site = shared.names.site(&found.slot.subject.site);
-            let history = found.slot.state().history;
+            let history = found.slot.state().history();
             missed.push((site, (Arc::clone(found.slot), history)));
         });
         missed

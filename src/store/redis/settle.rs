@@ -209,7 +209,8 @@ fn note(
     for ((charge, seen), found) in claim.charges.iter().zip(seen).zip(ledger.slots(claim)) {
         let Some(limit) = ledger.limit(charge.limit) else { continue };
         let (action, spelling) = (action(claim, &limit, what), claim.spelling(charge.key));
-        let is_clear = found.as_ref().is_none_or(|(slot, _)| slot.state().history.failures() == 0);
+        let is_clear =
+            found.as_ref().is_none_or(|(slot, _)| slot.state().history().failures() == 0);
         if is_clear && matches!(action, Action::Clear | Action::ClearSame) {
             locals.clear(charge.key); // the counter may be gone with its failures
         }
