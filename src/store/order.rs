@@ -1,6 +1,7 @@
 //! An order of bounded size, by last use: the counter that is unused for longest makes room.
 //!
-//! A list whose nodes lie side by side, so that every step costs the same, however many there are.
+//! A list whose nodes lie side by side, a few thousand at a time, so that every step costs the same,
+//! however many there are, and no step moves them to make room for more.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ const NONE: u32 = u32::MAX;
 /// Counters by their last use.
 #[derive(Debug)]
 pub struct Order {
-    nodes: Vec<Node>,
+    nodes: Nodes,
     /// The first of the nodes without a counter, which are linked by `newer`.
     vacant: u32,
     oldest: u32,
@@ -25,11 +26,44 @@ pub struct Order {
     capacity: usize,
 }
 
+/// So many lie side by side.
+const CHUNK: usize = 4096;
+
+/// Nodes by their numbers. The first chunk grows as it has to: there may never be more.
+#[derive(Debug, Default)]
+struct Nodes(Vec<Vec<Node>>);
+
 #[derive(Debug)]
 struct Node {
     slot: Option<Arc<Slot>>,
     older: u32,
     newer: u32,
+}
+
+impl Nodes {
+    fn get(&self, at: u32) -> Option<&Node> {
+        self.0.get(at as usize / CHUNK)?.get(at as usize % CHUNK)
+    }
+
+    fn get_mut(&mut self, at: u32) -> Option<&mut Node> {
+        self.0.get_mut(at as usize / CHUNK)?.get_mut(at as usize % CHUNK)
+    }
+
+    fn len(&self) -> usize {
+        self.0.last().map_or(0, |last| (self.0.len() - 1) * CHUNK + last.len())
+    }
+
+    fn push(&mut self, node: Node) {
+        match self.0.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push(node),
+            Some(_) => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(node);
+                self.0.push(chunk);
+            }
+            None => self.0.push(vec![node]),
+        }
+    }
 }
 
 impl Order {
@@ -38,7 +72,7 @@ impl Order {
     pub fn new(capacity: u64) -> Self {
         let capacity = u32::try_from(capacity).unwrap_or(NONE - 1).clamp(1, NONE - 1);
         Self {
-            nodes: Vec::new(),
+            nodes: Nodes::default(),
             vacant: NONE,
             oldest: NONE,
             newest: NONE,
@@ -54,7 +88,7 @@ impl Order {
             if self.count < self.capacity { None } else { self.remove(Place(self.oldest)) };
         let node = Node { slot: Some(slot), older: NONE, newer: NONE };
         let at = self.vacant;
-        let at = match self.nodes.get_mut(at as usize) {
+        let at = match self.nodes.get_mut(at) {
             Some(vacant) => {
                 self.vacant = vacant.newer;
                 *vacant = node;
@@ -73,7 +107,7 @@ impl Order {
 
     /// The counter at `place` is used: others make room before it does.
     pub fn touch(&mut self, place: Place) {
-        if place.0 != self.newest && self.nodes.get(place.0 as usize).is_some() {
+        if place.0 != self.newest && self.nodes.get(place.0).is_some() {
             self.unlink(place.0);
             self.link_newest(place.0);
         }
@@ -81,9 +115,9 @@ impl Order {
 
     /// Takes the counter at `place` out.
     pub fn remove(&mut self, place: Place) -> Option<Arc<Slot>> {
-        let slot = self.nodes.get_mut(place.0 as usize)?.slot.take()?;
+        let slot = self.nodes.get_mut(place.0)?.slot.take()?;
         self.unlink(place.0);
-        if let Some(node) = self.nodes.get_mut(place.0 as usize) {
+        if let Some(node) = self.nodes.get_mut(place.0) {
             node.newer = self.vacant;
             self.vacant = place.0;
         }
@@ -93,23 +127,23 @@ impl Order {
 
     fn link_newest(&mut self, at: u32) {
         let older = std::mem::replace(&mut self.newest, at);
-        if let Some(node) = self.nodes.get_mut(at as usize) {
+        if let Some(node) = self.nodes.get_mut(at) {
             (node.older, node.newer) = (older, NONE);
         }
-        match self.nodes.get_mut(older as usize) {
+        match self.nodes.get_mut(older) {
             Some(node) => node.newer = at,
             None => self.oldest = at,
         }
     }
 
     fn unlink(&mut self, at: u32) {
-        let Some(Node { older, newer, .. }) = self.nodes.get(at as usize) else { return };
+        let Some(Node { older, newer, .. }) = self.nodes.get(at) else { return };
         let (older, newer) = (*older, *newer);
-        match self.nodes.get_mut(older as usize) {
+        match self.nodes.get_mut(older) {
             Some(node) => node.newer = newer,
             None => self.oldest = newer,
         }
-        match self.nodes.get_mut(newer as usize) {
+        match self.nodes.get_mut(newer) {
             Some(node) => node.older = older,
             None => self.newest = older,
         }
@@ -151,6 +185,24 @@ mod tests {
             1 => any::<usize>().prop_map(Step::Remove),
             2 => any::<usize>().prop_map(Step::Touch),
         ]
+    }
+
+    #[test]
+    fn a_counter_takes_no_more_than_16_bytes_in_an_order() {
+        assert!(size_of::<Node>() <= 16, "{}", size_of::<Node>());
+        let mut order = Order::new(u64::MAX);
+        let count = 2 * CHUNK as u32 + 1;
+        let one = slot(1);
+        for at in 0..count {
+            assert_eq!(order.insert(Arc::clone(&one)).0, Place(at));
+            assert_eq!(order.nodes.len(), at as usize + 1);
+        }
+        let room: usize = order.nodes.0.iter().map(Vec::capacity).sum();
+        assert_eq!(room, 3 * CHUNK);
+        for at in (0..count).rev() {
+            assert!(order.remove(Place(at)).is_some(), "{at}");
+        }
+        assert_eq!((order.count, Arc::strong_count(&one)), (0, 1));
     }
 
     proptest! {
