@@ -45,12 +45,13 @@ pub(crate) fn fail(store: &Arc<Store>, limit: &CountedLimit, number: u32) {
     };
     let client = ClientAddr::new(Ipv4Addr::from(number).into());
     let mut subject = subject(&"s".into(), client, &rules);
-    subject.candidates = vec![Candidate {
+    subject.candidates = Candidate {
         account: store.keyer().account(&Account::new(&name).expect("a name")),
         shown: Some(name.as_str().into()),
         spelling: store.keyer().spelling(name.as_bytes()),
         name: None,
-    }];
+    }
+    .into();
     let counting = Counting { limits: std::slice::from_ref(limit), fallback: limit };
     let claim = Arc::new(claim(store.keyer(), counting, (Arc::new(subject), client), 1));
     let mut admission = pin!(store.admit(claim, TERMS, Duration::ZERO));

@@ -147,9 +147,9 @@ fn has_text(found: &Found<'_>, text: &str) -> bool {
             let shown = slot.candidate().and_then(|candidate| candidate.shown.as_deref());
             shown.is_some_and(has)
         }
-        Parameter::IpAddress => has(&shown_network(slot.subject.address)),
-        Parameter::IpNetwork => has(&shown_network(slot.subject.network)),
-        Parameter::UserAgent => slot.subject.user_agent.as_deref().is_some_and(has),
+        Parameter::IpAddress => has(&shown_network(slot.subject.address())),
+        Parameter::IpNetwork => has(&shown_network(slot.subject.network())),
+        Parameter::UserAgent => slot.subject.user_agent().is_some_and(has),
     };
     found.registered.limit.by.iter().any(counted)
         || has(&slot.subject.site)

@@ -146,9 +146,9 @@ impl Telling {
                     let candidate = slot.candidate();
                     candidate.and_then(|candidate| candidate.shown.as_deref()).map(str::to_owned)
                 }
-                Parameter::IpAddress => Some(shown_network(subject.address)),
-                Parameter::IpNetwork => Some(shown_network(subject.network)),
-                Parameter::UserAgent => subject.user_agent.as_deref().map(str::to_owned),
+                Parameter::IpAddress => Some(shown_network(subject.address())),
+                Parameter::IpNetwork => Some(shown_network(subject.network())),
+                Parameter::UserAgent => subject.user_agent().map(str::to_owned),
             };
             who.parameters.insert(parameter.name().to_owned(), value);
         }

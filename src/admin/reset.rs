@@ -14,7 +14,7 @@ use super::{counters, locks, references};
 use crate::events::{self, About, Details, Name};
 use crate::guard::Shared;
 use crate::guard::refusals::Remembered;
-use crate::policy::key::{AccountId, Subject};
+use crate::policy::key::AccountId;
 use crate::policy::lockout::{Parameter, Standing};
 use crate::store::Reach;
 use crate::store::hand::HandLock;
@@ -74,9 +74,9 @@ impl Related {
         let nearness = if names_one { Nearness::Any } else { Nearness::Whole };
         let mut related = Self { nearness, ..Self::default() };
         for claim in remembered.into_iter().flat_map(Remembered::claims) {
-            let Subject { candidates, address, network, .. } = &*claim.subject;
-            related.accounts.extend(candidates.iter().map(|candidate| candidate.account));
-            related.networks.extend([*address, *network]);
+            let subject = &claim.subject;
+            related.accounts.extend(subject.candidates.iter().map(|candidate| candidate.account));
+            related.networks.extend([subject.address(), subject.network()]);
         }
         related
     }
@@ -87,8 +87,8 @@ impl Related {
             self.accounts.insert(candidate.account);
         }
         if by.contains(&Parameter::IpAddress) && self.networks.len() < MOST_RELATED {
-            self.networks.insert(slot.subject.address);
-            self.networks.insert(slot.subject.network);
+            self.networks.insert(slot.subject.address());
+            self.networks.insert(slot.subject.network());
         }
     }
 
@@ -98,9 +98,9 @@ impl Related {
         let has_name =
             || slot.candidate().is_some_and(|named| self.accounts.contains(&named.account));
         let has_address =
-            by.contains(&Parameter::IpAddress) && self.networks.contains(&slot.subject.address);
+            by.contains(&Parameter::IpAddress) && self.networks.contains(&slot.subject.address());
         let has_network =
-            by.contains(&Parameter::IpNetwork) && self.networks.contains(&slot.subject.network);
+            by.contains(&Parameter::IpNetwork) && self.networks.contains(&slot.subject.network());
         // one that is about two of them has to be about two
         match (by.contains(&Parameter::Username), has_address || has_network) {
             (true, is_there) if self.nearness == Nearness::Any => is_there || has_name(),

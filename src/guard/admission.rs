@@ -46,7 +46,7 @@ impl Case {
             self.would_refuse(&Refusal::ByHand(hand), None);
             return Ok(Holding::Uncounted);
         }
-        let has_room = shared.detached.has_room(self.claim.subject.address, &self.site.name);
+        let has_room = shared.detached.has_room(self.claim.subject.address(), &self.site.name);
         if lockout.mode == Mode::Enforce && !has_room {
             return Err(Rejection::Overload);
         }

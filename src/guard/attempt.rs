@@ -164,9 +164,9 @@ impl Visit<'_> {
         let keyer = shared.store.keyer();
         let guesses = attempt.credentials.guesses;
         let mut subject = subject(&site.name, client, &self.plan.settings.clients);
-        subject.candidates = candidates;
+        subject.candidates = candidates.into();
         if attempt.rule.counts_agent == CountsAgent::Yes {
-            subject.user_agent = parts.headers.get(USER_AGENT).map(agent);
+            subject = subject.calling_itself(parts.headers.get(USER_AGENT).map(agent));
         }
         let claim = claim(keyer, attempt.rule.counting(), (Arc::new(subject), client), guesses);
         self.tell_attempt(&attempt, &claim);

@@ -128,7 +128,7 @@ impl Drop for Attended {
         tokio::task::spawn_local(async move {
             let subject = &case.claim.subject;
             let detached = &case.worker.shared.detached;
-            let _without = detached.begin(subject.address, Arc::clone(&subject.site));
+            let _without = detached.begin(subject.address(), Arc::clone(&subject.site));
             // nobody waits for the answer: it ends here, and its connection with it
             drop(exchange.await);
         });

@@ -146,7 +146,7 @@ impl Worker {
 pub(super) fn evictions(shared: &Shared) {
     for evicted in shared.store.take_evicted() {
         let subject = &evicted.slot.subject;
-        let address = shown_network(subject.address);
+        let address = shown_network(subject.address());
         let site = Some(&*subject.site);
         let about = About { client: Some(&address), site, ..About::default() };
         let failures = Some(evicted.history.failures());

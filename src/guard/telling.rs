@@ -50,9 +50,9 @@ fn counter(rule: &RulePlan, claim: &Claim, charge: &Charge) -> Option<CounterSto
     let value = |parameter: &Parameter| {
         let value = match parameter {
             Parameter::Username => named.map_or("(none)", |_| name()).to_owned(),
-            Parameter::IpAddress => shown_network(subject.address),
-            Parameter::IpNetwork => shown_network(subject.network),
-            Parameter::UserAgent => subject.user_agent.as_deref().unwrap_or_default().to_owned(),
+            Parameter::IpAddress => shown_network(subject.address()),
+            Parameter::IpNetwork => shown_network(subject.network()),
+            Parameter::UserAgent => subject.user_agent().unwrap_or_default().to_owned(),
         };
         (parameter.name(), value)
     };

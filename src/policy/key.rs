@@ -5,8 +5,8 @@
 
 pub mod candidate;
 pub mod fingerprint;
+mod subject;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 pub use self::candidate::Candidate;
 pub use self::fingerprint::{Fingerprint, Fingerprinter};
+pub use self::subject::{Candidates, Subject};
 use crate::policy::account::Account;
 use crate::policy::client::{ClientAddr, ClientRules};
 use crate::policy::lockout::{Limit, Parameter, Spelling};
@@ -158,36 +159,6 @@ pub struct CountedLimit {
     pub limit: Arc<Limit>,
 }
 
-/// Whom an attempt is charged to, readable for lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// The site's name.
-    pub site: Arc<str>,
-    /// The usernames offered.
-    pub candidates: Vec<Candidate>,
-    /// The client, as far as its address is counted.
-    pub address: IpNet,
-    /// The coarser network it is in.
-    pub network: IpNet,
-    /// What it calls itself; only where a limit counts that.
-    pub user_agent: Option<Box<str>>,
-}
-
-impl Subject {
-    /// The usernames as they were typed, if there are any.
-    #[must_use]
-    pub fn shown_names(&self) -> Option<Cow<'_, str>> {
-        let mut names = self.candidates.iter().filter_map(|candidate| candidate.shown.as_deref());
-        let mut shown = Cow::Borrowed(names.next()?);
-        for name in names {
-            let shown = shown.to_mut();
-            shown.push_str(", ");
-            shown.push_str(name);
-        }
-        Some(shown)
-    }
-}
-
 /// One counter of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
@@ -244,13 +215,8 @@ pub struct Counting<'a> {
 /// The subject of an attempt by `client` on `site`.
 #[must_use]
 pub fn subject(site: &Arc<str>, client: ClientAddr, rules: &ClientRules) -> Subject {
-    Subject {
-        site: Arc::clone(site),
-        candidates: Vec::new(),
-        address: client.network(rules.address),
-        network: client.network(rules.network),
-        user_agent: None,
-    }
+    let (address, network) = (client.network(rules.address), client.network(rules.network));
+    Subject::new(Arc::clone(site), address, network)
 }
 
 /// What an attempt of `subject`, made by `client` with `guesses`, is charged to.
@@ -269,7 +235,7 @@ pub fn claim(
             continue;
         }
         let by = &counted.limit.by;
-        if by.contains(&Parameter::UserAgent) && subject.user_agent.is_none() {
+        if by.contains(&Parameter::UserAgent) && subject.user_agent().is_none() {
             continue;
         }
         if !by.contains(&Parameter::Username) {
@@ -308,10 +274,10 @@ pub fn charge(
                 let named = candidate.and_then(|at| subject.candidates.get(usize::from(at)));
                 hasher.write_u128(named.map_or(0, |named| named.account.0));
             }
-            Parameter::IpAddress => write_network(&mut hasher, subject.address),
-            Parameter::IpNetwork => write_network(&mut hasher, subject.network),
+            Parameter::IpAddress => write_network(&mut hasher, subject.address()),
+            Parameter::IpNetwork => write_network(&mut hasher, subject.network()),
             Parameter::UserAgent => {
-                let agent = subject.user_agent.as_deref().unwrap_or_default();
+                let agent = subject.user_agent().unwrap_or_default();
                 hasher.write_u64(agent.len() as u64);
                 hasher.write(agent.as_bytes());
             }

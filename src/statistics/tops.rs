@@ -60,10 +60,10 @@ impl Tops {
         }
         let by_address = by.contains(&Parameter::IpAddress);
         if by_address {
-            self.add(Who::Address(subject.address), found.slot, (failures, is_locked));
+            self.add(Who::Address(subject.address()), found.slot, (failures, is_locked));
         }
         if by_address || by.contains(&Parameter::IpNetwork) {
-            self.add(Who::Network(subject.network), found.slot, (failures, is_locked));
+            self.add(Who::Network(subject.network()), found.slot, (failures, is_locked));
         }
     }
 

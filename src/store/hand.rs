@@ -111,16 +111,12 @@ impl HandLocks {
     /// the counter is about; the one that lasts longest.
     #[must_use]
     pub fn over(&self, slot: &Slot, by: &[Parameter], now: Moment) -> Option<&HandLock> {
-        let address = by.contains(&Parameter::IpAddress).then_some(slot.subject.address);
-        let coarser = by.contains(&Parameter::IpNetwork).then_some(slot.subject.network);
+        let address = by.contains(&Parameter::IpAddress).then_some(slot.subject.address());
+        let coarser = by.contains(&Parameter::IpNetwork).then(|| slot.subject.network());
         let network = address.or(coarser);
-        let about = Subject {
-            site: Arc::clone(&slot.subject.site),
-            candidates: slot.candidate().cloned().into_iter().collect(),
-            address: network.unwrap_or(slot.subject.address),
-            network: slot.subject.network,
-            user_agent: None,
-        };
+        let near = network.unwrap_or_else(|| slot.subject.address());
+        let mut about = Subject::new(Arc::clone(&slot.subject.site), near, slot.subject.network());
+        about.candidates = slot.candidate().cloned().into_iter().collect();
         let shapes = self.shapes.iter().filter(|shape| match shape.network {
             None => true,
             Some((_, length)) => network.is_some_and(|network| network.prefix_len() >= length),
@@ -182,7 +178,7 @@ impl Shape {
 
     /// Every selector of this shape that could mean an attempt of `subject` on `keys`.
     fn selectors(self, subject: &Subject, keys: &[Key]) -> Vec<Selector> {
-        let network = match (self.network, subject.address) {
+        let network = match (self.network, subject.address()) {
             (None, _) => None,
             (Some((Family::V4, length)), IpNet::V4(v4)) => prefix(IpNet::V4(v4), length),
             (Some((Family::V6, length)), IpNet::V6(v6)) => prefix(IpNet::V6(v6), length),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::policy::key::{AccountId, Candidate, Key, ScopeKind, Subject};
+use crate::policy::key::candidate::Shown;
+use crate::policy::key::{AccountId, Candidate, Candidates, Key, ScopeKind, Subject};
 use crate::store::hand::HandLock;
 use crate::store::register::LimitName;
 use crate::store::select::Selector;
@@ -41,9 +42,9 @@ pub(super) fn write_subject(subject: &Subject, to: &mut Writer) {
         write_names(candidate, to);
         to.number(candidate.spelling);
     }
-    to.text(&subject.address.to_string());
-    to.text(&subject.network.to_string());
-    to.optional(subject.user_agent.as_deref(), Writer::text);
+    to.text(&subject.address().to_string());
+    to.text(&subject.network().to_string());
+    to.optional(subject.user_agent(), Writer::text);
 }
 
 /// What is shown of a username and, for the few that have one, the name behind it: records that
@@ -59,7 +60,7 @@ fn write_names(candidate: &Candidate, to: &mut Writer) {
     }
 }
 
-type Names = (Option<Box<str>>, Option<Box<Box<str>>>);
+type Names = (Option<Shown>, Option<Box<Box<str>>>);
 
 fn read_names(from: &mut Reader<'_>) -> Option<Names> {
     Some(match from.byte()? {
@@ -72,17 +73,16 @@ fn read_names(from: &mut Reader<'_>) -> Option<Names> {
 
 /// Whose failures they are.
 pub(super) fn read_subject(from: &mut Reader<'_>) -> Option<Subject> {
-    Some(Subject {
-        site: from.text()?.into(),
-        candidates: from.several(|from| {
-            let account = AccountId(from.hash()?);
-            let (shown, name) = read_names(from)?;
-            Some(Candidate { account, shown, spelling: from.number()?, name })
-        })?,
-        address: from.text()?.parse().ok()?,
-        network: from.text()?.parse().ok()?,
-        user_agent: from.optional(Reader::text)?.map(Into::into),
-    })
+    let site = from.text()?.into();
+    let candidates = from.several(|from| {
+        let account = AccountId(from.hash()?);
+        let (shown, name) = read_names(from)?;
+        Some(Candidate { account, shown, spelling: from.number()?, name })
+    })?;
+    let (address, network) = (from.text()?.parse().ok()?, from.text()?.parse().ok()?);
+    let mut subject = Subject::new(site, address, network);
+    subject.candidates = Candidates::from(candidates);
+    Some(subject.calling_itself(from.optional(Reader::text)?.map(Into::into)))
 }
 
 /// A lock by hand.

@@ -43,8 +43,8 @@ impl Selector {
             && self.site.as_ref().is_none_or(|site| *site == subject.site)
             && self.account.is_none_or(|account| names(slot, by) == Some(account))
             && self.network.is_none_or(|network| {
-                let address = by.contains(&Parameter::IpAddress).then_some(subject.address);
-                let coarser = by.contains(&Parameter::IpNetwork).then_some(subject.network);
+                let address = by.contains(&Parameter::IpAddress).then_some(subject.address());
+                let coarser = by.contains(&Parameter::IpNetwork).then(|| subject.network());
                 [address, coarser].into_iter().flatten().any(|counted| overlap(counted, network))
             })
     }
@@ -54,7 +54,7 @@ impl Selector {
     pub fn covers(&self, subject: &Subject) -> bool {
         self.counter.is_none()
             && self.site.as_ref().is_none_or(|site| *site == subject.site)
-            && self.network.is_none_or(|network| overlap(network, subject.address))
+            && self.network.is_none_or(|network| overlap(network, subject.address()))
             && self.account.is_none_or(|account| {
                 subject.candidates.iter().any(|candidate| candidate.account == account)
             })
@@ -124,9 +124,9 @@ pub fn row(slot: &Slot, history: &History, registered: &Registered) -> Row {
     let value = |parameter: &Parameter| {
         let text = match parameter {
             Parameter::Username => shown_name(slot),
-            Parameter::IpAddress => shown_network(subject.address),
-            Parameter::IpNetwork => shown_network(subject.network),
-            Parameter::UserAgent => subject.user_agent.as_deref().unwrap_or_default().to_owned(),
+            Parameter::IpAddress => shown_network(subject.address()),
+            Parameter::IpNetwork => shown_network(subject.network()),
+            Parameter::UserAgent => subject.user_agent().unwrap_or_default().to_owned(),
         };
         (parameter.name(), text)
     };

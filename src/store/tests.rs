@@ -107,12 +107,13 @@ impl World {
         let keyer = self.store.keyer();
         let client = ClientAddr::new(Ipv4Addr::from(client).into());
         let mut subject = subject(&"s".into(), client, &rules());
-        subject.candidates = vec![Candidate {
+        subject.candidates = Candidate {
             account: keyer.account(&Account::new(user).expect("a name")),
             shown: Some(user.into()),
             spelling: keyer.spelling(user.as_bytes()),
             name: None,
-        }];
+        }
+        .into();
         let fallback = self.limits.last().expect("a limit");
         let counting = Counting { limits: &self.limits, fallback };
         Arc::new(claim(keyer, counting, (Arc::new(subject), client), guesses))

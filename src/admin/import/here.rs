@@ -136,7 +136,8 @@ impl<'a> Here<'a> {
             return Ok(vec![(charge(keyer, &known.counted, &bare, None), Arc::new(bare))]);
         }
         let named = self.candidates(who, known)?.into_iter().map(|candidate| {
-            let subject = Subject { candidates: vec![candidate], ..bare.clone() };
+            let mut subject = bare.clone();
+            subject.candidates = candidate.into();
             (charge(keyer, &known.counted, &subject, Some(0)), Arc::new(subject))
         });
         Ok(named.collect())
@@ -153,12 +154,12 @@ impl<'a> Here<'a> {
         }
         let nobody = std::net::Ipv4Addr::UNSPECIFIED.into();
         let client = ClientAddr::new(some.map_or(nobody, |net| net.addr()));
-        let mut whose = subject(&who.site.as_str().into(), client, clients);
-        whose.address = some.unwrap_or(whose.address);
-        whose.network = coarser.unwrap_or(whose.network);
+        let whose = subject(&who.site.as_str().into(), client, clients);
+        let (address, network) = (whose.address(), whose.network());
+        let (address, network) = (some.unwrap_or(address), coarser.unwrap_or(network));
         let agent = value(who, Parameter::UserAgent);
-        whose.user_agent = agent.map(|agent| cut(agent, AGENT_CHARS).into());
-        Ok(whose)
+        let agent = agent.map(|agent| cut(agent, AGENT_CHARS).into());
+        Ok(Subject::new(whose.site, address, network).calling_itself(agent))
     }
 
     /// The accounts that logins here take the username for.

@@ -1,6 +1,8 @@
 //! A username as it is counted, shown, and told to another guard.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
 
 use super::{AccountId, Keyer};
 use crate::policy::account::Account;
@@ -16,7 +18,7 @@ pub struct Candidate {
     /// What it is counted as.
     pub account: AccountId,
     /// As it was typed, cut for display; `None` where only the session tells the account.
-    pub shown: Option<Box<str>>,
+    pub shown: Option<Shown>,
     /// A hash of the very spelling.
     pub spelling: u64,
     /// The account's normal form, where what is shown does not tell it. Hardly any has one, and a
@@ -43,6 +45,50 @@ impl Candidate {
     #[must_use]
     pub const fn nameless(account: AccountId) -> Self {
         Self { account, shown: None, spelling: 0, name: None }
+    }
+}
+
+/// The beginning of a username. Nearly all are short, and beside the rest instead of on the heap.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shown(Text);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Text {
+    Short { length: u8, bytes: [u8; SHORT] },
+    Long(Box<str>),
+}
+
+/// As many bytes as fit beside the length and what tells both kinds apart in 32.
+const SHORT: usize = 30;
+
+impl From<&str> for Shown {
+    fn from(text: &str) -> Self {
+        let mut bytes = [0; SHORT];
+        let Some(beginning) = bytes.get_mut(..text.len()) else {
+            return Self(Text::Long(text.into()));
+        };
+        beginning.copy_from_slice(text.as_bytes());
+        Self(Text::Short { length: text.len() as u8, bytes })
+    }
+}
+
+impl Deref for Shown {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match &self.0 {
+            Text::Short { length, bytes } => {
+                let bytes = bytes.get(..usize::from(*length)).unwrap_or_default();
+                str::from_utf8(bytes).unwrap_or_default() // they were a text
+            }
+            Text::Long(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, out)
     }
 }
 
@@ -73,6 +119,19 @@ mod tests {
         check(b"ad\xe9", Some("ad\u{fffd}"));
         let long = "A".repeat(129);
         check(long.as_bytes(), Some(&long.to_lowercase()));
-        assert!(size_of::<Candidate>() <= 48, "{}", size_of::<Candidate>());
+    }
+
+    #[test]
+    fn a_username_is_shown_as_it_was_typed_and_takes_no_more_than_64_bytes_if_it_is_short() {
+        for length in [0, 1, 29, 30, 31, 128] {
+            let text = "n".repeat(length);
+            let shown = Shown::from(&*text);
+            assert_eq!((&*shown, format!("{shown:?}")), (&*text, format!("{text:?}")));
+            assert_eq!(matches!(shown.0, Text::Short { .. }), length <= SHORT);
+        }
+        let text = "\u{e9}".repeat(15);
+        assert_eq!(*Shown::from(&*text), *text);
+        assert!(size_of::<Option<Shown>>() <= 32, "{}", size_of::<Option<Shown>>());
+        assert!(size_of::<Candidate>() <= 64, "{}", size_of::<Candidate>());
     }
 }

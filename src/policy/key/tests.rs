@@ -56,14 +56,14 @@ impl Combination {
         let site = Arc::from(self.site.as_str());
         let client = ClientAddr::new(self.address);
         let mut subject = subject(&site, client, &rules());
-        subject.user_agent = Some(self.agent.as_str().into());
+        subject = subject.calling_itself(Some(self.agent.as_str().into()));
         let account = Account::new(&self.user).expect("a name");
-        subject.candidates = vec![Candidate {
+        subject.candidates = Candidates::from(Candidate {
             account: keyer.account(&account),
             shown: None,
             spelling: keyer.spelling(self.user.as_bytes()),
             name: None,
-        }];
+        });
         let limits = [counted.clone()];
         let counting = Counting { limits: &limits, fallback: &counted };
         let claim = claim(keyer, counting, (Arc::new(subject), client), 1);
@@ -267,7 +267,7 @@ fn a_limit_whose_parameter_is_missing_is_skipped_and_one_that_excepts_is_none_at
     let charged = |limits: &[CountedLimit], users: &[&str], agent: Option<&str>| {
         let client = ClientAddr::new([10, 0, 0, 1].into());
         let mut subject = subject(&"s".into(), client, &rules());
-        subject.user_agent = agent.map(Into::into);
+        subject = subject.calling_itself(agent.map(Into::into));
         subject.candidates = users
             .iter()
             .map(|user| Candidate {

@@ -101,17 +101,12 @@ impl World {
         let address = ipnet::IpNet::from(std::net::IpAddr::from([10, 0, 0, client]));
         let candidate = Candidate {
             account: keyer.account(&account),
-            shown: Some(char::from(b'a' + user).to_string().into()),
+            shown: Some((*char::from(b'a' + user).to_string()).into()),
             spelling: u64::from(user),
             name: None,
         };
-        let subject = Subject {
-            site: "s".into(),
-            candidates: vec![candidate],
-            address,
-            network: address,
-            user_agent: None,
-        };
+        let mut subject = Subject::new("s".into(), address, address);
+        subject.candidates = candidate.into();
         let charge = |at: usize, value: u8, candidate| Charge {
             key: Key((at as u128 + 1) << 64 | u128::from(value)),
             limit: self.limits[at],
@@ -365,10 +360,8 @@ fn a_lock_by_hand_refuses_what_it_names_and_a_reset_takes_it_away() {
     let hand = HandLock::until(Moment::NEVER);
     world.ledger.hand.lock(selector, hand, world.now).expect("room");
     assert!(world.ledger.hand.find(&subject.subject, &[], world.now).is_some());
-    let other: Subject = Subject {
-        address: "10.0.1.1/32".parse().expect("a network"),
-        ..(*subject.subject).clone()
-    };
+    let address = "10.0.1.1/32".parse().expect("a network");
+    let other = Subject::new("s".into(), address, subject.subject.network());
     assert!(world.ledger.hand.find(&other, &[], world.now).is_none());
     assert_eq!(world.ledger.hand.remove(&Selector::default(), world.now), 1);
     assert!(world.ledger.hand.find(&subject.subject, &[], world.now).is_none());

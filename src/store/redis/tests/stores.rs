@@ -107,7 +107,7 @@ impl Guard {
         let client = ClientAddr::new(Ipv4Addr::from(client).into());
         let mut subject = subject(&"s".into(), client, &rules);
         let account = Account::new(user).expect("a name");
-        subject.candidates = vec![Candidate::typed(keyer, user.as_bytes(), &account)];
+        subject.candidates = Candidate::typed(keyer, user.as_bytes(), &account).into();
         let fallback = self.limits.last().expect("a limit");
         let counting = Counting { limits: &self.limits, fallback };
         Arc::new(claim(keyer, counting, (Arc::new(subject), client), guesses))
