@@ -4,6 +4,7 @@
 //! joined as after an outage: see [`History::merged`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::policy::client::ClientRules;
@@ -17,6 +18,9 @@ use crate::store::memory::lock;
 use crate::store::register::Registered;
 use crate::store::select::Selector;
 use crate::store::slot::Slot;
+
+/// Ends that are nearer to each other are the same one.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// A counter as it is told.
 #[derive(Clone, Debug)]
@@ -150,7 +154,8 @@ impl Store {
         }
         selector.widen(rules);
         let own = lock(&self.ledger).hand.get(&selector).filter(|own| now < own.until).cloned();
-        if own.as_ref().is_some_and(|own| own.until >= hand.until) {
+        // the same end, told twice, differs by how long it was on its way
+        if own.as_ref().is_some_and(|own| own.until.after(A_MOMENT) >= hand.until) {
             return Ok(Taken::Known);
         }
         self.lock_by_hand(selector, hand, rules)?;
