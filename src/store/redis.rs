@@ -35,6 +35,7 @@ pub mod settings;
 mod settle;
 pub mod shared;
 mod sought;
+pub mod spread;
 pub mod taken;
 pub mod wire;
 

@@ -109,7 +109,7 @@ async fn look_after(store: Weak<Store>, mut over: oneshot::Receiver<()>) {
             _ = renewal.tick() => {
                 store.renew_leases(shared).await;
                 // what goes wrong opens the breaker
-                drop(store.heed_hands(shared).await);
+                drop(store.heed(shared).await);
             }
         }
         // what cannot be told now is told when the server is back

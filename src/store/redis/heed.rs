@@ -1,7 +1,7 @@
-//! Locks by hand change where nobody asks, too: every guard looks for itself whether they have, so
-//! that it knows soon what others lock and unlock, at whichever sites.
+//! Operators lock, unlock and reset where nobody asks, too: every guard looks for itself whether they
+//! have, so that it knows soon what others do, at whichever sites.
 
-use redis::Value;
+use redis::{Cmd, Value};
 
 use super::background::By;
 use super::hands::Stands;
@@ -13,12 +13,21 @@ use crate::store::Store;
 const FLEET: &str = "";
 
 impl Store {
-    /// Reads the locks by hand anew if they have changed since this was last asked.
+    /// Looks whether other guards have reset, locked or unlocked anything since this was last asked.
     ///
     /// # Errors
     ///
     /// When the server cannot be asked.
-    pub async fn heed_hands(&self, shared: &Shared) -> Result<(), Outage> {
+    pub async fn heed(&self, shared: &Shared) -> Result<(), Outage> {
+        if shared.is_away() {
+            return Ok(());
+        }
+        self.heed_hands(shared).await?;
+        self.hear_resets(shared).await
+    }
+
+    /// Reads the locks by hand anew if they have changed since this was last asked.
+    async fn heed_hands(&self, shared: &Shared) -> Result<(), Outage> {
         let mark = mark_there(shared, By::Attempt).await?;
         if mark.as_deref().is_none_or(|mark| *shared.changes.known(FLEET) == *mark) {
             return Ok(());
@@ -48,14 +57,25 @@ impl Store {
     }
 }
 
+impl Shared {
+    /// Has the server carry out a command.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked.
+    pub async fn ask_by(&self, by: By, command: &Cmd) -> Result<Value, Outage> {
+        match by {
+            By::Attempt => Box::pin(self.wire.command(command)).await,
+            By::Recovery => Box::pin(self.wire.command_anyway(command)).await,
+        }
+    }
+}
+
 /// The mark of the list as the server has it; nothing where it has none.
 async fn mark_there(shared: &Shared, by: By) -> Result<Option<String>, Outage> {
     let mut asked = redis::cmd("GET");
     asked.arg(shared.names.hands_mark());
-    let answer = match by {
-        By::Attempt => Box::pin(shared.wire.command(&asked)).await?,
-        By::Recovery => Box::pin(shared.wire.command_anyway(&asked)).await?,
-    };
+    let answer = shared.ask_by(by, &asked).await?;
     let Value::BulkString(mark) = answer else { return Ok(None) };
     Ok(String::from_utf8(mark).ok())
 }

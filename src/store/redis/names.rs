@@ -49,6 +49,12 @@ impl Names {
         format!("{}:{{hands}}:v", self.prefix).into_bytes()
     }
 
+    /// Which counters were reset lately.
+    #[must_use]
+    pub fn resets(&self) -> Vec<u8> {
+        format!("{}:{{hands}}:r", self.prefix).into_bytes()
+    }
+
     /// The locks by hand.
     #[must_use]
     pub fn hands(&self) -> Vec<u8> {

@@ -61,6 +61,7 @@ impl Store {
             // until it is paid, whatever breaks off meanwhile
             *lock(&shared.debt) = owes;
             shared.leases.lose_all();
+            shared.heard.begin_anew();
         }
         self.tell_orders(shared, By::Recovery).await?;
         let owes = *lock(&shared.debt);

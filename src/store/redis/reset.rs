@@ -48,7 +48,9 @@ impl Store {
             Reset::Everything => "all",
             Reset::WithoutVerdict => "pardon",
         };
-        self.change_slots(to, slots, (what, ago)).await
+        let removed = self.change_slots(to, slots, (what, ago)).await?;
+        self.spread_reset(to, slots).await?;
+        Ok(removed)
     }
 
     /// Holds the counters that are known here against the limits as they are registered now.

@@ -139,6 +139,28 @@ impl Store {
         Ok(())
     }
 
+    /// Takes these counters in as they stand now; those that are not there any more are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be asked.
+    pub(super) async fn look_again(
+        &self,
+        shared: &Shared,
+        slots: Vec<Arc<Slot>>,
+    ) -> Result<(), Outage> {
+        let seen = |slot: Arc<Slot>| {
+            let history = slot.state().history();
+            (shared.names.site(&slot.subject.site), (slot, history))
+        };
+        for (site, slots) in by_site(slots.into_iter().map(seen).collect()) {
+            let keys: Vec<Key> = slots.iter().map(|(slot, _)| slot.key).collect();
+            self.look_up(shared, (&site, &keys), &mut Taken::default()).await?;
+            self.forget_absent(shared, &site, &slots).await?;
+        }
+        Ok(())
+    }
+
     /// Takes a counter in, if its limit is configured here.
     fn take_shown(&self, (shared, key): (&Shared, Key), shown: &Shown, taken: &mut Taken) {
         let Shown { about, lost, held, history } = shown;

@@ -20,6 +20,7 @@ use super::recover::Debt;
 use super::request::NotAfter;
 use super::scan::Scan;
 use super::settings::{Place, RedisSettings};
+use super::spread::Heard;
 use super::taken::Places;
 use super::wire::Wire;
 use crate::clock::{Clock, Moment, millis};
@@ -50,6 +51,8 @@ pub struct Shared {
     pub changes: Changes,
     /// What operators meant while the server was away.
     pub meanwhile: Meanwhile,
+    /// How far it is known what other guards reset.
+    pub heard: Heard,
     /// When all of it was looked at last.
     pub scan: Scan,
     /// The places that were held then.
@@ -88,6 +91,7 @@ impl Shared {
             locals: Mutex::default(),
             changes: Changes::default(),
             meanwhile: Meanwhile::default(),
+            heard: Heard::default(),
             scan: Scan::default(),
             places: Places::default(),
             time: ServerTime::default(),

@@ -50,6 +50,26 @@ impl Fleet {
         }
     }
 
+    /// Waits until the guards that may have something to hear have looked whether there is anything.
+    #[track_caller]
+    fn wait_until_heard(&self) {
+        let asked = |guard: &Guard| {
+            guard.metric("loginward_store_calls_total", "kind=\"command\",result=\"ok\"") as u64
+        };
+        // a look that has begun already asks twice at most; so does the next one
+        let before: Vec<u64> = self.guards.iter().map(asked).collect();
+        for (guard, before) in self.guards.iter().zip(before) {
+            wait::until("it has looked", || asked(guard) >= before + 4);
+        }
+    }
+
+    /// What an operator does at a guard, and it is done.
+    #[track_caller]
+    fn operate(&self, at: usize, words: &[&str]) {
+        let said = run(&[words, &["--admin", &self.guards[at].admin()]].concat());
+        assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    }
+
     /// How many failures the guard counts, or that it is locked.
     fn counted(&self, at: usize, user: &str) -> String {
         let said = run(&["list", user, "--json", "--admin", &self.guards[at].admin()]);
@@ -175,6 +195,40 @@ fn what_was_reset_and_unlocked_stays_so_when_the_server_is_restarted_empty() {
         fleet.fail(1, user, 1);
         assert_eq!(fleet.guess(0, user), 403, "{user}");
     }
+}
+
+#[test]
+fn what_is_reset_at_one_guard_is_forgotten_at_the_others() {
+    let Some(mut fleet) = Fleet::start(3, "") else { return };
+    for user in ["ann", "eve", "amy"] {
+        fleet.fail(1, user, 5);
+        [0, 1, 2].iter().for_each(|at| assert_eq!(fleet.guess(*at, user), 403, "all met it"));
+    }
+    fleet.fail(1, "bob", 1);
+    fleet.operate(0, &["reset", "ann"]);
+    fleet.operate(0, &["reset", "eve"]);
+    fleet.wait_until_heard();
+    // nobody tries meanwhile, and then the others come first
+    fleet.server.start_again();
+    fleet.wait_for("store_back", 1);
+    [2, 1, 0].iter().for_each(|at| fleet.fail(*at, "ann", 1));
+    assert_eq!(fleet.counted(2, "ann"), "3 false");
+    assert_eq!(fleet.counted(2, "bob"), "1 false", "others are offered");
+    fleet.operate(2, &["reset", "amy"]);
+    fleet.wait_until_heard();
+    // somebody tries while it is away, and what was reset is in force nowhere
+    fleet.server.kill();
+    [0, 1, 2].iter().for_each(|at| fleet.fail(*at, "bob", 1));
+    fleet.wait_for("store_unreachable", 2);
+    fleet.fail(1, "eve", 1);
+    fleet.server.start_again();
+    fleet.wait_for("store_back", 2);
+    assert_eq!(fleet.counted(0, "bob"), "4 false");
+    assert_eq!(fleet.counted(0, "eve"), "1 false");
+    for at in [1, 0, 2] {
+        assert_eq!(fleet.counted(at, "amy"), "null null");
+    }
+    fleet.fail(2, "amy", 1);
 }
 
 #[test]
