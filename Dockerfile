@@ -5,6 +5,8 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY src src
+# the manifest names them
+COPY benches benches
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim

@@ -171,3 +171,27 @@ fn the_threat_model_names_tests_that_exist() {
         assert!(is_there, "{name}");
     }
 }
+
+/// Cargo refuses a manifest whose targets it does not find, also where it builds another.
+#[test]
+fn the_container_is_built_with_all_that_the_manifest_names() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let (manifest, dockerfile, ignored) =
+        (read("Cargo.toml"), read("Dockerfile"), read(".dockerignore"));
+    let mut needed = vec!["Cargo.toml", "Cargo.lock", ".cargo", "src"];
+    for (target, dir) in [("bench", "benches"), ("test", "tests"), ("example", "examples")] {
+        if manifest.contains(&format!("[[{target}]]")) {
+            needed.push(dir);
+        }
+    }
+    let copied: Vec<&str> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .flat_map(str::split_whitespace)
+        .collect();
+    for needed in needed {
+        assert!(copied.contains(&needed), "{needed} is not copied");
+        let kept = format!("!{needed}");
+        assert!(ignored.lines().any(|line| line == kept), "{needed} is ignored");
+    }
+}
