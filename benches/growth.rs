@@ -1,6 +1,7 @@
 //! Whether a counted login costs more where there is more: counters in memory, sites, login rules.
 //! `cargo bench --bench growth`; it needs valgrind, whose callgrind counts the instructions of the
-//! real program, all its threads, and some ten minutes.
+//! real program, all its threads, and some ten minutes. Where counters are kept in a file, that is
+//! written beside, and costs what it costs whatever logins do.
 //!
 //! Instructions are counted since they are the same on every machine and however busy it is. What
 //! they do not show is that a larger table lies less in the processor's caches.
@@ -56,12 +57,16 @@ fn measure(size: Size, upstream: SocketAddr) -> f64 {
     let dir = tempfile::tempdir().expect("a directory");
     let at = free_address();
     let config = dir.path().join("growth.yaml");
-    fs::write(&config, configuration(size, dir.path(), (at, upstream))).expect("writes");
+    fs::write(&config, configuration(size, (at, upstream))).expect("writes");
     let mut check = Command::new(env!("CARGO_BIN_EXE_loginward"));
     check.args(["check", "--config"]).arg(&config).stdout(Stdio::null());
     assert!(check.status().expect("it runs").success());
-    // counters are made without valgrind, which would take an hour for them
-    let guard = start(&mut guard(&config), at);
+    let counted = dir.path().join("instructions");
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--quiet", "--tool=callgrind", "--instr-atstart=no"]);
+    valgrind.arg(format!("--callgrind-out-file={}", counted.display()));
+    valgrind.arg(env!("CARGO_BIN_EXE_loginward")).args(["run", "--config"]).arg(&config);
+    let guard = start(&mut valgrind, at);
     let accounts = size.counters / COUNTERS_EACH;
     let share = accounts / GUESSERS;
     thread::scope(|scope| {
@@ -69,20 +74,13 @@ fn measure(size: Size, upstream: SocketAddr) -> f64 {
             scope.spawn(move || guess(at, size, guesser * share..(guesser + 1) * share));
         }
     });
-    end(guard, "TERM");
-    let counted = dir.path().join("instructions");
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--quiet", "--tool=callgrind", "--instr-atstart=no"]);
-    valgrind.arg(format!("--callgrind-out-file={}", counted.display()));
-    valgrind.arg(env!("CARGO_BIN_EXE_loginward")).args(["run", "--config"]).arg(&config);
-    let guard = start(&mut valgrind, at);
     // known to the guard, and all over its tables
     let known = |count: u32| (0..count).map(|number| number * 7919 % accounts);
     guess(at, size, known(WARM_UP));
     control(&guard, "on");
     guess(at, size, known(LOGINS));
     control(&guard, "off");
-    end(guard, "TERM");
+    end(guard);
     total(&counted) as f64 / f64::from(LOGINS)
 }
 
@@ -100,20 +98,19 @@ fn control(guard: &Child, state: &str) {
     assert!(control.status().expect("callgrind_control").success());
 }
 
-fn configuration(size: Size, dir: &Path, (at, upstream): (SocketAddr, SocketAddr)) -> String {
+fn configuration(size: Size, (at, upstream): (SocketAddr, SocketAddr)) -> String {
     let mut text = format!(
         "listen: \"{at}\"
 workers: 1
 admin: none
-store: {{ memory: {{ max_counters: 4000000 }}, snapshot: {{ file: \"{}/counters.db\" }} }}
+store: {{ memory: {{ max_counters: 4000000 }} }}
 lockout:
   at_limit: upstream
   limits:
     - {{ by: username, failures: 1000000, cool_off: 1h }}
     - {{ by: [username, ip_address], failures: 1000000, cool_off: 1h }}
 sites:
-",
-        dir.display()
+"
     );
     for site in 0..size.sites {
         _ = write!(
@@ -134,12 +131,6 @@ sites:
     text
 }
 
-fn guard(config: &Path) -> Command {
-    let mut guard = Command::new(env!("CARGO_BIN_EXE_loginward"));
-    guard.args(["run", "--config"]).arg(config);
-    guard
-}
-
 /// Starts it and waits until it answers.
 fn start(command: &mut Command, at: SocketAddr) -> Child {
     // a line for each of a million failures would be too much for any file
@@ -153,8 +144,8 @@ fn start(command: &mut Command, at: SocketAddr) -> Child {
     child
 }
 
-fn end(mut guard: Child, signal: &str) {
-    Command::new("kill").args(["-s", signal, &guard.id().to_string()]).status().expect("kill");
+fn end(mut guard: Child) {
+    Command::new("kill").args(["-TERM", &guard.id().to_string()]).status().expect("kill");
     guard.wait().expect("it ends");
 }
 

@@ -149,7 +149,8 @@ fn command(name: &str, config: &std::path::Path, dir: &TempDir) -> Command {
             haproxy
         }
     };
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let log = fs::File::create(dir.path().join(format!("{name}.log"))).expect("a file");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command
 }
 
