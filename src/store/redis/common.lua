@@ -15,6 +15,8 @@ local MOST_TALLY = 65535
 local DRIVEN_KEPT = 3600000
 -- whatever a guard remembers and offers again is not remembered for longer
 local LONGEST_MATTERS = 2592000000
+-- for how long a guard may be cut off and still tell what became of a lease that ran out meanwhile
+local LOST_KNOWN = 3600000
 
 local function later(moment, by)
   return math.min(NEVER, moment + by)
@@ -442,6 +444,9 @@ end
 local function keep(c, about)
   for _, name in ipairs(c.gone) do
     redis.call('HDEL', c.key, name)
+  end
+  for name in pairs(c.lost) do
+    put_over(c, name, LOST_KNOWN) -- whose guard comes back later must not be charged for it again
   end
   local matters = math.max(c.reset_matters or 0, c.taken_matters, c.over_until) > c.clock.now
   if is_blank(c.history) and c.places == 0 and not matters then

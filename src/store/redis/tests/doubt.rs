@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::server::Server;
 use super::stores::{FAILURE, Guard, TERMS, limit};
+use crate::clock::Clock;
 use crate::policy::key::Claim;
 use crate::policy::lockout::Parameter::{IpAddress, Username};
 use crate::policy::lockout::{History, Parts};
@@ -213,6 +214,25 @@ async fn a_settlement_that_the_client_of_a_cluster_says_twice_counts_once() {
         }
     }
     assert_eq!(guard.look("u").await, [(2, 0)]);
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_and_was_charged_is_not_charged_again_by_its_guard() {
+    let Some(server) = Server::start() else { return };
+    let (clock, limits) = (Clock::driven(), [limit(&[Username], 9)]);
+    let guard = Guard::new(Some(&server), clock.clone(), &limits);
+    let other = Guard::new(Some(&server), clock.clone(), &limits);
+    let claim = guard.claim("u", 1);
+    let lease = guard.shared().leases.begin(&claim, guard.clock.now());
+    assert_eq!(ask(&guard, &asking(&guard, &claim, &lease)).await, What::Done);
+    // the guard is cut off, and what it said never came
+    let about = guard.store.about(guard.shared(), &claim).unwrap();
+    let late = about.settle(&lease, (Owed::Surely, (Duration::ZERO, 0)), FAILURE);
+    clock.advance(Duration::from_secs(61));
+    other.fail("u", 2).await.unwrap();
+    assert_eq!(other.look("u").await, [(2, 0)], "the one that ran out, and its own");
+    guard.store.run(guard.shared(), &SETTLE, &late).await.unwrap();
+    assert_eq!(other.look("u").await, [(2, 0)]);
 }
 
 #[tokio::test]

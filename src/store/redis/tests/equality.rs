@@ -16,6 +16,8 @@ use crate::store::redis::script::Script;
 use crate::store::redis::scripts::{ADMIT, CHARGE, PEEK, RENEW, RESET, SETTLE};
 
 const TTL: u64 = 4_000;
+/// For how long a counter knows which leases ran out.
+const LOST_KNOWN: Duration = Duration::from_hours(1);
 const COUNTERS: usize = 2;
 
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ struct Counter {
     history: History,
     leases: BTreeMap<String, (Moment, u32)>,
     reset: Option<(Moment, Moment)>,
+    /// The leases that ran out and were charged, and until when that is known.
+    lost: BTreeMap<String, Moment>,
     /// What the step under way has to tell of it, and whether it changed what is kept.
     told: Option<(Found, u32, Began)>,
     is_changed: bool,
@@ -95,9 +99,11 @@ impl Counter {
         let mut counter = Self { told: None, is_changed: false, ..self.clone() };
         let mut lost: Vec<_> = counter.leases.iter().filter(|(_, (end, _))| *end <= now).collect();
         lost.sort_by_key(|(name, (end, _))| (*end, (*name).clone()));
-        for (_, (end, guesses)) in lost {
-            let at = (*end).max(counter.history.latest());
-            counter.history = counter.history.with_lost(limit, *guesses, at);
+        let lost: Vec<_> = lost.into_iter().map(|(name, lease)| (name.clone(), *lease)).collect();
+        for (name, (end, guesses)) in lost {
+            let at = end.max(counter.history.latest());
+            counter.history = counter.history.with_lost(limit, guesses, at);
+            counter.lost.insert(name, now.after(LOST_KNOWN));
             counter.is_changed = true;
         }
         counter.leases.retain(|_, (end, _)| *end > now);
@@ -107,7 +113,8 @@ impl Counter {
 
     /// What is kept where this was and a step made `after` of it.
     fn kept(self, after: Self, keeps: bool, now: Moment) -> Self {
-        let resets = after.reset.filter(|(_, until)| *until > now).is_some();
+        let resets = after.reset.filter(|(_, until)| *until > now).is_some()
+            || after.lost.values().any(|until| *until > now);
         if !keeps && !after.is_changed && after.leases == self.leases {
             self
         } else if after.history.is_blank() && after.places() == 0 && !resets {
@@ -316,7 +323,7 @@ impl World<'_> {
         assert_eq!(what, "settled");
         let mut loaded = self.loaded();
         for (at, counter) in loaded.iter_mut().enumerate() {
-            let is_lost = self.counters[at].leases.contains_key(name);
+            let is_lost = counter.lost.contains_key(name);
             let is_there = counter.leases.remove(name).is_some();
             counter.told = is_there.then_some((Found::Yes, 0, Began::Nothing));
             if is_there || sure && !is_lost {
