@@ -68,7 +68,7 @@ pub const NAMES: [Name; 16] = [
 
 /// The events about the program itself, which are reported where they happen. Those at debug, and
 /// the lines of the access log, are none of them: nobody but the log is told.
-const OPERATIONAL: [&str; 55] = [
+const OPERATIONAL: [&str; 56] = [
     "accept_failed",
     "admin_listening",
     "admin_token_made",
@@ -109,6 +109,7 @@ const OPERATIONAL: [&str; 55] = [
     "stopped",
     "stopping",
     "store_back",
+    "store_evicts",
     "store_unreachable",
     "taken_over",
     "upgrade_begun",

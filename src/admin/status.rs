@@ -70,6 +70,7 @@ fn shared_store(store: &Store) -> Value {
         "away_since": away.as_ref().map(|away| away.since.as_secs()),
         "reason": away.map(|away| away.why.to_string()),
         "on_outage": settings.on_outage.name(),
+        "evicts": wire.evicts(),
     })
 }
 

@@ -111,7 +111,10 @@ impl Import {
         ));
         let over = number("/counters/expired") + number("/locks_by_hand/expired");
         if over > 0 {
-            say(&format!("over since the export: {over}"));
+            // a fleet remembers resets, and does not take in again what one took away
+            let of_fleet = answer.body.get("shared").is_some_and(|shared| !shared.is_null());
+            let since = if of_fleet { "over, or reset here, since" } else { "over since" };
+            say(&format!("{since} the export: {over}"));
         }
         let not_taken = answer.body.get("not_taken").and_then(Value::as_array);
         for reason in not_taken.into_iter().flatten() {

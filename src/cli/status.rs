@@ -127,7 +127,12 @@ fn shared_store(status: &Value) -> String {
         return "none: this guard counts alone".to_owned();
     };
     if member("up") == Some(&Value::Bool(true)) {
-        return place;
+        return match member("evicts").and_then(Value::as_str) {
+            None => place,
+            Some(policy) => format!(
+                "{place}, which throws lockouts away when it is full (maxmemory-policy {policy})"
+            ),
+        };
     }
     let reason = member("reason").map_or_else(String::new, shown);
     let meanwhile = match member("on_outage").and_then(Value::as_str) {

@@ -60,14 +60,17 @@ pub(super) fn redis(node: &Node, reader: &mut Reader<'_>) -> Option<Arc<RedisSet
     if reader.has_errors_since(before) {
         return None;
     }
-    doubts(node, &own, reader);
+    doubts(&fields, &own, reader);
     Some(Arc::new(own))
 }
 
 /// What is legal and doubtful.
-fn doubts(node: &Node, own: &RedisSettings, reader: &mut Reader<'_>) {
+fn doubts(fields: &Fields<'_>, own: &RedisSettings, reader: &mut Reader<'_>) {
+    let node = fields.node;
     let password = own.login.password.as_ref().map_or(0, |password| password.0.len());
-    if own.key.is_none() && password < SHORTEST {
+    // one that could not be read is said to be that, and may be long
+    let is_unread = own.login.password.is_none() && fields.has("password");
+    if own.key.is_none() && password < SHORTEST && !is_unread {
         let wrong = "has no `key` and no long `password`: whoever reads the store can try out whose \
                      hashes are in it";
         let right =

@@ -59,10 +59,13 @@ impl Store {
     ) -> Result<Permit, Refusal> {
         let deadline = self.clock.now().after(wait);
         let asking = Asking { shared, claim, terms, arrival: shared.arrive(), deadline };
-        let mut is_away = shared.is_away();
+        let (mut is_away, mut is_patient) = (shared.is_away(), true);
         loop {
             if self.is_closed() {
                 return Err(Refusal::Busy);
+            }
+            if is_away && std::mem::replace(&mut is_patient, false) {
+                is_away = !shared.is_back(shared.wire.settings().timeout).await;
             }
             let came_of_it = if is_away {
                 self.admit_alone(&asking).await

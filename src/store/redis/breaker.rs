@@ -11,6 +11,9 @@ use super::outage::Outage;
 use super::settings::{OnOutage, RedisSettings};
 use crate::clock::{Clock, millis};
 
+/// Another reason why the store is away is told after so long.
+const TOLD_AGAIN: Duration = Duration::from_secs(5);
+
 /// Open: nobody asks. Closed: everybody does.
 #[derive(Debug)]
 pub struct Breaker {
@@ -27,6 +30,11 @@ struct State {
     turn: u64,
     /// Why it is open, while it is.
     away: Option<Away>,
+    /// Whether it was found out since that the store is not there.
+    is_sure: bool,
+    /// When the reason was told that was told last, since 1970.
+    told_at: Duration,
+    told: Option<Arc<Outage>>,
 }
 
 /// Since when the store is out of reach, and why.
@@ -100,10 +108,48 @@ impl Breaker {
         self.until(|turn| !is_odd(turn)).await;
     }
 
+    /// Waits while it is open and nobody knows yet whether the store is there all the same, such as
+    /// when another process answers than before; so long since it was opened at most. Nothing is
+    /// lost by dropping this.
+    pub async fn until_sure(&self, most: Duration) {
+        let Some(away) = self.away() else { return };
+        let past = Clock::system().wall_now().saturating_sub(away.since);
+        let sure = self.until_state(|state| state.is_sure || !is_odd(state.turn));
+        // whoever does not know by then goes on as if it were not there
+        drop(tokio::time::timeout(most.saturating_sub(past), sure).await);
+    }
+
+    /// It was tried to reach the store, and this is why it is not there, or not yet.
+    pub fn note(&self, why: &Outage) {
+        let now = Clock::system().wall_now();
+        let mut is_news = false;
+        self.state.send_if_modified(|state| {
+            let Some(away) = &mut state.away else { return false };
+            let was_sure = std::mem::replace(&mut state.is_sure, true);
+            if *away.why != *why {
+                away.why = Arc::new(why.clone());
+            }
+            // two reasons that take turns are not told again and again
+            is_news = state.told.as_deref() != Some(why)
+                && now.saturating_sub(state.told_at) >= TOLD_AGAIN;
+            if is_news {
+                (state.told, state.told_at) = (Some(Arc::clone(&away.why)), now);
+            }
+            !was_sure
+        });
+        if is_news && let Some(settings) = self.about.get() {
+            tell(settings, Some(why), None);
+        }
+    }
+
     async fn until(&self, wanted: impl Fn(u64) -> bool) {
+        self.until_state(|state| wanted(state.turn)).await;
+    }
+
+    async fn until_state(&self, wanted: impl Fn(&State) -> bool) {
         let mut state = self.state.subscribe();
         // the sender lives as long as this does
-        drop(state.wait_for(|state| wanted(state.turn)).await);
+        drop(state.wait_for(wanted).await);
     }
 
     fn change(&self, may: impl Fn(u64) -> bool, why: Option<&Outage>) -> bool {
@@ -115,6 +161,8 @@ impl Breaker {
             }
             state.turn += 1;
             let away = why.map(|why| Away { since: now, why: Arc::new(why.clone()) });
+            (state.told, state.told_at) = (away.as_ref().map(|away| Arc::clone(&away.why)), now);
+            state.is_sure = why.is_some_and(Outage::is_sure);
             before = std::mem::replace(&mut state.away, away);
             self.turn.store(state.turn, Ordering::Relaxed);
             true
@@ -162,6 +210,26 @@ mod tests {
         assert!(breaker.close() && !breaker.close() && breaker.away().is_none());
         assert!(!breaker.trip_since(begun, &why) && !breaker.is_open(), "that was mended");
         assert!(breaker.trip_since(breaker.turn(), &why) && breaker.is_open());
+    }
+
+    #[tokio::test]
+    async fn whether_it_is_there_is_known_once_it_was_tried() {
+        let (breaker, why) = (Breaker::default(), Outage::never(Why::Another));
+        let long = Duration::from_hours(1);
+        breaker.until_sure(long).await;
+        breaker.trip(&why);
+        let latest = Outage::never(Why::Unwilling("NOPERM".into()));
+        let tries = async { breaker.note(&latest) };
+        let waits = async {
+            breaker.until_sure(long).await;
+            assert_eq!(*breaker.away().unwrap().why, latest, "it waits until that was tried");
+        };
+        tokio::join!(waits, tries);
+        breaker.close();
+        breaker.note(&latest);
+        assert!(breaker.away().is_none());
+        breaker.trip(&Outage::never(Why::Late(Duration::from_millis(50))));
+        breaker.until_sure(long).await; // it had its time
     }
 
     #[tokio::test]

@@ -77,18 +77,35 @@ impl Open {
         if matches!(self.link, Link::Cluster(_)) {
             return Ok(None);
         }
-        match self.send(redis::cmd("INFO").arg("server")).await {
-            Ok(Value::BulkString(text)) => Ok(run_id(&String::from_utf8_lossy(&text))),
-            Ok(Value::VerbatimString { text, .. }) => Ok(run_id(&text)),
-            Ok(_) => Ok(None),
+        let answer = self.send(redis::cmd("INFO").arg("server")).await;
+        match answer {
+            Ok(answer) => Ok(info_line(&answer, "run_id:")),
             Err(error) if error.code() == Some("NOPERM") => Ok(None),
             Err(error) => Err(error),
         }
     }
+
+    /// Which keys it throws away when it is full, if it says that it does.
+    pub(super) async fn evicts(&mut self) -> Option<Box<str>> {
+        if matches!(self.link, Link::Cluster(_)) {
+            return None;
+        }
+        // it need not tell
+        let answer = self.send(redis::cmd("INFO").arg("memory")).await.ok()?;
+        info_line(&answer, "maxmemory_policy:").filter(|policy| &**policy != "noeviction")
+    }
 }
 
-fn run_id(text: &str) -> Identity {
-    text.lines().find_map(|line| line.strip_prefix("run_id:")).map(|id| id.trim().into())
+/// What `INFO` says behind `name`.
+fn info_line(answer: &Value, name: &str) -> Option<Box<str>> {
+    let text = if let Value::BulkString(text) = answer {
+        String::from_utf8_lossy(text)
+    } else if let Value::VerbatimString { text, .. } = answer {
+        text.as_str().into()
+    } else {
+        return None;
+    };
+    text.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().into())
 }
 
 /// Connects to the server at `place`, which Sentinels may have named.

@@ -36,6 +36,8 @@ pub enum Why {
     Unreachable(Box<str>),
     /// The server says that it does not, and why.
     Unwilling(Box<str>),
+    /// It answers what no Redis does.
+    Stranger,
     /// Another server answers than the one that was brought up to date: a restart, or a failover.
     Another,
 }
@@ -52,7 +54,7 @@ impl Outage {
             Why::Known => "not_asked",
             Why::Late(_) => "timeout",
             Why::Unconnected(_) | Why::Unreachable(_) | Why::Another => "unreachable",
-            Why::Unwilling(_) => "error",
+            Why::Unwilling(_) | Why::Stranger => "error",
         }
     }
 
@@ -60,11 +62,16 @@ impl Outage {
     pub(super) fn of(error: &RedisError) -> Self {
         if let Some(code) = error.code() {
             let text = match error.detail() {
-                Some(detail) => format!("{code} {detail}"),
+                // where in which script it happened says nothing to whoever reads it
+                Some(detail) => format!("{code} {}", without_script(detail)),
                 None => code.to_owned(),
             };
             let sent = if BEFORE_ANYTHING.contains(&code) { Sent::Never } else { Sent::Perhaps };
             return Self { sent, why: Why::Unwilling(text.into()) };
+        }
+        if error.kind() == ErrorKind::Parse {
+            // what it says instead is of no use to anybody
+            return Self { sent: Sent::Perhaps, why: Why::Stranger };
         }
         Self { sent: Sent::Perhaps, why: Why::Unreachable(error.to_string().into()) }
     }
@@ -78,6 +85,12 @@ impl Outage {
             return Self::never(Why::Unwilling(error.to_string().into()));
         }
         Self::never(Self::of(error).why)
+    }
+
+    /// Whether a second try may not go well at once: it took its time, or the server said so.
+    #[must_use]
+    pub const fn is_sure(&self) -> bool {
+        !matches!(self.why, Why::Another | Why::Unreachable(_))
     }
 
     /// Whether the connection is of no use any more.
@@ -104,6 +117,11 @@ const BEFORE_ANYTHING: [&str; 13] = [
     "UNKILLABLE",
 ];
 
+/// What a server says is wrong, without the script and the line that it names at the end.
+fn without_script(detail: &str) -> &str {
+    detail.split(" script: ").next().unwrap_or(detail).trim_end_matches(',')
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -112,6 +130,7 @@ impl fmt::Display for Why {
             Self::Unconnected(limit) => write!(out, "no connection within {limit:?}"),
             Self::Unreachable(text) => out.write_str(text),
             Self::Unwilling(text) => write!(out, "it answers: {text}"),
+            Self::Stranger => out.write_str("what answers there is no Redis"),
             Self::Another => out.write_str("another server answers, or it was restarted"),
         }
     }

@@ -41,7 +41,8 @@ impl Store {
     /// it. Dropped before that, they do not.
     pub async fn recover(&self, shared: &Shared) {
         let mut pause = FIRST_PAUSE;
-        while self.bring_up_to_date(shared).await.is_err() {
+        while let Err(outage) = self.bring_up_to_date(shared).await {
+            shared.wire.breaker().note(&outage);
             shared.closing.send_replace(false);
             tokio::time::sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause.saturating_mul(2));

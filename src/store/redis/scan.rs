@@ -36,6 +36,9 @@ const REST: u32 = 4;
 /// It may always be looked again where it takes no longer.
 const QUICK: Duration = Duration::from_millis(250);
 
+/// For so long an operator waits for a server that was restarted to be brought up to date.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// When all was looked at last.
 #[derive(Debug, Default)]
 pub struct Scan(Mutex<Option<Looked>>);
@@ -60,7 +63,7 @@ impl Store {
     /// Brings what lists are made of up to date, where that is elsewhere.
     pub async fn refresh(&self) -> Reach {
         let Some(shared) = self.shared() else { return Reach::Here };
-        if shared.is_away() {
+        if shared.is_away() && !shared.is_back(PATIENCE).await {
             shared.places.unknown();
             return Reach::Alone;
         }
@@ -70,7 +73,11 @@ impl Store {
             return Reach::Everywhere;
         }
         let begun = self.clock.now();
-        if Box::pin(self.look(shared)).await.is_err() {
+        let mut looked = Box::pin(self.look(shared)).await;
+        if looked.is_err() && shared.is_back(PATIENCE).await {
+            looked = Box::pin(self.look(shared)).await;
+        }
+        if looked.is_err() {
             shared.places.unknown();
             return Reach::Alone;
         }
@@ -82,10 +89,14 @@ impl Store {
     pub async fn refresh_hand_locks(&self) -> Reach {
         match self.shared() {
             None => Reach::Here,
-            Some(shared) if shared.is_away() => Reach::Alone,
+            Some(shared) if !shared.is_back(PATIENCE).await => Reach::Alone,
             Some(shared) => match Box::pin(self.read_hands(shared)).await {
                 Ok(()) => Reach::Everywhere,
-                Err(_) => Reach::Alone,
+                Err(_) if !shared.is_back(PATIENCE).await => Reach::Alone,
+                Err(_) => match Box::pin(self.read_hands(shared)).await {
+                    Ok(()) => Reach::Everywhere,
+                    Err(_) => Reach::Alone,
+                },
             },
         }
     }

@@ -110,6 +110,14 @@ impl Shared {
         self.wire.breaker().is_open()
     }
 
+    /// Whether the server is asked, once it is known whether it is there: another process than before
+    /// may answer, and is brought up to date; so long since then at most. Nothing is lost by dropping
+    /// this.
+    pub async fn is_back(&self, most: Duration) -> bool {
+        self.wire.breaker().until_sure(most).await;
+        !self.is_away()
+    }
+
     /// Waits while it is being decided whether the server is asked again. Nothing is lost by
     /// dropping this.
     pub async fn until_decided(&self) {

@@ -22,6 +22,9 @@ use super::settings::{Place, RedisSettings};
 use crate::clock::Tick;
 use crate::store::memory::lock;
 
+const EVICTS: &str =
+    "when it is full, it throws lockouts away: set its maxmemory-policy to noeviction";
+
 /// The way to the store. Clones are the same one; each thread that uses it has a connection of its
 /// own, on its own runtime.
 #[derive(Clone)]
@@ -45,6 +48,8 @@ struct Known {
     place: Option<ConnectionInfo>,
     /// Which process it is, once one was asked.
     identity: Option<Identity>,
+    /// Which keys it throws away when it is full.
+    evicts: Option<Box<str>>,
 }
 
 /// A thread's connection, if it is open. Whoever makes it lets the others of the thread wait.
@@ -194,7 +199,13 @@ impl Wire {
         })
         .await?;
         let identity = within(limit, open.identity()).await?;
+        let evicts = timeout(limit, open.evicts()).await.unwrap_or_default();
         let mut known = self.known();
+        if let Some(policy) = evicts.as_ref().filter(|_| known.evicts != evicts) {
+            let (store, message) = (self.0.settings.place.to_string(), EVICTS);
+            tracing::warn!(event = "store_evicts", store, policy, message);
+        }
+        known.evicts = evicts;
         // a server that does not tell may be any
         let before = known.identity.replace(identity.clone()).flatten();
         known.place = place;
@@ -204,6 +215,12 @@ impl Wire {
             Some((before, now)) if before == now => Reached::Same,
             Some(_) => Reached::Another,
         })
+    }
+
+    /// Its `maxmemory-policy`, where that throws lockouts away, and it says so.
+    #[must_use]
+    pub fn evicts(&self) -> Option<Box<str>> {
+        self.known().evicts.clone()
     }
 
     /// The name of the process that everybody asks, where it tells one.
@@ -285,7 +302,7 @@ impl Wire {
         match &known.identity {
             Some(before) if *before != identity => return Err(Outage::never(Why::Another)),
             Some(_) => known.place = place,
-            None => *known = Known { place, identity: Some(identity) },
+            None => (known.place, known.identity) = (place, Some(identity)),
         }
         Ok(open)
     }

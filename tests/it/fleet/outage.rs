@@ -3,7 +3,7 @@
 
 use crate::commands::program::run;
 use crate::support::guard::ADMIN;
-use crate::support::{Guard, RedisServer, Upstream, wait};
+use crate::support::{Guard, RedisServer, Relay, Upstream, wait};
 
 const LIMITS: &str =
     "lockout: { at_limit: upstream, limits: { by: username, failures: 5, cool_off: 10m } }\n";
@@ -18,16 +18,22 @@ struct Fleet {
 impl Fleet {
     fn start(count: usize, more: &str) -> Option<Self> {
         let server = RedisServer::start()?;
+        let port = server.port();
+        Some(Self::reaching(port, server, (count, more)))
+    }
+
+    /// Guards that find a server at that port.
+    fn reaching(port: u16, server: RedisServer, (count, more): (usize, &str)) -> Self {
         let upstream = Upstream::shop();
         // a machine that runs many tests at once may be slow
         let store = format!(
-            "store: {{ redis: {{ url: \"{}\", timeout: 2s, connect_timeout: 2s{more} }} }}\n",
-            server.url()
+            "store: {{ redis: {{ url: \"redis://127.0.0.1:{port}\", timeout: 2s, \
+             connect_timeout: 2s{more} }} }}\n"
         );
         let guards = (0..count)
             .map(|_| Guard::start(&format!("{ADMIN}{LIMITS}{store}"), &upstream))
             .collect();
-        Some(Self { server, guards, _upstream: upstream })
+        Self { server, guards, _upstream: upstream }
     }
 
     fn guess(&self, at: usize, user: &str) -> u16 {
@@ -229,6 +235,21 @@ fn what_is_reset_at_one_guard_is_forgotten_at_the_others() {
         assert_eq!(fleet.counted(at, "amy"), "null null");
     }
     fleet.fail(2, "amy", 1);
+}
+
+#[test]
+fn another_server_that_answers_at_once_is_no_outage_for_whoever_asks_first() {
+    let (Some(first), Some(second)) = (RedisServer::start(), RedisServer::start()) else { return };
+    let (relay, others) = (Relay::to(first.port()), [second.port(), first.port()]);
+    let fleet = Fleet::reaching(relay.port(), first, (2, ", on_outage: refuse"));
+    [0, 1].iter().for_each(|at| fleet.fail(*at, "bob", 1));
+    relay.turn_to(others[0]);
+    // no guard knows of it before it asks
+    [0, 1].iter().for_each(|at| fleet.fail(*at, "bob", 1));
+    assert_eq!(fleet.counted(0, "bob"), "4 false");
+    relay.turn_to(others[1]);
+    let said = run(&["list", "bob", "--admin", &fleet.guards[1].admin()]);
+    assert!(said.err.is_empty() && said.out.contains("4/5"), "{}{}", said.out, said.err);
 }
 
 #[test]

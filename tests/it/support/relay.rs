@@ -2,9 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::wait;
@@ -14,6 +14,8 @@ pub struct Relay {
     address: SocketAddr,
     delay: Arc<AtomicU64>,
     ends: Arc<AtomicBool>,
+    port: Arc<AtomicU16>,
+    open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Relay {
@@ -22,12 +24,19 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (delay, ends) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let relay = Self { address, delay: Arc::clone(&delay), ends: Arc::clone(&ends) };
+        let (port, open) = (Arc::new(AtomicU16::new(port)), Arc::new(Mutex::new(Vec::new())));
+        let relay = Self {
+            address,
+            delay: Arc::clone(&delay),
+            ends: Arc::clone(&ends),
+            port: Arc::clone(&port),
+            open: Arc::clone(&open),
+        };
         std::thread::spawn(move || {
             let next = || listener.accept().ok().filter(|_| !ends.load(Ordering::SeqCst));
             while let Some((client, _)) = next() {
-                // the server may be away
-                drop(TcpStream::connect(("127.0.0.1", port)).map(|to| pass(client, to, &delay)));
+                let mut open = open.lock().unwrap();
+                open.extend(lead(client, port.load(Ordering::SeqCst), &delay));
             }
         });
         relay
@@ -36,6 +45,16 @@ impl Relay {
     /// The port where it listens.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// From now on it leads to another port; connections that are open end.
+    pub fn turn_to(&self, port: u16) {
+        let mut open = self.open.lock().unwrap();
+        self.port.store(port, Ordering::SeqCst);
+        for client in open.drain(..) {
+            // it may have ended by itself
+            drop(client.shutdown(Shutdown::Both));
+        }
     }
 
     /// So late are answers from now on.
@@ -50,6 +69,14 @@ impl Drop for Relay {
         // wakes whoever accepts
         drop(TcpStream::connect(self.address));
     }
+}
+
+/// Leads a client to a port, if anybody listens there.
+fn lead(client: TcpStream, port: u16, delay: &Arc<AtomicU64>) -> Option<TcpStream> {
+    let server = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let open = client.try_clone().unwrap();
+    pass(client, server, delay);
+    Some(open)
 }
 
 fn pass(client: TcpStream, server: TcpStream, delay: &Arc<AtomicU64>) {
