@@ -16,7 +16,7 @@ use super::answer::known;
 use super::later::Unsettled;
 use super::lease::{Known, Lease};
 use super::outage::Outage;
-use super::request::{Request, action};
+use super::request::{Owed, Request, action};
 use super::script::Script;
 use super::scripts::{RENEW, SETTLE};
 use super::shared::Shared;
@@ -172,7 +172,13 @@ impl Store {
                 let ago = self.clock.now().since(*ended);
                 // what was given up for lost may still come
                 let times = (ago, millis(shared.late_for()));
-                let request = about.settle(lease, (*owed, times), *what);
+                let request = match owed {
+                    Owed::IfUnseen => {
+                        let seen = seen(shared, &lease.claim);
+                        about.settle_unseen(lease, (&seen, times), *what)
+                    }
+                    Owed::IfKnown | Owed::Surely => about.settle(lease, (*owed, times), *what),
+                };
                 let answer = self.run_by(shared, by, (&SETTLE, &request)).await?;
                 self.describe((shared, by), (about, *owed), &answer).await;
                 Some(answer)
@@ -245,4 +251,11 @@ impl Store {
         let value = asked.await?;
         self.read(shared, &value, *counters)
     }
+}
+
+/// How many failures the server that was there before had told of each counter.
+fn seen(shared: &Shared, claim: &Claim) -> Vec<Option<u32>> {
+    let locals = lock(&shared.locals);
+    let seen = |key| locals.seen(key).map(|history| history.failures());
+    claim.charges.iter().map(|charge| seen(charge.key)).collect()
 }

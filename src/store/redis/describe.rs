@@ -22,7 +22,7 @@ impl Store {
         let claim = about.claim;
         let is_bare = |told: &Told| told.found == Found::No && !told.history.is_blank();
         let told = claim.charges.iter().zip(&answer.told);
-        let bare = told.filter(|(_, told)| owed == Owed::Surely && is_bare(told));
+        let bare = told.filter(|(_, told)| owed != Owed::IfKnown && is_bare(told));
         let offers: Vec<Offer> = bare
             .map(|(charge, told)| Offer {
                 charge: *charge,

@@ -47,6 +47,13 @@ impl Later {
         has_room
     }
 
+    /// Whatever server may have heard of them is gone: another one is there.
+    pub fn begin_anew(&self) {
+        for one in lock(&self.unsettled).iter_mut().filter(|one| one.owed == Owed::IfKnown) {
+            one.owed = Owed::IfUnseen;
+        }
+    }
+
     /// The first `most` of them, to be told; whoever cannot puts them [back](Self::put_back).
     #[must_use]
     pub fn take(&self, most: usize) -> Vec<Unsettled> {

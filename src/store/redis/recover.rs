@@ -63,6 +63,7 @@ impl Store {
             *lock(&shared.debt) = owes;
             shared.leases.lose_all();
             shared.heard.begin_anew();
+            shared.later.begin_anew();
         }
         self.tell_orders(shared, By::Recovery).await?;
         let owes = *lock(&shared.debt);

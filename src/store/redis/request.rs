@@ -97,12 +97,38 @@ impl<'a> About<'a> {
         (owed, (ago, over)): (Owed, (Duration, u64)),
         what: Settlement,
     ) -> Request {
-        let sure = match owed {
-            Owed::IfKnown => "-",
+        let owed = match owed {
+            Owed::IfKnown | Owed::IfUnseen => "-",
             Owed::Surely => "sure",
         };
+        self.settle_as(lease, (owed, (ago, over)), what)
+    }
+
+    /// The same of one whose settlement a server before may have heard, which is gone; a counter
+    /// that has no more failures than were `seen` there before does not know of it.
+    #[must_use]
+    pub fn settle_unseen(
+        &self,
+        lease: &Lease,
+        (seen, times): (&[Option<u32>], (Duration, u64)),
+        what: Settlement,
+    ) -> Request {
+        let mut owed = "unseen".to_owned();
+        for seen in seen {
+            owed.push(' ');
+            owed.push_str(&seen.map_or_else(|| "-1".to_owned(), |seen| seen.to_string()));
+        }
+        self.settle_as(lease, (&owed, times), what)
+    }
+
+    fn settle_as(
+        &self,
+        lease: &Lease,
+        (owed, (ago, over)): (&str, (Duration, u64)),
+        what: Settlement,
+    ) -> Request {
         let (ago, over) = (millis(ago).to_string(), over.to_string());
-        let mut request = self.request(&[&self.now, &lease.field, sure, &ago, &over]);
+        let mut request = self.request(&[&self.now, &lease.field, owed, &ago, &over]);
         for (charge, registered) in self.counters() {
             request.arguments.extend(self.done(charge, &registered.limit, what));
         }
@@ -200,6 +226,8 @@ impl<'a> About<'a> {
 pub enum Owed {
     /// Nothing: it was settled, or is a failure already.
     IfKnown,
+    /// Whatever it came to, where nobody saw it: the server that may have heard of it is gone.
+    IfUnseen,
     /// Whatever it came to: the server has lost it.
     Surely,
 }

@@ -236,6 +236,27 @@ async fn a_lease_that_ran_out_and_was_charged_is_not_charged_again_by_its_guard(
 }
 
 #[tokio::test]
+async fn what_only_a_server_that_is_gone_may_have_heard_counts_where_nobody_saw_it() {
+    let Some(server) = Server::start() else { return };
+    let guard = Guard::before(&server, &[limit(&[Username], 5)]);
+    let claim = guard.claim("u", 1);
+    let about = guard.store.about(guard.shared(), &claim).unwrap();
+    let tell = async |seen: &[Option<u32>]| {
+        let lease = guard.shared().leases.begin(&claim, guard.clock.now());
+        let said = about.settle_unseen(&lease, (seen, (Duration::ZERO, 0)), FAILURE);
+        guard.store.run(guard.shared(), &SETTLE, &said).await.unwrap();
+    };
+    tell(&[None]).await;
+    assert_eq!(guard.look("u").await, [(0, 0)], "nobody knows what was seen");
+    tell(&[Some(0)]).await;
+    assert_eq!(guard.look("u").await, [(1, 0)]);
+    tell(&[Some(0)]).await;
+    assert_eq!(guard.look("u").await, [(1, 0)], "that is perhaps this one");
+    tell(&[Some(1)]).await;
+    assert_eq!(guard.look("u").await, [(2, 0)]);
+}
+
+#[tokio::test]
 async fn what_was_admitted_alone_counts_whatever_others_have_locked_meanwhile() {
     let Some(server) = Server::start() else { return };
     let limits = [limit(&[Username], 1), limit(&[IpAddress], 9)];
