@@ -97,13 +97,12 @@ impl Counter {
     /// It as it stands at `now`.
     fn loaded(&self, limit: &Limit, now: Moment) -> Self {
         let mut counter = Self { told: None, is_changed: false, ..self.clone() };
-        let mut lost: Vec<_> = counter.leases.iter().filter(|(_, (end, _))| *end <= now).collect();
+        let mut lost: Vec<_> = self.leases.iter().filter(|(_, (end, _))| *end <= now).collect();
         lost.sort_by_key(|(name, (end, _))| (*end, (*name).clone()));
-        let lost: Vec<_> = lost.into_iter().map(|(name, lease)| (name.clone(), *lease)).collect();
         for (name, (end, guesses)) in lost {
-            let at = end.max(counter.history.latest());
-            counter.history = counter.history.with_lost(limit, guesses, at);
-            counter.lost.insert(name, now.after(LOST_KNOWN));
+            let at = (*end).max(counter.history.latest());
+            counter.history = counter.history.with_lost(limit, *guesses, at);
+            counter.lost.insert(name.clone(), now.after(LOST_KNOWN));
             counter.is_changed = true;
         }
         counter.leases.retain(|_, (end, _)| *end > now);
