@@ -1,7 +1,7 @@
 //! One client's connection: hyper serves its requests, the guard answers them.
 //!
 //! hyper keeps 16 KiB and more for each, which is given up where nothing happens for a while
-//! ([`park`](super::park)). What is large is in a box of its own, so that the task is small then.
+//! (`park`). What is large is in a box of its own, so that the task is small then.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
