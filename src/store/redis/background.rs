@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use super::answer::known;
+use super::answer::{Answer, known};
 use super::later::Unsettled;
 use super::lease::{Known, Lease};
 use super::outage::Outage;
@@ -174,8 +174,8 @@ impl Store {
                 let times = (ago, millis(shared.late_for()));
                 let request = match owed {
                     Owed::IfUnseen => {
-                        let seen = seen(shared, &lease.claim);
-                        about.settle_unseen(lease, (&seen, times), *what)
+                        let before = before(shared, &lease.claim);
+                        about.settle_unseen(lease, (&before, times), *what)
                     }
                     Owed::IfKnown | Owed::Surely => about.settle(lease, (*owed, times), *what),
                 };
@@ -186,6 +186,9 @@ impl Store {
         };
         self.is_told(shared, &lease.claim, *what);
         if let Some((about, answer)) = about.zip(answer) {
+            if *owed == Owed::IfUnseen {
+                self.is_told_unseen(shared, (&lease.claim, &answer), *what);
+            }
             self.adopt(&about, &answer);
         }
         let mut locals = lock(&shared.locals);
@@ -202,6 +205,23 @@ impl Store {
         let charges = claim.charges.iter();
         for (key, limit) in charges.filter_map(|c| Some((c.key, ledger.limit(c.limit)?))) {
             locals.told(key, action(claim, &limit, what));
+        }
+    }
+
+    /// The same of one that only a server before may have heard of, which was told that `answer`.
+    fn is_told_unseen(
+        &self,
+        shared: &Shared,
+        (claim, answer): (&Claim, &Answer),
+        what: Settlement,
+    ) {
+        let ledger = lock(&self.ledger);
+        let mut locals = lock(&shared.locals);
+        for (charge, told) in claim.charges.iter().zip(&answer.told) {
+            if let Some(limit) = ledger.limit(charge.limit) {
+                let action = action(claim, &limit, what);
+                locals.told_unseen(charge.key, action, told.history.failures());
+            }
         }
     }
 
@@ -241,7 +261,7 @@ impl Store {
         shared: &Shared,
         by: By,
         (script, request): (&Script, &Request),
-    ) -> Result<super::answer::Answer, Outage> {
+    ) -> Result<Answer, Outage> {
         let Request { keys, arguments, counters } = request;
         // nobody who waits for an attempt need know how a connection comes to be
         let asked: Asked<'_> = match by {
@@ -253,9 +273,8 @@ impl Store {
     }
 }
 
-/// How many failures the server that was there before had told of each counter.
-fn seen(shared: &Shared, claim: &Claim) -> Vec<Option<u32>> {
+/// How many failures of each counter a server that is gone accounts for.
+fn before(shared: &Shared, claim: &Claim) -> Vec<Option<u32>> {
     let locals = lock(&shared.locals);
-    let seen = |key| locals.seen(key).map(|history| history.failures());
-    claim.charges.iter().map(|charge| seen(charge.key)).collect()
+    claim.charges.iter().map(|charge| locals.before(charge.key)).collect()
 }

@@ -37,6 +37,9 @@ pub struct Local {
     pub slot: Arc<Slot>,
     /// What the server last told of it.
     pub seen: History,
+    /// How many failures a server that is gone knew of, as far as this guard was told, and those that
+    /// it may have heard of from this guard and that count again.
+    before: Option<u32>,
     /// Counted since then, and not offered yet.
     fresh: Alone,
     /// Offered, to a server that may have taken it or not.
@@ -72,6 +75,7 @@ impl Locals {
         Some(self.of.entry(slot.key).or_insert_with(|| Local {
             slot: Arc::clone(slot),
             seen,
+            before: None,
             fresh: Alone::NONE,
             offered: Vec::new(),
             owed: Alone::NONE,
@@ -103,6 +107,30 @@ impl Locals {
     pub fn done(&mut self, key: Key, taken: Option<OfferId>) {
         if let Some(local) = self.of.get_mut(&key) {
             local.offered.retain(|(id, _)| Some(*id) != taken);
+        }
+    }
+
+    /// Another server is there.
+    pub fn begin_anew(&mut self) {
+        for local in self.of.values_mut() {
+            local.before = Some(local.seen.failures());
+        }
+    }
+
+    /// A counter that has no more failures than these does not know of an attempt that only the
+    /// server before may have heard of.
+    #[must_use]
+    pub fn before(&self, key: Key) -> Option<u32> {
+        self.of.get(&key)?.before
+    }
+
+    /// The server was told of such an attempt, and has so many failures `now`. Where it knows of more
+    /// than can be accounted for, any other one may be among them.
+    pub fn told_unseen(&mut self, key: Key, action: Action, now: u32) {
+        if let Some(local) = self.of.get_mut(&key) {
+            let guesses = if let Action::Fail(guesses, _) = action { guesses } else { 0 };
+            let with_it = local.before.map(|before| before.saturating_add(guesses));
+            local.before = with_it.filter(|with_it| *with_it == now);
         }
     }
 
@@ -221,5 +249,46 @@ impl Alone {
         let with = self.failures.saturating_sub(self.without_verdict);
         [(with, Proof::Verdict), (self.without_verdict, Proof::NoVerdict)]
             .map(|(guesses, proof)| Failure { guesses, proof, spelling: self.spelling })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::client::{ClientAddr, ClientRules, Prefixes, TrustedProxies};
+    use crate::policy::key::{Charge, LimitId, subject};
+
+    /// One counter, of which three failures had been told when another server came.
+    fn anew() -> (Locals, Key) {
+        let rules = ClientRules {
+            trusted: TrustedProxies::default(),
+            header: http::HeaderName::from_static("x-forwarded-for"),
+            address: Prefixes { v4: 32, v6: 64 },
+            network: Prefixes { v4: 24, v6: 48 },
+        };
+        let client = ClientAddr::new([192, 0, 2, 1].into());
+        let charge = Charge { key: Key(1), limit: LimitId(0), candidate: None };
+        let slot = Slot::new(&charge, &Arc::new(subject(&"s".into(), client, &rules)));
+        let (mut seen, mut locals) = (History::default(), Locals::default());
+        let failure = Failure { guesses: 3, proof: Proof::Verdict, spelling: Spelling::Unknown };
+        seen.fail(&Limit::usual(), failure, Moment(1000));
+        locals.see(&slot, seen);
+        assert_eq!(locals.before(slot.key), None);
+        locals.begin_anew();
+        (locals, slot.key)
+    }
+
+    #[test]
+    fn of_attempts_that_others_may_have_seen_too_none_counts_twice() {
+        let failure = Action::Fail(1, Proof::Verdict);
+        let (mut locals, key) = anew();
+        assert_eq!(locals.before(key), Some(3));
+        locals.told_unseen(key, failure, 4);
+        assert_eq!(locals.before(key), Some(4), "the first counts, or was the one that others saw");
+        locals.told_unseen(key, failure, 6);
+        assert_eq!(locals.before(key), None, "whatever comes next may be among them");
+        let (mut locals, key) = anew();
+        locals.told_unseen(key, failure, 5);
+        assert_eq!(locals.before(key), None, "others have seen both");
     }
 }

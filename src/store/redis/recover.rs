@@ -64,6 +64,7 @@ impl Store {
             shared.leases.lose_all();
             shared.heard.begin_anew();
             shared.later.begin_anew();
+            lock(&shared.locals).begin_anew();
         }
         self.tell_orders(shared, By::Recovery).await?;
         let owes = *lock(&shared.debt);
