@@ -124,10 +124,11 @@ impl FoundName {
     pub(super) fn set(&mut self, name: &[u8]) {
         self.clear();
         let is_plain = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-');
+        if name.iter().all(is_plain) {
+            // nearly every name there is
+            return self.folded.extend(name.iter().copied().map(char::from));
+        }
         match std::str::from_utf8(name) {
-            Ok(plain) if name.iter().all(is_plain) => {
-                self.folded.push_str(plain);
-            }
             // nothing goes up from a form's field
             Ok(name) => drop(self.enter(name)),
             Err(_) => drop(self.enter(&String::from_utf8_lossy(name))),
