@@ -19,6 +19,7 @@ pub mod plan;
 mod reading;
 pub mod recognise;
 pub mod refusals;
+mod repeat;
 pub mod report;
 pub mod rollout;
 pub mod seen;

@@ -5,6 +5,7 @@
 //! [outlets](crate::outlets). A full buffer drops events and counts them; events that say the same
 //! again and again are told once and then with a count.
 
+pub mod again;
 pub mod batch;
 pub mod kinds;
 pub mod line;
@@ -13,6 +14,7 @@ pub mod show;
 mod stderr;
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,12 +29,20 @@ use crate::store::memory::lock;
 use batch::{Batch, Buffer};
 use kinds::Kinds;
 use line::{Stamp, write_line};
-use pack::{Entry, Packed, Packer, is_told};
+use pack::{Entry, Fields, Packed, Packer, is_told};
 use stderr::StandardError;
 
 thread_local! {
     /// Where a thread packs its event before it takes the lock.
-    static PACKED: RefCell<(Packed, Kinds)> = RefCell::default();
+    static PACKED: RefCell<Packing> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Packing {
+    packed: Packed,
+    kinds: Kinds,
+    /// What was packed last and not asked for yet, and its hash.
+    latest: Option<(&'static Metadata<'static>, u64)>,
 }
 
 /// How often the buffer is taken.
@@ -62,6 +72,8 @@ struct Shared {
     filled: Condvar,
     format: LogFormat,
     wanted: Mutex<Wanted>,
+    /// How often it was said what is wanted.
+    configured: AtomicU64,
     outlets: Outlets,
 }
 
@@ -111,6 +123,7 @@ impl Hub {
             || !settings.webhooks.is_empty();
         let events = if has_outlets { Events::Told } else { Events::Untold };
         *lock(&self.0.wanted) = Wanted { level: settings.log.level, events };
+        self.0.configured.fetch_add(1, Ordering::Relaxed);
         self.0.outlets.set_privacy(&settings.privacy);
         tracing::callsite::rebuild_interest_cache();
     }
@@ -155,6 +168,7 @@ pub fn install(
         filled: Condvar::new(),
         format: settings.format,
         wanted: Mutex::new(Wanted { level: settings.level, events: Events::Untold }),
+        configured: AtomicU64::new(0),
         outlets: Outlets::new(clock.wall_now()),
     }));
     let mut key = [0; 16];
@@ -282,6 +296,25 @@ impl Writer {
     }
 }
 
+impl Logger {
+    /// Takes a packed event whose line has this hash.
+    fn take(&self, same: u64, kind: &'static Metadata<'static>, packed: Fields<'_>) {
+        let entry = Entry { wall: self.clock.wall_now(), kind, repeated: 0, packed };
+        let mut waiting = lock(&self.hub.0.waiting);
+        let was_idle = waiting.buffer.is_idle();
+        waiting.buffer.add(same, entry);
+        drop(waiting);
+        if was_idle {
+            self.hub.0.filled.notify_one();
+        }
+    }
+
+    /// How often it was said what is wanted.
+    fn configured(&self) -> u64 {
+        self.hub.0.configured.load(Ordering::Relaxed)
+    }
+}
+
 impl Subscriber for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // asked once for each place that traces, and again when the answer may be another one
@@ -299,19 +332,13 @@ impl Subscriber for Logger {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        PACKED.with_borrow_mut(|(packed, kinds)| {
+        PACKED.with_borrow_mut(|Packing { packed, kinds, latest }| {
             let (kind, format) = (event.metadata(), self.hub.0.format);
             event.record(&mut Packer::new(packed, format, kinds.of(kind, format)));
             let packed = packed.fields();
             let same = self.hashing.hash(packed.line.as_bytes());
-            let entry = Entry { wall: self.clock.wall_now(), kind, repeated: 0, packed };
-            let mut waiting = lock(&self.hub.0.waiting);
-            let was_idle = waiting.buffer.is_idle();
-            waiting.buffer.add(same, entry);
-            drop(waiting);
-            if was_idle {
-                self.hub.0.filled.notify_one();
-            }
+            *latest = Some((kind, same));
+            self.take(same, kind, packed);
         });
     }
 

@@ -3,6 +3,7 @@
 pub mod page;
 pub mod reason;
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
@@ -172,6 +173,35 @@ impl Rejection {
         if let Self::Locked(lockout) = self { Some(lockout) } else { None }
     }
 
+    /// Why, in words.
+    #[must_use]
+    pub fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::BodyTooLarge => "the login body is too large",
+            Self::Busy => "no place came free in time",
+            Self::Closed => "the path is closed",
+            Self::Coding(why) | Self::Overfull(why) | Self::Unclear(why) => why,
+            Self::Connect => "CONNECT is not for a reverse proxy",
+            Self::Denied => "the client's network is denied",
+            Self::HeadTooLarge => "the head is too large",
+            Self::Identity => "a trusted proxy named no usable client address",
+            Self::Leaving => "the counters are handed over to another process",
+            Self::Locked(Lockout { reason: Some(reason), .. }) => {
+                return Cow::Owned(format!("locked by hand: {reason}"));
+            }
+            Self::Locked(Lockout { keys, .. }) if keys.is_empty() => "locked by hand",
+            Self::Locked(_) => "locked out",
+            Self::NoStore => "the shared counters are out of reach",
+            Self::NoSuchSite(host) => {
+                return Cow::Owned(format!("no site answers for the host `{host}`"));
+            }
+            Self::Overload => "too many exchanges go on without their clients",
+            Self::Slow => "the client took too long",
+            Self::TargetTooLong => "the target is too long",
+            Self::Upstream(error) => return Cow::Owned(error.to_string()),
+        })
+    }
+
     /// What the client is told, in a few words.
     #[must_use]
     pub const fn title(&self) -> &'static str {
@@ -200,35 +230,12 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BodyTooLarge => out.write_str("the login body is too large"),
-            Self::Busy => out.write_str("no place came free in time"),
-            Self::Closed => out.write_str("the path is closed"),
-            Self::Coding(why) | Self::Overfull(why) | Self::Unclear(why) => out.write_str(why),
-            Self::Connect => out.write_str("CONNECT is not for a reverse proxy"),
-            Self::Denied => out.write_str("the client's network is denied"),
-            Self::HeadTooLarge => out.write_str("the head is too large"),
-            Self::Identity => out.write_str("a trusted proxy named no usable client address"),
-            Self::Leaving => out.write_str("the counters are handed over to another process"),
-            Self::Locked(Lockout { reason: Some(reason), .. }) => {
-                write!(out, "locked by hand: {reason}")
-            }
-            Self::Locked(Lockout { keys, .. }) if keys.is_empty() => {
-                out.write_str("locked by hand")
-            }
-            Self::Locked(_) => out.write_str("locked out"),
-            Self::NoStore => out.write_str("the shared counters are out of reach"),
-            Self::NoSuchSite(host) => write!(out, "no site answers for the host `{host}`"),
-            Self::Overload => out.write_str("too many exchanges go on without their clients"),
-            Self::Slow => out.write_str("the client took too long"),
-            Self::TargetTooLong => out.write_str("the target is too long"),
-            Self::Upstream(error) => error.fmt(out),
-        }
+        out.write_str(&self.words())
     }
 }
 
 /// What of a request its refusal depends on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// What the client can read.
     pub format: AnswerFormat,

@@ -16,7 +16,7 @@ use crate::events::About;
 use crate::policy::key::{AccountId, Claim, Key};
 use crate::policy::reference::Reference;
 use crate::rejection::{AnswerKind, Rejection};
-use crate::store::memory::lock;
+use crate::store::memory::{BuildHashedAlready, lock};
 
 /// How many are remembered.
 pub const MOST: usize = 10_000;
@@ -34,7 +34,7 @@ pub struct Refusals {
 
 #[derive(Debug, Default)]
 struct Part {
-    known: HashMap<Reference, Remembered>,
+    known: HashMap<Reference, Remembered, BuildHashedAlready>,
     /// In the order in which they came first.
     order: VecDeque<Reference>,
 }
@@ -102,8 +102,15 @@ impl Remembered {
     }
 
     /// Another one was refused with it.
-    fn add(&mut self, mut refused: Refused) {
+    fn add(&mut self, told: &Told<'_>) {
         self.times = self.times.saturating_add(1);
+        if self.latest.was_told(told) {
+            // whoever is refused again and again costs no memory
+            self.latest.times = self.latest.times.saturating_add(1);
+            self.latest.when = told.when;
+            return;
+        }
+        let mut refused = told.remembered();
         let before = match self.others.iter().position(|other| other.is_same(&refused)) {
             _ if self.latest.is_same(&refused) => {
                 refused.times = self.latest.times.saturating_add(1);
@@ -119,14 +126,71 @@ impl Remembered {
     }
 }
 
+/// A refusal that is about to be remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// When it is, since 1970.
+    pub when: Duration,
+    /// What kind of answer it is.
+    pub kind: AnswerKind,
+    /// With which status.
+    pub status: StatusCode,
+    /// Why, in words.
+    pub reason: &'a str,
+    /// Of whom, and where.
+    pub about: About<'a>,
+    /// What it would have been charged to.
+    pub claim: Option<&'a Arc<Claim>>,
+    /// The counters that refuse it, the one that lasts longest first.
+    pub locked: &'a [Key],
+    /// The end of the lockout that it is told.
+    pub until: Option<Moment>,
+}
+
+impl Told<'_> {
+    /// It, as it is remembered.
+    fn remembered(self) -> Refused {
+        let About { client, peer, site, login, .. } = self.about;
+        Refused {
+            when: self.when,
+            times: 1,
+            kind: self.kind,
+            status: self.status,
+            reason: self.reason.to_owned(),
+            site: site.map(Box::from),
+            login: login.map(Box::from),
+            client: client.map(Box::from),
+            peer: peer.map(Box::from),
+            claim: self.claim.map(Arc::clone),
+            locked: self.locked.to_owned(),
+            until: self.until,
+        }
+    }
+}
+
+/// The accounts that a claim is charged to.
+fn accounts(claim: Option<&Arc<Claim>>) -> impl Iterator<Item = AccountId> {
+    let candidates = claim.into_iter().flat_map(|claim| &claim.subject.candidates);
+    candidates.map(|candidate| candidate.account)
+}
+
 impl Refused {
     /// Whether it was the same person, as far as that can be told.
     fn is_same(&self, other: &Self) -> bool {
-        fn accounts(refused: &Refused) -> impl Iterator<Item = AccountId> {
-            let candidates = refused.claim.iter().flat_map(|claim| &claim.subject.candidates);
-            candidates.map(|candidate| candidate.account)
-        }
-        self.client == other.client && accounts(self).eq(accounts(other))
+        self.client == other.client
+            && accounts(self.claim.as_ref()).eq(accounts(other.claim.as_ref()))
+    }
+
+    /// Whether the same person was told the same.
+    fn was_told(&self, told: &Told<'_>) -> bool {
+        let About { client, peer, site, login, .. } = told.about;
+        self.client.as_deref() == client
+            && self.peer.as_deref() == peer
+            && (self.site.as_deref(), self.login.as_deref()) == (site, login)
+            && (self.kind, self.status, self.until) == (told.kind, told.status, told.until)
+            && self.locked == told.locked
+            && self.reason == told.reason
+            && accounts(self.claim.as_ref()).eq(accounts(told.claim))
     }
 
     /// Whether a lock by hand refused it.
@@ -143,12 +207,13 @@ impl Refusals {
     }
 
     /// Remembers a refusal.
-    pub fn note(&self, reference: Reference, refused: Refused) {
+    pub fn note(&self, reference: Reference, told: &Told<'_>) {
         let mut part = lock(self.part(reference));
         if let Some(known) = part.known.get_mut(&reference) {
-            known.add(refused);
+            known.add(told);
             return;
         }
+        let refused = told.remembered();
         if part.order.len() >= MOST / PARTS
             && let Some(oldest) = part.order.pop_front()
         {
@@ -181,42 +246,34 @@ pub(super) fn note(
     about: About<'_>,
     claim: Option<&Arc<Claim>>,
 ) {
-    let shared = &worker.shared;
     let lockout = rejection.lockout();
-    let refused = Refused {
-        when: shared.store.clock().wall_now(),
-        times: 1,
+    let words = rejection.words();
+    let told = Told {
+        when: worker.shared.store.clock().wall_now(),
         kind: rejection.kind(),
         status,
-        reason: rejection.to_string(),
-        site: about.site.map(Box::from),
-        login: about.login.map(Box::from),
-        client: about.client.map(Box::from),
-        peer: about.peer.map(Box::from),
-        claim: claim.map(Arc::clone),
-        locked: lockout.map(|lockout| lockout.keys.clone()).unwrap_or_default(),
+        reason: &words,
+        about,
+        claim,
+        locked: lockout.map_or(&[], |lockout| &lockout.keys),
         until: lockout.map(|lockout| lockout.until),
     };
-    shared.refusals.note(reference, refused);
+    worker.shared.refusals.note(reference, &told);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(when: u64) -> Refused {
-        Refused {
+    fn told(when: u64) -> Told<'static> {
+        Told {
             when: Duration::from_secs(when),
-            times: 1,
             kind: AnswerKind::Denied,
             status: StatusCode::FORBIDDEN,
-            reason: String::new(),
-            site: None,
-            login: None,
-            client: None,
-            peer: None,
+            reason: "",
+            about: About::default(),
             claim: None,
-            locked: Vec::new(),
+            locked: &[],
             until: None,
         }
     }
@@ -226,13 +283,13 @@ mod tests {
         let refusals = Refusals::default();
         let of = |number: u128| Reference::of(Key(number << 88));
         for time in 1..=3 {
-            refusals.note(of(0), refused(time));
+            refusals.note(of(0), &told(time));
         }
         let known = refusals.find(of(0)).expect("it is remembered");
         let (first, latest) = (known.first.as_secs(), known.latest.when.as_secs());
         assert_eq!((known.times, first, latest, known.others.len()), (3, 1, 3, 0));
         for number in 1..=MOST as u128 {
-            refusals.note(of(number), refused(9));
+            refusals.note(of(number), &told(9));
         }
         assert!(refusals.find(of(0)).is_none(), "others had to be remembered");
         assert!(refusals.find(of(MOST as u128)).is_some());
@@ -244,14 +301,30 @@ mod tests {
     fn the_latest_few_people_that_were_told_one_reference_are_remembered() {
         let refusals = Refusals::default();
         let reference = Reference::of(Key(0));
-        let from = |client: &str, when| Refused { client: Some(client.into()), ..refused(when) };
         for (when, client) in (1..).zip(["a", "b", "a", "c", "d", "e", "f", "a"]) {
-            refusals.note(reference, from(client, when));
+            let about = About { client: Some(client), ..About::default() };
+            refusals.note(reference, &Told { about, ..told(when) });
         }
         let known = refusals.find(reference).expect("it is remembered");
         let people =
             known.people().map(|who| (who.client.as_deref().unwrap_or_default(), who.times));
         assert_eq!(people.collect::<Vec<_>>(), [("a", 3), ("f", 1), ("e", 1), ("d", 1), ("c", 1)]);
         assert_eq!((known.first.as_secs(), known.times), (1, 8));
+    }
+
+    #[test]
+    fn whoever_is_told_the_same_again_is_counted_and_whatever_changes_is_remembered() {
+        let refusals = Refusals::default();
+        let reference = Reference::of(Key(0));
+        let about = About { client: Some("a"), ..About::default() };
+        let first = Told { about, until: Some(Moment(5)), ..told(1) };
+        let later = Told { until: Some(Moment(7)), reason: "why", ..first };
+        for (when, told) in (1..).zip([first, first, later, later]) {
+            refusals.note(reference, &Told { when: Duration::from_secs(when), ..told });
+            let latest = refusals.find(reference).expect("it is remembered").latest;
+            let (times, reason, until) = (latest.times, &*latest.reason, latest.until);
+            assert_eq!((times, latest.when.as_secs()), (when, when));
+            assert_eq!((reason, until), (told.reason, told.until));
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::answer::{AnswerBody, Content};
 use super::case::Case;
 use super::local::{LocalRule, LocalSite};
 use super::refusals;
+use super::repeat::Refusing;
 use super::{Shared, Visit, Worker};
 use crate::clock::Moment;
 use crate::config::AccessLog;
@@ -50,8 +51,7 @@ impl Visit<'_> {
             }
             case.site.cells.refused(rejection.reason());
             self.tell(|story| story.refused(rejection.reason(), rejection));
-            let told = tell(self.worker, rejection, &self.wanted, settings, case.about());
-            return self.own(self.remembered(rejection, told, case.about(), Some(case)));
+            return self.own(self.refuse_case(case, rejection));
         }
         site.map_or(&self.worker.nowhere, |site| &site.cells).refused(rejection.reason());
         self.tell(|story| story.refused(rejection.reason(), rejection));
@@ -62,6 +62,23 @@ impl Visit<'_> {
         let about = About { client: Some(&client), peer: peer.as_deref(), ..about };
         let told = tell(self.worker, rejection, &self.wanted, settings, about);
         self.own(self.remembered(rejection, told, about, None))
+    }
+
+    /// Says that an attempt is refused; the response.
+    fn refuse_case(&self, case: &Case, rejection: &Rejection) -> Response<Bytes> {
+        let about = case.about();
+        let told = match Refusing::by_counters(case, rejection, &self.wanted) {
+            Some(refusing) => {
+                let said = self.worker.repeats.said(refusing);
+                said.report(about, &case.claim);
+                (said.response.clone(), said.reference)
+            }
+            None => {
+                let settings = &case.rule.rule.lockout.response;
+                tell(self.worker, rejection, &self.wanted, settings, about)
+            }
+        };
+        self.remembered(rejection, told, about, Some(case))
     }
 
     /// Remembers a refusal by its reference; the response.
@@ -206,12 +223,12 @@ pub(super) fn tell(
     let response = answer(worker, rejection, wanted, settings, &shown);
     let store = &worker.shared.store;
     let until = rejection.lockout().and_then(|lockout| time_of_day(store, lockout.until));
-    let reason = rejection.to_string();
+    let reason = &*rejection.words();
     let details = Details {
         until: until.as_deref(),
         reference: Some(&shown),
         status: Some(response.status().as_u16()),
-        reason: Some(&reason),
+        reason: Some(reason),
         ..Details::default()
     };
     events::report(Name::Refused, about, details);
@@ -228,7 +245,7 @@ fn reference(worker: &Worker, rejection: &Rejection) -> Reference {
 }
 
 /// Makes the response, which shows `reference`.
-fn answer(
+pub(super) fn answer(
     worker: &Worker,
     rejection: &Rejection,
     wanted: &Wanted,
@@ -250,7 +267,7 @@ fn answer(
 }
 
 /// Seconds until `until`, rounded up; none where there is no end.
-fn seconds_left(store: &Store, until: Moment) -> Option<u64> {
+pub(super) fn seconds_left(store: &Store, until: Moment) -> Option<u64> {
     let left = until.since(store.clock().now());
     (until != Moment::NEVER).then(|| left.as_millis().div_ceil(1000) as u64).map(|s| s.max(1))
 }

@@ -12,6 +12,7 @@ use http::{HeaderValue, Response};
 
 use super::local::LocalPlan;
 use super::refusals::Refusals;
+use super::repeat::Repeats;
 use super::rollout::{Plans, Rollout};
 use super::seen::Seen;
 use super::trace::Trace;
@@ -168,6 +169,8 @@ pub struct Worker {
     number: usize,
     /// Who wants to know what becomes of a request; nobody, where clients are served.
     pub trace: Option<Rc<Trace>>,
+    /// What it said lately to whoever is locked out.
+    pub(super) repeats: Repeats,
     serving: RefCell<Rc<LocalPlan>>,
     names: RefCell<Names>,
     ended: Cell<bool>,
@@ -203,6 +206,7 @@ impl Worker {
             alarms,
             upstreams,
             exchanges: Cell::new(0),
+            repeats: Repeats::default(),
             serving: RefCell::new(Rc::new(serving)),
             names: RefCell::new(Names { keyer, count: 0 }),
             ended: Cell::new(false),

@@ -63,6 +63,7 @@ mod support;
 mod systemd;
 mod timeouts;
 mod tls;
+mod told_again;
 mod upgrade;
 mod upgrade_guard;
 mod upstreams;
