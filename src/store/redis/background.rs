@@ -172,13 +172,8 @@ impl Store {
                 let ago = self.clock.now().since(*ended);
                 // what was given up for lost may still come
                 let times = (ago, millis(shared.late_for()));
-                let request = match owed {
-                    Owed::IfUnseen => {
-                        let before = before(shared, &lease.claim);
-                        about.settle_unseen(lease, (&before, times), *what)
-                    }
-                    Owed::IfKnown | Owed::Surely => about.settle(lease, (*owed, times), *what),
-                };
+                let before = before(shared, &lease.claim);
+                let request = about.settle(lease, (owed.due(&before), times), *what);
                 let answer = self.run_by(shared, by, (&SETTLE, &request)).await?;
                 self.describe((shared, by), (about, *owed), &answer).await;
                 Some(answer)

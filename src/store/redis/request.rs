@@ -66,11 +66,7 @@ impl<'a> About<'a> {
         let first = [&self.now, &not_after, known, &guesses, &lease.field, &ttl, counts];
         let mut request = self.request(&first);
         request.keys.insert(0, changes(&self.site));
-        request.arguments.push(common(&self.claim.subject));
-        for (charge, registered) in self.counters() {
-            request.arguments.push(limit_text(&registered.limit).into_bytes());
-            request.arguments.push(own(&registered.name, charge.candidate));
-        }
+        self.name_counters(&mut request.arguments);
         request
     }
 
@@ -80,11 +76,7 @@ impl<'a> About<'a> {
         let (not_after, guesses) = (not_after.to_string(), self.claim.guesses.to_string());
         let first = [&self.now, &not_after, &guesses, &*lease.field, &ttl.to_string()];
         let mut request = self.request(&first);
-        request.arguments.push(common(&self.claim.subject));
-        for (charge, registered) in self.counters() {
-            request.arguments.push(limit_text(&registered.limit).into_bytes());
-            request.arguments.push(own(&registered.name, charge.candidate));
-        }
+        self.name_counters(&mut request.arguments);
         request
     }
 
@@ -94,41 +86,11 @@ impl<'a> About<'a> {
     pub fn settle(
         &self,
         lease: &Lease,
-        (owed, (ago, over)): (Owed, (Duration, u64)),
-        what: Settlement,
-    ) -> Request {
-        let owed = match owed {
-            Owed::IfKnown | Owed::IfUnseen => "-",
-            Owed::Surely => "sure",
-        };
-        self.settle_as(lease, (owed, (ago, over)), what)
-    }
-
-    /// The same of one whose settlement a server before may have heard, which is gone; a counter
-    /// that has no more failures than were `seen` there before does not know of it.
-    #[must_use]
-    pub fn settle_unseen(
-        &self,
-        lease: &Lease,
-        (seen, times): (&[Option<u32>], (Duration, u64)),
-        what: Settlement,
-    ) -> Request {
-        let mut owed = "unseen".to_owned();
-        for seen in seen {
-            owed.push(' ');
-            owed.push_str(&seen.map_or_else(|| "-1".to_owned(), |seen| seen.to_string()));
-        }
-        self.settle_as(lease, (&owed, times), what)
-    }
-
-    fn settle_as(
-        &self,
-        lease: &Lease,
-        (owed, (ago, over)): (&str, (Duration, u64)),
+        (due, (ago, over)): (Due<'_>, (Duration, u64)),
         what: Settlement,
     ) -> Request {
         let (ago, over) = (millis(ago).to_string(), over.to_string());
-        let mut request = self.request(&[&self.now, &lease.field, owed, &ago, &over]);
+        let mut request = self.request(&[&self.now, &lease.field, &due.text(), &ago, &over]);
         for (charge, registered) in self.counters() {
             request.arguments.extend(self.done(charge, &registered.limit, what));
         }
@@ -210,6 +172,15 @@ impl<'a> About<'a> {
         Request { counters: keys.len(), keys, arguments }
     }
 
+    /// What is kept with counters, so that whoever reads them knows whose they are.
+    fn name_counters(&self, to: &mut Vec<Vec<u8>>) {
+        to.push(common(&self.claim.subject));
+        for (charge, registered) in self.counters() {
+            to.push(limit_text(&registered.limit).into_bytes());
+            to.push(own(&registered.name, charge.candidate));
+        }
+    }
+
     fn counters(&self) -> impl Iterator<Item = (&Charge, &Registered)> {
         self.claim.charges.iter().zip(&self.limits)
     }
@@ -230,6 +201,48 @@ pub enum Owed {
     IfUnseen,
     /// Whatever it came to: the server has lost it.
     Surely,
+}
+
+/// What is [`Owed`], as a script is told it.
+#[derive(Clone, Copy, Debug)]
+pub enum Due<'a> {
+    /// Nothing to counters that do not know the lease.
+    IfKnown,
+    /// Whatever it came to, to a counter that has no more failures than a server before had, which
+    /// is gone: it does not know of it. One number for each counter, where there is one.
+    IfUnseen(&'a [Option<u32>]),
+    /// Whatever it came to.
+    Surely,
+}
+
+impl Owed {
+    /// It, to counters that had so many failures on a server before.
+    #[must_use]
+    pub const fn due(self, before: &[Option<u32>]) -> Due<'_> {
+        match self {
+            Self::IfKnown => Due::IfKnown,
+            Self::IfUnseen => Due::IfUnseen(before),
+            Self::Surely => Due::Surely,
+        }
+    }
+}
+
+impl Due<'_> {
+    fn text(self) -> String {
+        match self {
+            Self::IfKnown => "-".to_owned(),
+            Self::Surely => "sure".to_owned(),
+            Self::IfUnseen(before) => {
+                let mut text = "unseen".to_owned();
+                for failures in before {
+                    text.push(' ');
+                    let failures = failures.map(|failures| failures.to_string());
+                    text.push_str(failures.as_deref().unwrap_or("-1"));
+                }
+                text
+            }
+        }
+    }
 }
 
 /// What a settlement does to a counter.

@@ -9,7 +9,7 @@ use super::counter::Action;
 use super::later::Unsettled;
 use super::lease::{Alone, Lease};
 use super::outage::{Outage, Sent};
-use super::request::{Owed, action};
+use super::request::{Due, Owed, action};
 use super::scripts::{CHARGE, HOLD, SETTLE};
 use super::shared::Shared;
 use crate::clock::Moment;
@@ -64,9 +64,10 @@ impl Store {
         }
         let Some(about) = self.about(shared, &claim) else { return settling.later() };
         let is_sure = lease_of.is_sure(self.clock.now());
-        let owed = if is_sure { Owed::Surely } else { Owed::IfKnown };
+        let (owed, due) =
+            if is_sure { (Owed::Surely, Due::Surely) } else { (Owed::IfKnown, Due::IfKnown) };
         let times = (Duration::ZERO, shared.may_repeat_for());
-        let request = about.settle(&lease_of, (owed, times), what);
+        let request = about.settle(&lease_of, (due, times), what);
         settling.sent = Sent::Perhaps;
         let answer = match self.run(shared, &SETTLE, &request).await {
             Ok(answer) => answer,

@@ -19,7 +19,7 @@ use crate::store::redis::later::Unsettled;
 use crate::store::redis::lease::Lease;
 use crate::store::redis::merge::{self, Offer};
 use crate::store::redis::outage::{Outage, Why};
-use crate::store::redis::request::{Owed, Request};
+use crate::store::redis::request::{Due, Owed, Request};
 use crate::store::redis::scripts::{ADMIT, SETTLE};
 use crate::store::select::Selector;
 
@@ -189,7 +189,7 @@ async fn a_settlement_that_comes_again_after_it_was_told_later_counts_once() {
     let lease = Arc::new(guard.shared().leases.begin(&claim, guard.clock.now()));
     assert_eq!(ask(&guard, &asking(&guard, &claim, &lease)).await, What::Done);
     let about = guard.store.about(guard.shared(), &claim).unwrap();
-    let given_up = about.settle(&lease, (Owed::Surely, (Duration::ZERO, 0)), FAILURE);
+    let given_up = about.settle(&lease, (Due::Surely, (Duration::ZERO, 0)), FAILURE);
     let (what, owed) = (FAILURE, Owed::IfKnown);
     guard.shared().later.add(Unsettled { lease, what, owed, ended: guard.clock.now() });
     guard.store.tell_later(guard.shared(), By::Attempt, 1).await.unwrap();
@@ -208,7 +208,7 @@ async fn a_settlement_that_the_client_of_a_cluster_says_twice_counts_once() {
         if !is_lost {
             assert_eq!(ask(&guard, &asking(&guard, &claim, &lease)).await, What::Done);
         }
-        let said = about.settle(&lease, (Owed::Surely, (Duration::ZERO, 60_000)), FAILURE);
+        let said = about.settle(&lease, (Due::Surely, (Duration::ZERO, 60_000)), FAILURE);
         for _ in 0..2 {
             guard.store.run(guard.shared(), &SETTLE, &said).await.unwrap();
         }
@@ -227,7 +227,7 @@ async fn a_lease_that_ran_out_and_was_charged_is_not_charged_again_by_its_guard(
     assert_eq!(ask(&guard, &asking(&guard, &claim, &lease)).await, What::Done);
     // the guard is cut off, and what it said never came
     let about = guard.store.about(guard.shared(), &claim).unwrap();
-    let late = about.settle(&lease, (Owed::Surely, (Duration::ZERO, 0)), FAILURE);
+    let late = about.settle(&lease, (Due::Surely, (Duration::ZERO, 0)), FAILURE);
     clock.advance(Duration::from_secs(61));
     other.fail("u", 2).await.unwrap();
     assert_eq!(other.look("u").await, [(2, 0)], "the one that ran out, and its own");
@@ -243,7 +243,7 @@ async fn what_only_a_server_that_is_gone_may_have_heard_counts_where_nobody_saw_
     let about = guard.store.about(guard.shared(), &claim).unwrap();
     let tell = async |seen: &[Option<u32>]| {
         let lease = guard.shared().leases.begin(&claim, guard.clock.now());
-        let said = about.settle_unseen(&lease, (seen, (Duration::ZERO, 0)), FAILURE);
+        let said = about.settle(&lease, (Due::IfUnseen(seen), (Duration::ZERO, 0)), FAILURE);
         guard.store.run(guard.shared(), &SETTLE, &said).await.unwrap();
     };
     tell(&[None]).await;
