@@ -7,6 +7,7 @@ mod begin;
 pub mod connection;
 pub mod crowd;
 mod framing;
+mod gathered;
 pub mod health;
 mod http2;
 pub mod impatient;

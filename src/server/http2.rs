@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use http::header::{CONTENT_LENGTH, COOKIE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
@@ -19,7 +19,7 @@ use hyper::server::conn::http2::{Builder, Connection};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 
-use super::socket::PlainSocket;
+use super::gathered::Gathered;
 use crate::body::ClientBody;
 use crate::config::Bounds;
 use crate::guard::answer::{AnswerBody, Content, Downstream};
@@ -58,8 +58,17 @@ pub(super) async fn serve(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
         // large, and moved by everybody through whose hands it goes until its task runs
         Box::pin(answer_stream(Rc::clone(&worker), Rc::new(downstream), request))
     });
-    let socket = PlainSocket::new(stream, Rc::clone(&link));
-    until_end(pin!(builder.serve_connection(TokioIo::new(socket), service)), &link).await;
+    let socket = Gathered::new(stream, Rc::clone(&link));
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
+    let mut ending = Ending::No;
+    poll_fn(|context| {
+        let served = serve_on(serving.as_mut(), &link, &mut ending, context);
+        match socket.poll_release(context) {
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(())) | Poll::Pending => served,
+        }
+    })
+    .await;
 }
 
 fn builder(begun: Begun, bounds: &Bounds) -> Builder<Begun> {
@@ -117,50 +126,66 @@ fn join_cookies(headers: &mut HeaderMap) {
 #[derive(Clone, Debug, Default)]
 struct Begun(Rc<RefCell<Option<Rc<Link>>>>);
 
-impl<F: Future<Output = ()> + 'static> Executor<F> for Begun {
+impl<F: Future<Output = ()> + Unpin + 'static> Executor<F> for Begun {
     fn execute(&self, stream: F) {
-        let link = self.0.take();
-        tokio::task::spawn_local(async move {
-            let Some(link) = link else { return stream.await };
-            let mut stream = pin!(stream);
-            poll_fn(|context| match stream.as_mut().poll(context) {
-                Poll::Pending if link.overdue().is_none() => {
-                    link.alarm.watch(context);
-                    Poll::Pending
-                }
-                // dropping the stream resets it
-                Poll::Pending | Poll::Ready(()) => Poll::Ready(()),
-            })
-            .await;
-        });
+        tokio::task::spawn_local(Streaming { stream, link: self.0.take() });
     }
 }
 
+/// One stream, until it ends or its time is over. It is not large, and not moved once more.
+struct Streaming<F> {
+    stream: F,
+    link: Option<Rc<Link>>,
+}
+
+impl<F: Future<Output = ()> + Unpin> Future for Streaming<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let polled = Pin::new(&mut self.stream).poll(context);
+        match &self.link {
+            Some(link) if polled.is_pending() && link.overdue().is_none() => {
+                link.alarm.watch(context);
+                Poll::Pending
+            }
+            // dropping the stream resets it
+            Some(_) => Poll::Ready(()),
+            None => polled,
+        }
+    }
+}
+
+/// Whether the client has been told that its connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    Yes,
+}
+
 /// Serves until the client leaves, or has been idle or stubborn for too long, or the guard drains.
-async fn until_end<S>(
-    mut serving: Pin<&mut Connection<TokioIo<PlainSocket>, S, Begun>>,
+fn serve_on<S>(
+    mut serving: Pin<&mut Connection<TokioIo<Gathered>, S, Begun>>,
     link: &Link,
-) where
+    ending: &mut Ending,
+    context: &mut Context<'_>,
+) -> Poll<()>
+where
     S: HttpService<Incoming, ResBody = AnswerBody>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::Future: 'static,
+    S::Future: Unpin + 'static,
 {
-    let mut is_ending = false;
-    poll_fn(|context| {
-        link.alarm.watch(context);
-        let is_late = link.alarm.has_rung() && link.phase() == Phase::Idle;
-        let is_over = link.must_go() || link.overdue().is_some() || (is_late && is_ending);
-        if is_over && serving.as_mut().poll(context).is_pending() {
-            return Poll::Ready(());
+    link.alarm.watch(context);
+    let is_late = link.alarm.has_rung() && link.phase() == Phase::Idle;
+    let is_over = link.must_go() || link.overdue().is_some() || (is_late && *ending == Ending::Yes);
+    if is_over && serving.as_mut().poll(context).is_pending() {
+        return Poll::Ready(());
+    }
+    if *ending == Ending::No && (is_late || link.is_draining() || link.is_retiring()) {
+        *ending = Ending::Yes;
+        serving.as_mut().graceful_shutdown();
+        if is_late {
+            link.stalls(Stall::Send); // it may still have to take the end of an answer
         }
-        if !is_ending && (is_late || link.is_draining() || link.is_retiring()) {
-            is_ending = true;
-            serving.as_mut().graceful_shutdown();
-            if is_late {
-                link.stalls(Stall::Send); // it may still have to take the end of an answer
-            }
-        }
-        serving.as_mut().poll(context).map(drop)
-    })
-    .await;
+    }
+    serving.poll(context).map(drop)
 }
