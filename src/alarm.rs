@@ -65,6 +65,14 @@ impl Alarm {
         self.deadline.set(Moment::NEVER);
     }
 
+    /// It is as if it had just begun.
+    fn forget(&self) {
+        self.clear();
+        self.restless.set(false);
+        self.tells.set(false);
+        self.waker.take();
+    }
+
     /// Whether it has rung since it was set.
     #[must_use]
     pub const fn has_rung(&self) -> bool {
@@ -134,20 +142,28 @@ const MOST_SPARE: usize = 1024;
 #[derive(Debug)]
 pub struct Alarms {
     all: RefCell<Vec<Weak<Alarm>>>,
-    /// Those that were [lent](Self::lend) and came back.
+    /// Those that were lent and came back.
     spare: RefCell<Vec<Rc<Alarm>>>,
     now: Rc<Cell<Moment>>,
 }
 
-/// An alarm for one exchange. Those come and go by the thousand between two sweeps, so that the
-/// next one takes it over.
+/// An alarm for one exchange or one stream. Those come and go by the thousand between two sweeps,
+/// so that the next one takes it over.
 #[derive(Debug)]
-pub struct Lent<'a> {
+pub struct Lent<A: Deref<Target = Alarms>> {
     alarm: Rc<Alarm>,
-    alarms: &'a Alarms,
+    alarms: A,
 }
 
-impl Deref for Lent<'_> {
+impl<A: Deref<Target = Alarms>> Lent<A> {
+    /// The same alarm for somebody besides; nobody takes it over as long as he has it.
+    #[must_use]
+    pub fn share(&self) -> Rc<Alarm> {
+        Rc::clone(&self.alarm)
+    }
+}
+
+impl<A: Deref<Target = Alarms>> Deref for Lent<A> {
     type Target = Alarm;
 
     fn deref(&self) -> &Alarm {
@@ -155,12 +171,11 @@ impl Deref for Lent<'_> {
     }
 }
 
-impl Drop for Lent<'_> {
+impl<A: Deref<Target = Alarms>> Drop for Lent<A> {
     fn drop(&mut self) {
         let mut spare = self.alarms.spare.borrow_mut();
-        if spare.len() < MOST_SPARE {
-            self.alarm.clear();
-            self.alarm.waker.take();
+        if spare.len() < MOST_SPARE && Rc::strong_count(&self.alarm) == 1 {
+            self.alarm.forget();
             spare.push(Rc::clone(&self.alarm));
         }
     }
@@ -176,14 +191,24 @@ impl Alarms {
 
     /// An alarm that does not ring yet, until it is dropped.
     #[must_use]
-    pub fn lend(&self) -> Lent<'_> {
-        let spare = self.spare.borrow_mut().pop();
-        Lent { alarm: spare.unwrap_or_else(|| self.begin()), alarms: self }
+    pub fn lend(&self) -> Lent<&Self> {
+        Lent { alarm: self.take(), alarms: self }
+    }
+
+    /// The same, for who may outlive this borrow.
+    #[must_use]
+    pub fn lend_to(self: &Rc<Self>) -> Lent<Rc<Self>> {
+        Lent { alarm: self.take(), alarms: Rc::clone(self) }
+    }
+
+    fn take(&self) -> Rc<Alarm> {
+        let Some(spare) = self.spare.borrow_mut().pop() else { return self.begin() };
+        spare.stamp();
+        spare
     }
 
     /// An alarm that does not ring yet.
-    #[must_use]
-    pub fn begin(&self) -> Rc<Alarm> {
+    fn begin(&self) -> Rc<Alarm> {
         let alarm = Rc::new(Alarm {
             deadline: Cell::new(Moment::NEVER),
             since: Cell::new(self.now.get()),

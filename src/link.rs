@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::alarm::{Alarm, Alarms};
+use crate::alarm::{Alarms, Lent};
 use crate::clock::Moment;
 use crate::policy::client::PeerAddr;
 use crate::policy::shedding::Waiting;
@@ -76,7 +76,7 @@ pub struct Link {
     /// The same as an element of the `Forwarded` header.
     pub peer_forwarded: Option<HeaderValue>,
     /// Rings when what it does takes too long.
-    pub alarm: Rc<Alarm>,
+    pub alarm: Lent<Rc<Alarms>>,
     phase: Cell<Phase>,
     /// What the client keeps us waiting for in the midst of something.
     stall: Cell<Option<Stall>>,
@@ -258,7 +258,7 @@ impl Link {
     /// A request begins on a stream of its own; the connection is idle again when the last one has
     /// ended.
     #[must_use]
-    pub fn begin_stream(self: &Rc<Self>, alarms: &Alarms) -> Rc<Self> {
+    pub fn begin_stream(self: &Rc<Self>, alarms: &Rc<Alarms>) -> Rc<Self> {
         let others = self.streams.replace(self.streams.get() + 1);
         let mut room = Room::Some;
         if others == 0 {
@@ -273,7 +273,7 @@ impl Link {
             peer_text: Rc::clone(&self.peer_text),
             peer_value: self.peer_value.clone(),
             peer_forwarded: self.peer_forwarded.clone(),
-            alarm: alarms.begin(),
+            alarm: alarms.lend_to(),
             phase: Cell::new(Phase::Head),
             stall: Cell::new(None),
             half_closed: Cell::new(false),

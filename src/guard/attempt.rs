@@ -75,7 +75,7 @@ impl Visit<'_> {
         let request = self.prepare(site, parts, body, after);
         let own = self.downstream.take_own(&site.servers);
         let streams = !request.body().is_whole();
-        let streaming = streams.then(|| Rc::clone(&self.downstream.link.alarm));
+        let streaming = streams.then(|| self.downstream.link.alarm.share());
         let authenticates = authenticates(request.headers());
         let going = Box::new(Going { request, tie, own, after, authenticates, streaming });
         let answered = exchange::begin(Rc::clone(&case), holding, going).await;

@@ -255,7 +255,7 @@ impl Links {
         &self,
         (peer, standing): (PeerAddr, Standing),
         (scheme, listener): (Scheme, usize),
-        alarms: &Alarms,
+        alarms: &Rc<Alarms>,
     ) -> Rc<Link> {
         let value = |text: String| HeaderValue::try_from(text).ok();
         let (peer_text, proto) = (peer.to_string(), scheme.name());
@@ -277,7 +277,7 @@ impl Links {
             peer_text: peer_text.into(),
             peer_value,
             peer_forwarded,
-            alarm: alarms.begin(),
+            alarm: alarms.lend_to(),
             phase: Cell::new(Phase::Idle),
             stall: Cell::new(None),
             half_closed: Cell::new(false),
