@@ -19,6 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::clock::Clock;
@@ -321,6 +322,13 @@ impl Subscriber for Logger {
         let Wanted { level, events } = *lock(&self.hub.0.wanted);
         let is_told = || events == Events::Told && is_told(metadata);
         metadata.target().starts_with("loginward") && (*metadata.level() <= level || is_told())
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // what is more than that costs a comparison, wherever it is traced
+        let Wanted { level, events } = *lock(&self.hub.0.wanted);
+        let told = if events == Events::Told { Level::INFO } else { level };
+        Some(level.max(told).into())
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
