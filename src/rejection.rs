@@ -279,6 +279,15 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// A copy to be kept, which keeps nothing else of its request: fields of one share a buffer.
+    #[must_use]
+    pub fn to_keep(&self) -> Self {
+        let copy = |origin: &HeaderValue| HeaderValue::from_bytes(origin.as_bytes()).ok();
+        Self { format: self.format, origin: self.origin.as_ref().and_then(copy) }
+    }
+}
+
 fn mentions_json(value: &[u8]) -> bool {
     if memchr2(b'j', b'J', value).is_none() {
         return false; // what nearly every request says

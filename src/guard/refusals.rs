@@ -174,6 +174,14 @@ fn accounts(claim: Option<&Arc<Claim>>) -> impl Iterator<Item = AccountId> {
     candidates.map(|candidate| candidate.account)
 }
 
+/// Whether two claims are on the same counters, by somebody of the same names.
+fn is_same_claim(one: Option<&Claim>, other: Option<&Claim>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.charges == other.charges && one.subject == other.subject,
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
 impl Refused {
     /// Whether it was the same person, as far as that can be told.
     fn is_same(&self, other: &Self) -> bool {
@@ -190,7 +198,7 @@ impl Refused {
             && (self.kind, self.status, self.until) == (told.kind, told.status, told.until)
             && self.locked == told.locked
             && self.reason == told.reason
-            && accounts(self.claim.as_ref()).eq(accounts(told.claim))
+            && is_same_claim(self.claim.as_deref(), told.claim.map(|claim| &**claim))
     }
 
     /// Whether a lock by hand refused it.
@@ -263,7 +271,13 @@ pub(super) fn note(
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use ipnet::IpNet;
+
     use super::*;
+    use crate::policy::account::Account;
+    use crate::policy::key::{Candidate, Charge, Counted, Keyer, LimitId, Subject};
 
     fn told(when: u64) -> Told<'static> {
         Told {
@@ -325,6 +339,36 @@ mod tests {
             let (times, reason, until) = (latest.times, &*latest.reason, latest.until);
             assert_eq!((times, latest.when.as_secs()), (when, when));
             assert_eq!((reason, until), (told.reason, told.until));
+        }
+    }
+
+    #[test]
+    fn the_latest_spelling_and_the_latest_limits_are_remembered() {
+        let refusals = Refusals::default();
+        let reference = Reference::of(Key(0));
+        let keyer = Keyer::new([7; 16]);
+        let claim = |name: &str, limits: &[u32]| {
+            let account = Account::new("bob").unwrap();
+            let client = IpNet::from(IpAddr::from([192, 0, 2, 1]));
+            let mut subject = Subject::new("shop".into(), client, client);
+            subject.candidates = vec![Candidate::typed(&keyer, name.as_bytes(), &account)].into();
+            let charge = |limit: &u32| Charge {
+                key: Key((*limit).into()),
+                limit: LimitId(*limit),
+                candidate: Some(0),
+            };
+            let charges = limits.iter().map(charge).collect();
+            let counted = Counted::Limits;
+            Arc::new(Claim { subject: Arc::new(subject), charges, guesses: 1, counted })
+        };
+        let claims =
+            [claim("bob", &[1]), claim("bob", &[1]), claim("Bob", &[1]), claim("Bob", &[1, 2])];
+        for (times, claim) in (1..).zip(&claims) {
+            refusals.note(reference, &Told { claim: Some(claim), ..told(times) });
+            let latest = refusals.find(reference).expect("it is remembered").latest;
+            let known = latest.claim.expect("it has one");
+            assert_eq!(latest.times, times);
+            assert_eq!((&known.charges, &known.subject), (&claim.charges, &claim.subject));
         }
     }
 }

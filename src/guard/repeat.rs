@@ -111,12 +111,13 @@ impl Said {
         let Refusing { case, rejection, lockout, wanted, reference } = refusing;
         let (worker, shown): (&Worker, _) = (&case.worker, reference.to_string());
         let settings = &case.rule.rule.lockout.response;
+        let wanted = wanted.to_keep();
         Self {
             lockout: lockout.clone(),
             rule: Rc::downgrade(&case.rule),
-            wanted: wanted.clone(),
             retry_after: refusing.seconds_left(),
-            response: answer(worker, rejection, wanted, settings, &shown),
+            response: answer(worker, rejection, &wanted, settings, &shown),
+            wanted,
             reference,
             shown,
             reason: rejection.words(),
