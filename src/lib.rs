@@ -97,6 +97,7 @@
 
 pub mod admin;
 pub mod alarm;
+pub mod amount;
 pub mod body;
 pub mod cli;
 pub mod clock;

@@ -15,6 +15,7 @@ use super::caller::Caller;
 use super::counters::wall;
 use super::moved::{Counter, End, Header, KIND, Line, Lock, Lost, Spelled, Until, VERSION, Who};
 use super::reply::Reply;
+use crate::amount;
 use crate::clock::{Moment, millis};
 use crate::events::{self, About, Details, Name};
 use crate::guard::Shared;
@@ -40,7 +41,8 @@ pub fn export(caller: Caller, admin: &Rc<Admin>) -> Reply {
     tokio::task::spawn_local(async move {
         let shared = admin.reloader.shared();
         if let Some(End { counters, locks }) = Telling::new(shared, sender).all(shared).await {
-            let reason = format!("{caller}, {counters} counters, {locks} locks by hand");
+            let counted = (amount::counters(counters), amount::locks_by_hand(locks));
+            let reason = format!("{caller}, {}, {}", counted.0, counted.1);
             let details = Details { reason: Some(&reason), ..Details::default() };
             events::report(Name::CountersExported, About::default(), details);
         }

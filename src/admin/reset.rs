@@ -11,6 +11,7 @@ use super::meant::{Asked, Meant};
 use super::reply::Problem;
 use super::sent::Sent;
 use super::{counters, locks, references};
+use crate::amount;
 use crate::events::{self, About, Details, Name};
 use crate::guard::Shared;
 use crate::guard::refusals::Remembered;
@@ -268,9 +269,10 @@ fn report(
         Take::LocksByHand => "only what was locked by hand: ",
     };
     let what = if sent.get("all").is_some() { "all: " } else { "" };
-    let reason = format!(
-        "{caller}: {what}{how}{counters} counters, {hand_locks} locks by hand; {still} still lock"
-    );
+    let counters = amount::counters(counters as u64);
+    let by_hand = amount::locks_by_hand(hand_locks as u64);
+    let lock = if still == 1 { "locks" } else { "lock" };
+    let reason = format!("{caller}: {what}{how}{counters}, {by_hand}; {still} still {lock}");
     let base = meant.base();
     let client = base.network.map(shown_network);
     let reference = meant.reference().map(|reference| reference.to_string());

@@ -12,6 +12,7 @@ use super::{FAILED, OK, UNREACHABLE, complain};
 use crate::admin::api::EXPORT;
 use crate::admin::ask::open;
 use crate::admin::moved::{End, LONGEST, Line};
+use crate::amount;
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -111,7 +112,8 @@ impl Export {
         if self.json {
             complain(&json!({ "counters": counters, "locks_by_hand": locks }).to_string());
         } else {
-            complain(&format!("exported: {counters} counters, {locks} locks by hand"));
+            let counted = (amount::counters(counters), amount::locks_by_hand(locks));
+            complain(&format!("exported: {}, {}", counted.0, counted.1));
         }
     }
 }

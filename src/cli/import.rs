@@ -13,6 +13,7 @@ use super::{FAILED, OK, UNREACHABLE, USAGE, complain, say};
 use crate::admin::api::IMPORT;
 use crate::admin::ask::{Answer, send};
 use crate::admin::moved::{KIND, LONGEST, Reading};
+use crate::amount;
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -104,10 +105,12 @@ impl Import {
         }
         let (new, known) = (number("/counters/new"), number("/counters/known"));
         say(&format!(
-            "imported: {counters} counters ({new} new, {} joined with what was here, {known} known \
-             already), {} of them locked; {locks} locks by hand",
+            "imported: {} ({new} new, {} joined with what was here, {known} known already), {} of \
+             them locked; {}",
+            amount::counters(counters),
             number("/counters/joined"),
             number("/locked"),
+            amount::locks_by_hand(locks),
         ));
         let over = number("/counters/expired") + number("/locks_by_hand/expired");
         if over > 0 {

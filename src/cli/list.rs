@@ -200,6 +200,8 @@ fn tell(found: &Found) {
         complain(&format!("{more} more: --all lists them"));
     }
     if !found.locks.is_empty() {
-        say(&format!("\nLocked by hand:\n{}", rows::locks(&found.locks)));
+        let is_first = found.chain.is_none() && found.counters.is_empty();
+        let gap = if is_first { "" } else { "\n" };
+        say(&format!("{gap}Locked by hand:\n{}", rows::locks(&found.locks)));
     }
 }

@@ -12,6 +12,7 @@ use super::why;
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::api::RESET;
 use crate::admin::ask::Question;
+use crate::amount;
 
 /// Going through a hundred million counters may take that long.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -149,10 +150,7 @@ fn taken(answer: &Value) -> u64 {
 
 /// How much that is, in words; no counters where none were meant.
 fn counted(counters: Option<u64>, by_hand: u64) -> String {
-    let several = |number: u64, one: &str, more: &str| {
-        format!("{number} {}", if number == 1 { one } else { more })
-    };
-    let counters = counters.map(|counters| several(counters, "counter", "counters"));
-    let by_hand = (by_hand > 0).then(|| several(by_hand, "lock by hand", "locks by hand"));
+    let counters = counters.map(amount::counters);
+    let by_hand = (by_hand > 0).then(|| amount::locks_by_hand(by_hand));
     counters.into_iter().chain(by_hand).collect::<Vec<_>>().join(", ")
 }

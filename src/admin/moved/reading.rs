@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{Header, Line, VERSION};
+use crate::amount;
 
 /// No line is longer.
 pub const LONGEST: usize = 64 * 1024;
@@ -70,9 +71,12 @@ impl Reading {
                 Line::LoginwardExport(_) => Err("another export begins here".to_owned()),
                 Line::End(end) if (end.counters, end.locks) != (self.counters, self.locks) => {
                     Err(format!(
-                        "it says that there were {} counters and {} locks by hand, but it was {} \
-                         and {}: lines are missing, or are there twice",
-                        end.counters, end.locks, self.counters, self.locks
+                        "it counts {} and {}, but there are {} and {}: lines are missing, or are \
+                         there twice",
+                        amount::counters(end.counters),
+                        amount::locks_by_hand(end.locks),
+                        self.counters,
+                        self.locks
                     ))
                 }
                 line @ (Line::Counter(_) | Line::End(_) | Line::Lock(_)) => Ok(line),
@@ -168,7 +172,10 @@ mod tests {
         check(&[FIRST, &unknown], "line 2: unknown field `lastest_ms`");
         check(&[FIRST, "{\"sausage\":1}"], "line 2: unknown variant `sausage`");
         check(&[FIRST, &long], "line 2: it is longer");
-        check(&[FIRST, COUNTER, COUNTER, end], "line 4: it says that there were 1 counters");
+        check(
+            &[FIRST, COUNTER, COUNTER, end],
+            "line 4: it counts 1 counter and 0 locks by hand, but there are 2 and 0",
+        );
         check(&[FIRST, COUNTER, end, COUNTER], "line 4: there is more");
         check(&[FIRST, FIRST], "line 2: another export begins");
     }

@@ -37,7 +37,7 @@ fn what_is_wrong_is_said_with_its_line_and_a_file_is_taken_whole_or_not_at_all()
         "line 1: it is of version 9",
     );
     check(&other, &without(0), "line 1: this is no export");
-    check(&other, &without(3), &format!("line {}: it says that there were", count - 1));
+    check(&other, &without(3), &format!("line {}: it counts", count - 1));
     check(&other, &without(count - 1), &format!("line {count}: it ends here"));
     let half = &text[..text.len() / 2];
     let line = half.lines().count();
