@@ -168,15 +168,16 @@ fn a_reload_changes_what_is_told_at_once() {
 fn a_lockout_that_was_lifted_and_begun_anew_has_its_own_end() {
     let upstream = Upstream::shop();
     let guard = Setup::new(&format!("{ADMIN}{}", by("username"))).upstream(&upstream).start();
-    let mut ends = Vec::new();
-    for _ in 0..2 {
+    let mut ends: Vec<String> = Vec::new();
+    wait::until("a lockout ends in another second", || {
         guard.client().log_in("bob", "wrong");
         assert_eq!(guard.client().log_in("bob", "x").verdict(), (403, "locked"));
         let locked = guard.wait_for_events("locked_out", ends.len() + 1);
         ends.push(locked.last().unwrap().get("until").to_owned());
         let said = run(&["reset", "--config", guard.config().to_str().unwrap(), "bob"]);
         assert_eq!(said.status, 0, "{}{}", said.out, said.err);
-    }
+        ends.first() != ends.last()
+    });
     wait::until("each is told with its end", || {
         let refused = guard.events("refused");
         ends.iter().all(|end| refused.iter().any(|event| event.get("until") == end))
