@@ -55,8 +55,7 @@ pub(super) async fn serve(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) {
             tunnel: RefCell::default(),
         };
         let request = request.map(|body| ClientBody::new(body, link));
-        // large, and moved by everybody through whose hands it goes until its task runs
-        Box::pin(answer_stream(Rc::clone(&worker), Rc::new(downstream), request))
+        answer_stream(Rc::clone(&worker), Rc::new(downstream), request)
     });
     let socket = Gathered::new(stream, Rc::clone(&link));
     let mut serving = pin!(builder.serve_connection(TokioIo::new(socket.clone()), service));
@@ -84,16 +83,32 @@ fn builder(begun: Begun, bounds: &Bounds) -> Builder<Begun> {
     builder
 }
 
+/// An answer that is under way: large, and moved by everybody through whose hands it goes until its
+/// task runs.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<AnswerBody>, Infallible>>>>;
+
 /// Answers the request of one stream.
-async fn answer_stream(
+fn answer_stream(
     worker: Rc<Worker>,
     downstream: Rc<Downstream>,
     mut request: Request<ClientBody>,
-) -> Result<Response<AnswerBody>, Infallible> {
+) -> Answering {
     join_cookies(request.headers_mut());
-    let is_head = request.method() == Method::HEAD;
+    if request.method() == Method::HEAD {
+        Box::pin(answer_head(worker, downstream, request))
+    } else {
+        Box::pin(answer(worker, downstream, request))
+    }
+}
+
+/// The same without its body, whose length it tells.
+async fn answer_head(
+    worker: Rc<Worker>,
+    downstream: Rc<Downstream>,
+    request: Request<ClientBody>,
+) -> Result<Response<AnswerBody>, Infallible> {
     let mut response = answer(worker, downstream, request).await?;
-    if is_head && !response.body().is_end_stream() {
+    if !response.body().is_end_stream() {
         if let Some(length) = response.body().size_hint().exact() {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
