@@ -10,6 +10,9 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "nothing depends on it")]
 #![expect(clippy::panic, clippy::cast_precision_loss, reason = "nothing depends on it")]
 
+#[path = "shared/running.rs"]
+mod running;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
@@ -17,7 +20,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+
+use running::{end, free_address, start};
 
 /// So many logins are counted, of that many at the beginning that are not.
 const LOGINS: u32 = 4_000;
@@ -131,24 +135,6 @@ sites:
     text
 }
 
-/// Starts it and waits until it answers.
-fn start(command: &mut Command, at: SocketAddr) -> Child {
-    // a line for each of a million failures would be too much for any file
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let begun = Instant::now();
-    while TcpStream::connect(at).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "it does not start");
-        thread::sleep(Duration::from_millis(20));
-    }
-    child
-}
-
-fn end(mut guard: Child) {
-    Command::new("kill").args(["-TERM", &guard.id().to_string()]).status().expect("kill");
-    guard.wait().expect("it ends");
-}
-
 /// Guesses wrongly for accounts of these numbers, one after the other, on one connection.
 fn guess(at: SocketAddr, size: Size, numbers: impl Iterator<Item = u32>) {
     let (site, rule) = (size.sites / 2, size.rules / 2);
@@ -202,10 +188,4 @@ fn read_message(stream: &mut impl Read) -> Option<String> {
         let read = stream.read(&mut part).ok().filter(|read| *read > 0)?;
         message.push_str(std::str::from_utf8(&part[..read]).ok()?);
     }
-}
-
-/// An address that was free a moment ago.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address")
 }

@@ -166,7 +166,7 @@ fn headers(criterion: &mut Criterion) {
             request_id: &id,
         };
         let rewrite = |mut headers: HeaderMap| {
-            to_upstream(&mut headers, forwarding());
+            let _ = to_upstream(&mut headers, forwarding());
             headers
         };
         bencher.iter_batched(|| browser.clone(), rewrite, BatchSize::SmallInput);

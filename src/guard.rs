@@ -80,14 +80,24 @@ struct Visit<'a> {
 /// # Errors
 ///
 /// Never: every request ends with a response.
-pub async fn answer(
+pub fn answer(
     worker: Rc<Worker>,
     downstream: Rc<Downstream>,
     request: Request<ClientBody>,
+) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
+    let (parts, body) = request.into_parts();
+    // in a place of its own: it would be moved with each future that it passes through
+    respond(worker, downstream, Box::new(parts), body)
+}
+
+async fn respond(
+    worker: Rc<Worker>,
+    downstream: Rc<Downstream>,
+    mut parts: Box<Parts>,
+    body: ClientBody,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (begun, flight) = (Tick::now(), Flight::begin(worker));
     let worker = flight.worker();
-    let (mut parts, body) = request.into_parts();
     let version = parts.version;
     let plan = worker.serving();
     let visit = Visit::new((worker, &plan), &downstream, &parts);

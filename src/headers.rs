@@ -3,8 +3,8 @@
 mod forwarding;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 
 pub use forwarding::{Forwarding, Trust, X_FORWARDED_FOR};
@@ -101,32 +101,60 @@ fn is_protected(name: &str) -> bool {
     PROTECTED.contains(&name)
 }
 
+/// Whether a `Connection` field lists no other field, as nearly every one.
+fn lists_none(line: &HeaderValue) -> bool {
+    matches!(line.as_bytes(), b"keep-alive" | b"close")
+}
+
 /// The field names that `Connection` lists.
 fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let usual = |line: &HeaderValue| matches!(line.as_bytes(), b"keep-alive" | b"close");
-    let lines = headers.get_all(CONNECTION).iter().filter(|line| !usual(line));
+    let lines = headers.get_all(CONNECTION).iter().filter(|line| !lists_none(line));
     let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
     names.filter(|name| !is_protected(name.as_str())).collect()
 }
 
+/// How a client's head framed its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framed {
+    /// By its length, which is still in the head.
+    ByLength,
+    /// In chunks.
+    InChunks,
+    /// Not at all: there is none, or its stream tells its end.
+    Not,
+}
+
 /// Turns the head that a client sent into the one that goes upstream. Framing is left to whoever
-/// knows the body.
-pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
-    let mut leaving = Vec::new();
-    for name in headers.keys() {
-        match kind(name.as_str()) {
-            None => {}
-            Some(Kind::Identity) if forwarding.trust == Trust::Trusted => {}
-            Some(Kind::HopByHop | Kind::Identity | Kind::Ours | Kind::Rewrite) => {
-                leaving.push(name.clone());
-            }
+/// knows the body, and hears how it was.
+pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) -> Framed {
+    let (mut leaving, mut framed, mut host) = (Vec::new(), Framed::Not, None);
+    let (mut wants_trailers, mut lists_more) = (false, false);
+    // one walk costs less than a look-up for each of these
+    for (name, value) in &*headers {
+        if *name == HOST {
+            host = host.or_else(|| Some(value.clone()));
+            continue;
         }
+        if *name == CONTENT_LENGTH {
+            framed = Framed::ByLength;
+            continue;
+        }
+        match kind(name.as_str()) {
+            None => continue,
+            Some(Kind::Identity) if forwarding.trust == Trust::Trusted => continue,
+            Some(Kind::HopByHop | Kind::Identity | Kind::Ours | Kind::Rewrite) => {}
+        }
+        lists_more |= *name == CONNECTION && !lists_none(value);
+        wants_trailers |= *name == TE && names_trailers(value);
+        if *name == TRANSFER_ENCODING && framed == Framed::Not {
+            framed = Framed::InChunks;
+        }
+        leaving.push(name.clone());
     }
-    if leaving.contains(&CONNECTION) {
+    if lists_more {
         leaving.extend(listed_by_connection(headers));
     }
-    let wants_trailers = leaving.contains(&TE) && headers.get_all(TE).iter().any(names_trailers);
     for name in leaving {
         headers.remove(name);
     }
@@ -134,7 +162,8 @@ pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te")); // RFC 9110, section 10.1.4
     }
-    forwarding::introduce(headers, forwarding);
+    forwarding::introduce(headers, host, forwarding);
+    framed
 }
 
 fn names_trailers(te: &HeaderValue) -> bool {
@@ -199,18 +228,17 @@ pub fn upgrade_to_websocket(headers: &mut HeaderMap) {
 
 /// Turns the head that an upstream sent into the one that goes to the client.
 pub fn to_client(headers: &mut HeaderMap) {
-    let mut leaving = Vec::new();
-    for name in headers.keys() {
-        let leaves = match kind(name.as_str()) {
-            Some(Kind::HopByHop) => *name != EXPECT,
-            Some(Kind::Ours) => true,
-            Some(Kind::Identity | Kind::Rewrite) | None => false,
-        };
-        if leaves {
-            leaving.push(name.clone());
+    let (mut leaving, mut lists_more) = (Vec::new(), false);
+    for (name, value) in &*headers {
+        match kind(name.as_str()) {
+            Some(Kind::HopByHop) if *name == EXPECT => continue,
+            Some(Kind::HopByHop | Kind::Ours) => {}
+            Some(Kind::Identity | Kind::Rewrite) | None => continue,
         }
+        lists_more |= *name == CONNECTION && !lists_none(value);
+        leaving.push(name.clone());
     }
-    if leaving.contains(&CONNECTION) {
+    if lists_more {
         leaving.extend(listed_by_connection(headers));
     }
     if leaving.contains(&TRANSFER_ENCODING) {
@@ -222,11 +250,11 @@ pub fn to_client(headers: &mut HeaderMap) {
 }
 
 /// Frames the request anew: the length, where it is known, and never the client's own framing.
-pub fn frame(headers: &mut HeaderMap, length: Option<u64>) {
-    headers.remove(TRANSFER_ENCODING);
-    match length {
-        Some(length) => _ = headers.insert(CONTENT_LENGTH, length.into()),
-        None => _ = headers.remove(CONTENT_LENGTH),
+pub fn frame(headers: &mut HeaderMap, length: Option<u64>, framed: Framed) {
+    match (length, framed) {
+        (Some(length), _) => _ = headers.insert(CONTENT_LENGTH, length.into()),
+        (None, Framed::ByLength) => _ = headers.remove(CONTENT_LENGTH),
+        (None, Framed::InChunks | Framed::Not) => {}
     }
 }
 
@@ -275,7 +303,7 @@ mod tests {
             proto: "http",
             request_id: &request_id,
         };
-        to_upstream(&mut headers, forwarding);
+        let _ = to_upstream(&mut headers, forwarding);
         headers
     }
 

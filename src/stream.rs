@@ -1,5 +1,6 @@
 //! A TCP or unix stream, with or without TLS, whichever it is.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,15 +13,9 @@ use tokio_rustls::TlsStream;
 /// What is copied rather than handed to the kernel in pieces, which costs it more.
 const SMALL: usize = 1536;
 
-/// All of `slices` in one piece, if that is small.
-fn gather<'a>(slices: &[io::IoSlice<'_>], small: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
-    let mut end = 0;
-    for slice in slices {
-        let place = small.get_mut(end..end + slice.len())?;
-        place.copy_from_slice(slice);
-        end += slice.len();
-    }
-    small.get(..end)
+thread_local! {
+    /// Where that is put together.
+    static PIECE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A TCP or unix stream.
@@ -141,10 +136,16 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = slices {
+            return self.poll_write(context, only);
+        }
         if slices.iter().map(|slice| slice.len()).sum::<usize>() <= SMALL {
-            let mut small = [0; SMALL];
-            let gathered = gather(slices, &mut small).unwrap_or_default();
-            return self.poll_write(context, gathered);
+            let mut piece = PIECE.take();
+            piece.clear();
+            slices.iter().for_each(|slice| piece.extend_from_slice(slice));
+            let written = self.poll_write(context, &piece);
+            PIECE.set(piece);
+            return written;
         }
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),

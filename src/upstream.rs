@@ -2,6 +2,7 @@
 //!
 //! Each worker has its own, so that an exchange never wakes another thread.
 
+pub mod again;
 mod connect;
 pub mod fault;
 pub mod health;
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 
 use crate::body::RequestBody;
 use crate::stream::Stream;
+use again::Written;
 use http2::Place;
 use pool::Pool;
 
@@ -63,6 +65,8 @@ pub struct Traffic {
     pub written: Cell<u64>,
     /// Towards us.
     pub read: Cell<u64>,
+    /// What went towards the upstream first, of a request that may go once more.
+    written_head: Written,
 }
 
 /// Where an upstream's socket arrives, with what was read from it, when HTTP is over on it.
@@ -334,6 +338,7 @@ impl AsyncWrite for UpstreamSocket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.traffic.written_head.note(bytes);
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.count(written)
     }
@@ -351,6 +356,7 @@ impl AsyncWrite for UpstreamSocket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        slices.first().into_iter().for_each(|head| self.traffic.written_head.note(head));
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.count(written)
     }

@@ -27,6 +27,8 @@ pub(crate) struct Case {
 pub(crate) enum Measure {
     Calls,
     Cpu,
+    /// How long half of all answers take at most.
+    Latency,
     Memory,
     /// CPU time, of the server that keeps the counters too.
     Store,
@@ -121,10 +123,19 @@ pub(crate) const CASES: &[Case] = &[
         ..PLAIN
     },
     Case {
+        name: "pace",
+        what: "4,000 GET 1 KiB a second, one every 250 us",
+        tool: Tool::Paced,
+        measure: Measure::Latency,
+        goals: &[Goal("nginx", 1.1)],
+        ..PLAIN
+    },
+    Case {
         name: "rate",
-        what: "4,000 GET 1 KiB a second: look at p50",
+        what: "4,000 GET 1 KiB a second, 64 at a time (as h2load makes them)",
         tool: Tool::FixedRate,
-        goals: &[],
+        measure: Measure::Latency,
+        goals: &[Goal("nginx", 1.1)],
         ..PLAIN
     },
     Case {
@@ -154,7 +165,7 @@ pub(crate) const CASES: &[Case] = &[
 impl Case {
     /// Whether clients come over TLS.
     pub(crate) const fn tls(&self) -> bool {
-        !matches!(self.tool, Tool::FixedRate | Tool::Wrk)
+        !matches!(self.tool, Tool::FixedRate | Tool::Paced | Tool::Wrk)
     }
 
     /// Whether every answer was as it should be: a proxy that answers something else, or breaks

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use crate::case::Case;
+use crate::pace;
 use crate::proxy::Proxy;
 
 /// How much is measured.
@@ -31,6 +32,7 @@ pub(crate) enum Tool {
     FixedRate,
     Handshakes,
     Http2,
+    Paced,
     Wrk,
     WrkTls,
 }
@@ -55,6 +57,7 @@ pub(crate) fn run(case: &Case, proxy: &Proxy, options: &Options) -> Done {
         Tool::FixedRate => fixed_rate(case, proxy, options),
         Tool::Handshakes => handshakes(proxy, options),
         Tool::Http2 => http2(case, proxy, options),
+        Tool::Paced => pace::run((proxy.http, case.path), RATE, options),
         Tool::Wrk => wrk(case, &format!("http://{}{}", proxy.http, case.path), options),
         Tool::WrkTls => wrk(case, &format!("https://{}{}", proxy.https, case.path), options),
     }

@@ -12,6 +12,7 @@
 
 mod case;
 mod load;
+mod pace;
 mod proxy;
 mod store;
 mod usage;
@@ -38,13 +39,13 @@ fn main() {
     println!("{}", proxy::versions());
     println!(
         "{} rounds of {} s, {} connections, {} workers each; ratios are of CPU time per request, \
-         round by round: median, and from lowest to highest\n",
+         round by round, where nothing else is said: median, and from lowest to highest\n",
         options.rounds, options.seconds, options.connections, options.workers
     );
     for case in cases {
         let bench = Bench::start(case, &options);
         match case.measure {
-            Measure::Cpu => {
+            Measure::Cpu | Measure::Latency => {
                 warm_up(case, &bench, &options);
                 compare(case, &bench, &options);
             }
@@ -98,13 +99,18 @@ fn compare(case: &Case, bench: &Bench, options: &Options) -> Vec<Vec<Round>> {
         }
     }
     println!("### {}\n", case.what);
+    let (of, what): (fn(&Round) -> f64, _) = match case.measure {
+        Measure::Latency => (|round| round.done.p50_micros.unwrap_or_default(), "of p50"),
+        Measure::Calls | Measure::Cpu | Measure::Memory | Measure::Store => (Round::all, "of CPU"),
+    };
     println!(
-        "| | CPU us/request | of it in the kernel | p50 us | requests/s | the guard's ratio | goal |"
+        "| | CPU us/request | of it in the kernel | p50 us | requests/s | the guard's ratio {what} \
+         | goal |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|");
     let own = rounds.last().expect("the guard is the last");
     for (proxy, taken) in bench.proxies.iter().zip(&rounds) {
-        let ratio = if proxy.is_own() { String::new() } else { ratio(own, taken) };
+        let ratio = if proxy.is_own() { String::new() } else { ratio((own, taken), of) };
         let goal = case.goals.iter().find(|Goal(name, _)| *name == proxy.name);
         let goal = goal.map_or_else(String::new, |Goal(_, most)| format!("{most:.2}"));
         println!(
@@ -132,9 +138,9 @@ fn once(case: &Case, proxy: &Proxy, options: &Options) -> Round {
     Round { done, micros }
 }
 
-/// The guard's CPU time to another's, in the same rounds.
-fn ratio(own: &[Round], other: &[Round]) -> String {
-    let ratios: Vec<f64> = own.iter().zip(other).map(|(a, b)| a.all() / b.all()).collect();
+/// What the guard took to what another did, in the same rounds.
+fn ratio((own, other): (&[Round], &[Round]), of: fn(&Round) -> f64) -> String {
+    let ratios: Vec<f64> = own.iter().zip(other).map(|(a, b)| of(a) / of(b)).collect();
     let lowest = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = ratios.iter().copied().fold(0.0, f64::max);
     format!("{:.2} ({lowest:.2}-{highest:.2})", median(ratios.iter().copied()))

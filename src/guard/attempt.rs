@@ -85,7 +85,8 @@ impl Visit<'_> {
             return Ok(self.become_tunnel(site, response, end));
         }
         response.body_mut().belong_to(self.downstream);
-        Ok(self.pass_on(site, response))
+        let (parts, content) = response.into_parts();
+        Ok(self.pass_on(site, parts, content))
     }
 
     /// A form's attempt says where it comes from in one way, which is not taken for a success.

@@ -5,11 +5,10 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
-    WWW_AUTHENTICATE,
+    AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version, response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -18,14 +17,13 @@ use super::answer::{AnswerBody, Content, Home, UpstreamBody};
 use super::local::{LocalRule, LocalSite};
 use crate::body::RequestBody;
 use crate::config::{Balance, HostSent, UpstreamServer, UpstreamSettings};
-use crate::headers::{self, Forwarding};
+use crate::headers::{self, Forwarding, Framed};
 use crate::link::Phase;
 use crate::policy::balance::{Tie, cookie};
 use crate::policy::key::Fingerprint;
 use crate::policy::smuggling::is_bodiless;
 use crate::rejection::Rejection;
 use crate::upstream::pool::Wanted;
-use crate::upstream::servers::Servers;
 use crate::upstream::{Age, Begun, Lease, Sent, TunnelEnd, UpstreamError};
 
 impl Visit<'_> {
@@ -42,13 +40,7 @@ impl Visit<'_> {
         let leaving = self.leaving(site, parts);
         let cookies = self.cookies(site, parts);
         let challenge = basic.map(|_| self.target(site, parts));
-        let tie = self.tie(site, parts);
-        let request = self.prepare(site, parts, body, after);
-        let dedicated = authenticates(request.headers());
-        let servers = Rc::clone(&site.servers);
-        let own = self.downstream.take_own(&servers);
-        let sending = Sending { servers, tie, own, dedicated, after };
-        let sending = pin!(sending.send(request));
+        let sending = pin!(self.send(site, parts, (body, after)));
         let in_time = self.downstream.link.alarm.in_time(sending);
         let (sent, waited) = self.away.during(pin!(in_time)).await;
         let sent =
@@ -73,7 +65,57 @@ impl Visit<'_> {
         let home = if owned { Home::Client(Rc::clone(self.downstream)) } else { Home::Pool };
         let (parts, incoming) = response.into_parts();
         let body = UpstreamBody::new(incoming, lease, home);
-        Ok(self.pass_on(site, Response::from_parts(parts, Content::Streamed(body))))
+        Ok(self.pass_on(site, parts, Content::Streamed(body)))
+    }
+
+    /// Sends a request, once more if it may be and the connection turns out to be dead. Returns
+    /// whether the connection is the client's own, besides.
+    async fn send(
+        &self,
+        site: &LocalSite,
+        parts: &mut Parts,
+        (body, after): (RequestBody, After),
+    ) -> Result<(Response<Incoming>, Lease, bool), UpstreamError> {
+        let servers = &site.servers;
+        if let Some(mut lease) = self.downstream.take_own(servers) {
+            lease.close_if(after);
+            let sent = lease.send(self.prepare(site, parts, body, after)).await;
+            return sent.map_err(|failure| failure.error).map(|response| (response, lease, true));
+        }
+        let dedicated = authenticates(&parts.headers);
+        let repeatable = parts.method.is_safe() && body.is_end_stream();
+        let wanted = match (after, dedicated, repeatable) {
+            (After::Tunnel, _, _) => Wanted::Tunnel,
+            (_, true, _) => Wanted::Own,
+            (_, false, true) => Wanted::Any,
+            (_, false, false) => Wanted::Lively,
+        };
+        let tie = self.tie(site, parts);
+        // nothing is made of the request before that: it would be kept, and moved, meanwhile
+        let mut lease = servers.lease(wanted, tie).await?;
+        lease.close_if(after);
+        let request = self.prepare(site, parts, body, after);
+        let again = match lease.age() {
+            Age::Reused if repeatable => Some(lease.keep(&request)),
+            Age::Reused | Age::Fresh => None,
+        };
+        let failure = match lease.send(request).await {
+            Ok(response) => return Ok((response, lease, dedicated)),
+            Err(failure) => failure,
+        };
+        // what was never sent may be sent; what was safe to send may be sent again
+        let unsent = failure.request.filter(|_| failure.sent == Sent::Nothing);
+        let again = again.filter(|_| failure.answer == Begun::No);
+        let request = unsent.or_else(|| again?.request());
+        let Some(request) = request.filter(|_| lease.age() == Age::Reused) else {
+            return Err(failure.error);
+        };
+        let mut lease = servers.lease(Wanted::New, tie).await?;
+        lease.close_if(after);
+        match lease.send(request).await {
+            Ok(response) => Ok((response, lease, dedicated)),
+            Err(failure) => Err(failure.error),
+        }
     }
 
     /// Who took too long, now that the connection's alarm has rung.
@@ -88,9 +130,9 @@ impl Visit<'_> {
     pub(super) fn pass_on(
         &self,
         site: &Rc<LocalSite>,
-        answer: Response<Content>,
+        mut parts: response::Parts,
+        mut content: Content,
     ) -> Response<AnswerBody> {
-        let (mut parts, mut content) = answer.into_parts();
         headers::to_client(&mut parts.headers);
         if parts.status == StatusCode::NOT_MODIFIED && parts.headers.contains_key(CONTENT_LENGTH) {
             content = Content::Untold;
@@ -109,9 +151,7 @@ impl Visit<'_> {
         after: After,
     ) -> Request<RequestBody> {
         let link = &self.downstream.link;
-        let framed = parts.headers.contains_key(CONTENT_LENGTH)
-            || parts.headers.contains_key(TRANSFER_ENCODING)
-            || is_framed_by_stream(parts, &body);
+        let by_stream = is_framed_by_stream(parts, &body);
         let forwarding = Forwarding {
             trust: self.trust,
             client: self.client,
@@ -121,14 +161,15 @@ impl Visit<'_> {
             proto: self.scheme.name(),
             request_id: &self.worker.request_id(),
         };
-        if !parts.headers.contains_key(HOST) {
+        if parts.version == Version::HTTP_10 && !parts.headers.contains_key(HOST) {
             parts.headers.insert(HOST, host_of(&site.upstream.settings));
         }
-        headers::to_upstream(&mut parts.headers, forwarding);
+        let framed = headers::to_upstream(&mut parts.headers, forwarding);
         if let HostSent::Name(name) = &site.upstream.settings.host {
             parts.headers.insert(HOST, name.clone());
         }
-        headers::frame(&mut parts.headers, body.size_hint().exact().filter(|_| framed));
+        let has_body = by_stream || framed != Framed::Not;
+        headers::frame(&mut parts.headers, body.size_hint().exact().filter(|_| has_body), framed);
         match after {
             After::Reuse => {}
             After::Close => headers::close_after(&mut parts.headers),
@@ -182,7 +223,8 @@ impl Visit<'_> {
     ) -> Response<AnswerBody> {
         self.downstream.tunnel.replace(Some(end));
         self.downstream.link.enter(Phase::Tunnel);
-        let mut answer = self.pass_on(site, response);
+        let (parts, content) = response.into_parts();
+        let mut answer = self.pass_on(site, parts, content);
         headers::upgrade_to_websocket(answer.headers_mut());
         answer
     }
@@ -245,20 +287,6 @@ fn host_of(upstream: &UpstreamSettings) -> HeaderValue {
     HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static("localhost"))
 }
 
-/// How a request is sent.
-pub(super) struct Sending {
-    /// Where it may go.
-    pub servers: Rc<Servers>,
-    /// Which of them that is.
-    pub tie: Tie,
-    /// One that is authenticated for this client already.
-    pub own: Option<Lease>,
-    /// Whether the request authenticates its connection.
-    pub dedicated: bool,
-    /// What it leaves behind.
-    pub after: After,
-}
-
 impl Lease {
     /// The connection ends with its exchange, if that is what becomes of it.
     pub(super) const fn close_if(&mut self, after: After) {
@@ -266,58 +294,4 @@ impl Lease {
             self.close_after();
         }
     }
-}
-
-impl Sending {
-    /// Sends a request, once more if it may be and the connection turns out to be dead. Returns
-    /// whether the connection is the client's own, besides.
-    pub(super) async fn send(
-        self,
-        request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Lease, bool), UpstreamError> {
-        if let Some(mut lease) = self.own {
-            lease.close_if(self.after);
-            let response = lease.send(request).await;
-            return response
-                .map_or_else(|failure| Err(failure.error), |response| Ok((response, lease, true)));
-        }
-        let repeatable = request.method().is_safe() && request.body().is_end_stream();
-        let wanted = match (self.after, self.dedicated, repeatable) {
-            (After::Tunnel, _, _) => Wanted::Tunnel,
-            (_, true, _) => Wanted::Own,
-            (_, false, true) => Wanted::Any,
-            (_, false, false) => Wanted::Lively,
-        };
-        let mut lease = self.servers.lease(wanted, self.tie).await?;
-        lease.close_if(self.after);
-        let again = match lease.age() {
-            Age::Reused if repeatable => Some(copy(&request)),
-            Age::Reused | Age::Fresh => None,
-        };
-        let failure = match lease.send(request).await {
-            Ok(response) => return Ok((response, lease, self.dedicated)),
-            Err(failure) => failure,
-        };
-        // what was never sent may be sent; what was safe to send may be sent again
-        let unsent = failure.request.filter(|_| failure.sent == Sent::Nothing);
-        let again = again.filter(|_| failure.answer == Begun::No);
-        let Some(request) = unsent.or(again).filter(|_| lease.age() == Age::Reused) else {
-            return Err(failure.error);
-        };
-        let mut lease = self.servers.lease(Wanted::New, self.tie).await?;
-        lease.close_if(self.after);
-        match lease.send(request).await {
-            Ok(response) => Ok((response, lease, self.dedicated)),
-            Err(failure) => Err(failure.error),
-        }
-    }
-}
-
-/// The same request, which has no body.
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    copy
 }

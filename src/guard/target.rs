@@ -6,6 +6,7 @@ use http::header::{CONTENT_LENGTH, HOST, REFERER, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Uri, Version};
+use memchr::memrchr;
 
 use crate::config::Bounds;
 use crate::headers::Trust;
@@ -162,36 +163,43 @@ fn to_origin_form(parts: &mut Parts) -> Result<(), Rejection> {
 /// A name or an address and perhaps a port, in a way that everybody reads alike: what one program
 /// takes for a name of its own must not be taken for another's by the next.
 fn check_host(host: &HeaderValue) -> Result<(), Rejection> {
-    let is_host = host.to_str().is_ok_and(|host| {
-        let colon = host.bytes().rposition(|byte| byte == b':');
-        let (name, port) = match colon.filter(|_| !host.ends_with(']')) {
-            Some(at) => host.split_at(at),
-            None => (host, ""),
-        };
-        port.bytes().skip(1).all(|byte| byte.is_ascii_digit()) && is_name_or_address(name)
-    });
+    let host = host.as_bytes();
+    let colon = memrchr(b':', host).filter(|_| !host.ends_with(b"]"));
+    let (name, port) = host.split_at(colon.unwrap_or(host.len()));
+    let is_host = port.iter().skip(1).all(u8::is_ascii_digit) && is_name_or_address(name);
     if is_host { Ok(()) } else { Err(Rejection::Unclear("the Host field is no host")) }
 }
 
-fn is_name_or_address(name: &str) -> bool {
-    if let Some(address) = name.strip_prefix('[') {
-        let address = address.strip_suffix(']');
+fn is_name_or_address(name: &[u8]) -> bool {
+    if let Some(address) = name.strip_prefix(b"[") {
+        let address = address.strip_suffix(b"]").and_then(|bytes| str::from_utf8(bytes).ok());
         return address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
     }
-    name.is_empty() || is_name(name.strip_suffix('.').unwrap_or(name))
+    name.is_empty() || is_name(name.strip_suffix(b".").unwrap_or(name))
 }
 
+/// What a label consists of; every request's host is looked up here, letter by letter.
+#[expect(clippy::indexing_slicing, reason = "a byte is below 256, and the table is made once")]
+const OF_LABELS: [bool; 256] = {
+    let (mut table, mut rest) = ([false; 256], b"-_~".as_slice());
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    while let [first, others @ ..] = rest {
+        table[*first as usize] = true;
+        rest = others;
+    }
+    table
+};
+
 /// Labels that are not empty, with a dot between each two.
-fn is_name(name: &str) -> bool {
-    // every request comes by here: letter by letter, once
+fn is_name(name: &[u8]) -> bool {
     let mut before = b'.';
-    name.bytes().all(|byte| {
-        let before = std::mem::replace(&mut before, byte);
-        match byte {
-            b'.' => before != b'.',
-            b'-' | b'_' | b'~' => true,
-            byte => byte.is_ascii_alphanumeric(),
-        }
+    name.iter().all(|byte| {
+        let before = std::mem::replace(&mut before, *byte);
+        OF_LABELS.get(usize::from(*byte)) == Some(&true) || (*byte == b'.' && before != b'.')
     }) && before != b'.'
 }
 
@@ -215,12 +223,13 @@ mod tests {
             "127.0.0.1",
             "[::1]",
             "[::1]:80",
+            "aZ09-_~.zA90",
         ] {
             check(host, true);
         }
         for host in [
             ".", "..", ".a", "a..", "a..b", "a.:b", "a:80x", "a b", "a:1:2", "[::1", "::1]", "[a]",
-            "a/b", "a@b", "a%41", "a,b", "a\tb",
+            "a/b", "a@b", "a%41", "a,b", "a\tb", "a`b", "a{", "[1`b", "a/", "a:/", "a::1",
         ] {
             check(host, false);
         }

@@ -1,6 +1,6 @@
 //! What the guard says of a request's client to the upstream: the forwarding headers.
 
-use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
 use crate::policy::client::ClientAddr;
 use crate::policy::scheme::spoken;
@@ -46,8 +46,12 @@ impl Forwarding<'_> {
     }
 }
 
-/// Says who the client is.
-pub(super) fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
+/// Says who the client is, and which host it asked for.
+pub(super) fn introduce(
+    headers: &mut HeaderMap,
+    host: Option<HeaderValue>,
+    forwarding: Forwarding<'_>,
+) {
     match forwarding.trust {
         Trust::Untrusted => {
             if let Some(peer) = forwarding.peer {
@@ -84,7 +88,7 @@ pub(super) fn introduce(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
             insert_missing(headers, X_REQUEST_ID, forwarding.request_id);
         }
     }
-    if let Some(host) = headers.get(HOST).cloned() {
+    if let Some(host) = host {
         match forwarding.trust {
             Trust::Untrusted => _ = headers.insert(X_FORWARDED_HOST, host),
             Trust::Trusted => insert_missing(headers, X_FORWARDED_HOST, &host),
