@@ -163,10 +163,9 @@ fn headers(criterion: &mut Criterion) {
             peer: Some(&peer),
             forwarded: Some(&forwarded),
             proto: "https",
-            request_id: &id,
         };
         let rewrite = |mut headers: HeaderMap| {
-            let _ = to_upstream(&mut headers, forwarding());
+            let _ = to_upstream(&mut headers, forwarding(), || id.clone());
             headers
         };
         bencher.iter_batched(|| browser.clone(), rewrite, BatchSize::SmallInput);

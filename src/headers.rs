@@ -7,6 +7,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 
+use forwarding::X_REQUEST_ID;
 pub use forwarding::{Forwarding, Trust, X_FORWARDED_FOR};
 
 /// The header that says an answer is the guard's own, and what kind.
@@ -29,9 +30,19 @@ enum Kind {
 
 /// Sorts a field name, in lower case; `_` is `-`, as CGI and its heirs read it.
 fn kind(name: &str) -> Option<Kind> {
-    // one look at the first letter passes nearly every ordinary field
-    match name.as_bytes().first()? {
-        b'c' | b'e' | b'f' | b'h' | b'k' | b'p' | b's' | b't' | b'u' | b'x' => {}
+    // one look at the first letters passes nearly every ordinary field
+    match name.as_bytes() {
+        [b'c', b'o', b'n', b'n', ..]
+        | [b'c', b'f' | b'l', ..]
+        | [b'e', b'x', ..]
+        | [b'f', b'a' | b'o', ..]
+        | [b'h', b't', ..]
+        | [b'k', b'e', ..]
+        | [b'p', b'a' | b'r', ..]
+        | [b's', b'c', ..]
+        | [b't', b'e' | b'r', ..]
+        | [b'u', b'p', ..]
+        | [b'x', b'-' | b'_', ..] => {}
         _ => return None,
     }
     if name.contains('_') {
@@ -127,7 +138,11 @@ pub enum Framed {
 
 /// Turns the head that a client sent into the one that goes upstream. Framing is left to whoever
 /// knows the body, and hears how it was.
-pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) -> Framed {
+pub fn to_upstream(
+    headers: &mut HeaderMap,
+    forwarding: Forwarding<'_>,
+    request_id: impl FnOnce() -> HeaderValue,
+) -> Framed {
     let (mut leaving, mut framed, mut host) = (Vec::new(), Framed::Not, None);
     let (mut wants_trailers, mut lists_more) = (false, false);
     // one walk costs less than a look-up for each of these
@@ -163,6 +178,9 @@ pub fn to_upstream(headers: &mut HeaderMap, forwarding: Forwarding<'_>) -> Frame
         headers.insert(CONNECTION, HeaderValue::from_static("te")); // RFC 9110, section 10.1.4
     }
     forwarding::introduce(headers, host, forwarding);
+    if forwarding.trust == Trust::Untrusted || !headers.contains_key(X_REQUEST_ID) {
+        headers.insert(X_REQUEST_ID, request_id());
+    }
     framed
 }
 
@@ -293,7 +311,6 @@ mod tests {
         let mut headers = headers(lines);
         let peer = HeaderValue::from_static("192.0.2.1");
         let element = HeaderValue::from_static("for=192.0.2.1;proto=http");
-        let request_id = HeaderValue::from_static("id");
         let forwarding = Forwarding {
             trust,
             client: Some(ClientAddr::new([203, 0, 113, 5].into())),
@@ -301,9 +318,8 @@ mod tests {
             peer: Some(&peer),
             forwarded: Some(&element),
             proto: "http",
-            request_id: &request_id,
         };
-        let _ = to_upstream(&mut headers, forwarding);
+        let _ = to_upstream(&mut headers, forwarding, || HeaderValue::from_static("id"));
         headers
     }
 
@@ -381,6 +397,18 @@ mod tests {
         }
         assert_eq!(sent.get(TE).map(HeaderValue::as_bytes), Some(&b"trailers"[..]));
         assert_eq!(sent.get(CONNECTION).map(HeaderValue::as_bytes), Some(&b"te"[..]));
+    }
+
+    #[test]
+    fn no_field_that_is_looked_for_passes_by_its_first_letters() {
+        let all = "connection keep-alive proxy-connection proxy-authorization te transfer-encoding \
+            upgrade expect http2-settings forwarded forwarded-for client-ip true-client-ip \
+            cf-connecting-ip cf-connecting-ipv6 fastly-client-ip cluster-client-ip x-real-ip \
+            x-request-id x-scheme path-info script-name x-loginward x-up-devcap-charset";
+        for name in all.split_whitespace() {
+            assert!(kind_of_dashed(name).is_some(), "{name} is no such field");
+            assert_eq!(kind(name), kind_of_dashed(name), "{name}");
+        }
     }
 
     #[test]

@@ -102,6 +102,7 @@ pub mod body;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dry;
 pub mod events;
 pub mod files;
 pub mod guard;

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+use crate::dry::Dry;
+
 /// What is copied rather than handed to the kernel in pieces, which costs it more.
 const SMALL: usize = 1536;
 
@@ -71,6 +73,21 @@ impl Stream {
     /// When the socket fails, or where TLS is in between.
     pub async fn take(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.receive(buffer, RecvFlags::empty()).await
+    }
+
+    /// Reads, unless it was found empty and has not been heard of since.
+    pub fn poll_read_unless_dry(
+        &mut self,
+        dry: &mut Dry,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => dry.poll(context, |own| Pin::new(stream).poll_read(own, buffer)),
+            Self::Unix(stream) => dry.poll(context, |own| Pin::new(stream).poll_read(own, buffer)),
+            // whether there is something to read, it knows alone
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
     }
 
     async fn receive(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {

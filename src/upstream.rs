@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 use crate::body::RequestBody;
+use crate::dry::Dry;
 use crate::stream::Stream;
 use again::Written;
 use http2::Place;
@@ -305,10 +306,15 @@ impl Lease {
 #[derive(Debug)]
 pub struct UpstreamSocket {
     stream: Stream,
+    dry: Dry,
     traffic: Rc<Traffic>,
 }
 
 impl UpstreamSocket {
+    fn new(stream: Stream, traffic: Rc<Traffic>) -> Self {
+        Self { stream, dry: Dry::default(), traffic }
+    }
+
     fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
             let before = self.traffic.written.get();
@@ -325,7 +331,8 @@ impl AsyncRead for UpstreamSocket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let filled = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let Self { stream, dry, .. } = &mut *self;
+        let polled = stream.poll_read_unless_dry(dry, context, buffer);
         let bytes = buffer.filled().len().saturating_sub(filled) as u64;
         self.traffic.read.set(self.traffic.read.get().saturating_add(bytes));
         polled

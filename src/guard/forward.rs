@@ -159,12 +159,12 @@ impl Visit<'_> {
             peer: link.peer_value.as_ref(),
             forwarded: link.peer_forwarded.as_ref(),
             proto: self.scheme.name(),
-            request_id: &self.worker.request_id(),
         };
         if parts.version == Version::HTTP_10 && !parts.headers.contains_key(HOST) {
             parts.headers.insert(HOST, host_of(&site.upstream.settings));
         }
-        let framed = headers::to_upstream(&mut parts.headers, forwarding);
+        let request_id = || self.worker.request_id();
+        let framed = headers::to_upstream(&mut parts.headers, forwarding, request_id);
         if let HostSent::Name(name) = &site.upstream.settings.host {
             parts.headers.insert(HOST, name.clone());
         }

@@ -10,7 +10,7 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Whether what a peer says of others is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,6 @@ pub struct Forwarding<'a> {
     pub forwarded: Option<&'a HeaderValue>,
     /// How the peer speaks to us: `http` or `https`.
     pub proto: &'static str,
-    /// The request's identifier, where a trusted peer gave none.
-    pub request_id: &'a HeaderValue,
 }
 
 impl Forwarding<'_> {
@@ -62,7 +60,6 @@ pub(super) fn introduce(
                 headers.insert(FORWARDED, forwarded.clone());
             }
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(forwarding.proto));
-            headers.insert(X_REQUEST_ID, forwarding.request_id.clone());
         }
         Trust::Trusted => {
             // the proxy vouches for the header that it is known to write, and may have let the client
@@ -85,7 +82,6 @@ pub(super) fn introduce(
             }
             let proto = HeaderValue::from_static(forwarding.proto);
             insert_missing(headers, X_FORWARDED_PROTO, &proto);
-            insert_missing(headers, X_REQUEST_ID, forwarding.request_id);
         }
     }
     if let Some(host) = host {

@@ -13,6 +13,7 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::Framing;
+use crate::dry::Dry;
 use crate::guard::Worker;
 use crate::link::{Link, Phase};
 use crate::policy::glob::find;
@@ -23,6 +24,7 @@ use crate::stream::Stream;
 #[derive(Debug)]
 pub struct ClientSocket {
     stream: Stream,
+    dry: Dry,
     link: Rc<Link>,
     worker: Rc<Worker>,
     framing: Framing,
@@ -41,6 +43,7 @@ impl ClientSocket {
     pub fn new(stream: Stream, link: Rc<Link>, worker: Rc<Worker>) -> Self {
         Self {
             stream,
+            dry: Dry::default(),
             link,
             worker,
             framing: Framing::default(),
@@ -147,7 +150,8 @@ impl AsyncRead for ClientSocket {
             return self.poll_gone();
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let Self { stream, dry, .. } = &mut *self;
+        ready!(stream.poll_read_unless_dry(dry, context, buffer))?;
         if buffer.filled().len() == before {
             self.link.half_close();
             return self.poll_gone();

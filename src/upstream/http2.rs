@@ -268,7 +268,7 @@ pub(super) async fn http2(
     stream: Stream,
     traffic: &Rc<Traffic>,
 ) -> Result<(SendRequest<RequestBody>, Rc<Allowance>), hyper::Error> {
-    let socket = UpstreamSocket { stream, traffic: Rc::clone(traffic) };
+    let socket = UpstreamSocket::new(stream, Rc::clone(traffic));
     let mut builder = Builder::new(Local);
     builder
         .timer(TokioTimer::new())

@@ -282,7 +282,7 @@ pub(super) async fn http1(
     stream: Stream,
     traffic: &Rc<Traffic>,
 ) -> Result<(SendRequest<RequestBody>, UpstreamConnection), hyper::Error> {
-    let socket = UpstreamSocket { stream, traffic: Rc::clone(traffic) };
+    let socket = UpstreamSocket::new(stream, Rc::clone(traffic));
     let mut builder = Builder::new();
     builder
         .max_buf_size(BUFFER)
