@@ -47,8 +47,23 @@ impl ConnectionWaker {
             let task = context.waker().clone();
             self.0 = Some((task.clone(), Waker::from(Arc::new(Holdable(task)))));
         }
-        Context::from_waker(self.0.as_ref().map_or(Waker::noop(), |(_, own)| own))
+        self.known().unwrap_or(Context::from_waker(Waker::noop()))
     }
+
+    /// What it was polled with last, if it ever was.
+    #[must_use]
+    pub fn known(&self) -> Option<Context<'_>> {
+        self.0.as_ref().map(|(_, own)| Context::from_waker(own))
+    }
+}
+
+/// What comes of `act`, and the task of a connection that it would have woken, which has to be
+/// woken in its stead or be of no use.
+pub fn holding<T>(act: impl FnOnce() -> T) -> (T, Option<Waker>) {
+    HOLDING.set(true);
+    let outcome = act();
+    HOLDING.set(false);
+    (outcome, HELD.take())
 }
 
 /// The next piece of a body. The connection that it comes by is woken to send more, if there is
@@ -57,11 +72,9 @@ pub fn next_frame(
     body: &mut Incoming,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-    HOLDING.set(true);
-    let polled = Pin::new(&mut *body).poll_frame(context);
-    HOLDING.set(false);
+    let (polled, woken) = holding(|| Pin::new(&mut *body).poll_frame(context));
     let is_last = matches!(&polled, Poll::Ready(Some(Ok(_)))) && body.is_end_stream();
-    if let Some(sender) = HELD.take().filter(|_| !is_last) {
+    if let Some(sender) = woken.filter(|_| !is_last) {
         sender.wake();
     }
     polled

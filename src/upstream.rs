@@ -4,6 +4,7 @@
 
 pub mod again;
 mod connect;
+mod driver;
 pub mod fault;
 pub mod health;
 mod http2;
@@ -23,7 +24,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::SendRequest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
@@ -31,6 +31,7 @@ use crate::body::RequestBody;
 use crate::dry::Dry;
 use crate::stream::Stream;
 use again::Written;
+use driver::Entrance;
 use http2::Place;
 use pool::Pool;
 
@@ -48,7 +49,7 @@ pub struct Lease {
 #[derive(Debug)]
 enum Sender {
     /// On a connection of its own.
-    Http1(SendRequest<RequestBody>),
+    Http1(Entrance),
     /// On a stream of a connection that others use, too.
     Http2(Place),
 }
@@ -253,7 +254,7 @@ impl Lease {
         let traffic = &self.traffic;
         let (written, read) = (traffic.written.get(), traffic.read.get());
         let sending = match &mut self.sender {
-            Sender::Http1(sender) => Sending::Http1(sender.try_send_request(request)),
+            Sender::Http1(entrance) => Sending::Http1(entrance.send(request)),
             Sender::Http2(place) => Sending::Http2(Box::pin(place.send(request))),
         };
         async move {

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,13 +12,13 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 
 use super::connect::connect;
+use super::driver::{Driver, Entrance};
 use super::http2::{Place, Sharing, Usable};
 use super::{Age, Keep, Lease, Sender, Traffic, UpstreamError, UpstreamSocket};
 use crate::alarm::{Alarms, SWEEP};
 use crate::body::RequestBody;
 use crate::clock::Moment;
 use crate::config::{ServerKey, Timeouts, UpstreamServer};
-use crate::quiet::ConnectionWaker;
 use crate::stream::Stream;
 use crate::tls::trust::Offer;
 
@@ -124,7 +123,7 @@ pub struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    sender: Entrance,
     traffic: Rc<Traffic>,
     since: Moment,
 }
@@ -225,7 +224,7 @@ impl Pool {
         self.alarms.now().since(connection.since).saturating_add(SWEEP)
     }
 
-    pub(super) fn take_back(&self, sender: SendRequest<RequestBody>, traffic: Rc<Traffic>) {
+    pub(super) fn take_back(&self, sender: Entrance, traffic: Rc<Traffic>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
             idle.push_back(Idle { sender, traffic, since: self.alarms.now() });
@@ -261,16 +260,16 @@ impl Pool {
         let traffic = Rc::<Traffic>::default();
         let shaken = http1(stream, &traffic).await;
         let (sender, connection) = shaken.map_err(UpstreamError::Broken)?;
-        let (keep, tunnel) = if wanted == Wanted::Tunnel {
+        let (keep, tunnel, driver) = if wanted == Wanted::Tunnel {
             let (tell, told) = oneshot::channel();
             tokio::task::spawn_local(until_tunnel(connection, tell));
-            (Keep::Closed, Some(told))
+            (Keep::Closed, Some(told), None)
         } else {
-            // what goes wrong on it is told to whoever waits for its answer
-            tokio::task::spawn_local(until_closed(connection));
-            (Keep::Pooled, None)
+            let driver = Driver::new(connection);
+            tokio::task::spawn_local(Rc::clone(&driver).run());
+            (Keep::Pooled, None, Some(driver))
         };
-        let (sender, pool) = (Sender::Http1(sender), Rc::clone(self));
+        let (sender, pool) = (Sender::Http1(Entrance::new(sender, driver)), Rc::clone(self));
         Ok(Lease { sender, traffic, age: Age::Fresh, pool, keep, tunnel })
     }
 }
@@ -292,13 +291,6 @@ pub(super) async fn http1(
         .ignore_invalid_headers_in_responses(true)
         .max_headers(200);
     builder.handshake(TokioIo::new(socket)).await
-}
-
-/// Lets a connection live.
-async fn until_closed(mut connection: UpstreamConnection) {
-    let mut waker = ConnectionWaker::default();
-    let closed = poll_fn(|context| Pin::new(&mut connection).poll(&mut waker.context(context)));
-    drop(closed.await);
 }
 
 /// Lets a connection live until HTTP is over on it, and hands its socket on.
