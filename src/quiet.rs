@@ -19,7 +19,7 @@ thread_local! {
     static HELD: Cell<Option<Waker>> = const { Cell::new(None) };
 }
 
-/// Wakes a task, unless [`next_frame`] holds that back.
+/// Wakes a task, unless that is [held back](hold_back).
 struct Holdable(Waker);
 
 impl Wake for Holdable {
@@ -57,13 +57,17 @@ impl ConnectionWaker {
     }
 }
 
-/// What comes of `act`, and the task of a connection that it would have woken, which has to be
-/// woken in its stead or be of no use.
-pub fn holding<T>(act: impl FnOnce() -> T) -> (T, Option<Waker>) {
+/// Wakes of connections' tasks are held back until [`let_go`].
+pub fn hold_back() {
     HOLDING.set(true);
-    let outcome = act();
+}
+
+/// Holds nothing back any more. Who would have been woken meanwhile has to be woken now, or needs
+/// not be.
+#[must_use]
+pub fn let_go() -> Option<Waker> {
     HOLDING.set(false);
-    (outcome, HELD.take())
+    HELD.take()
 }
 
 /// The next piece of a body. The connection that it comes by is woken to send more, if there is
@@ -72,7 +76,9 @@ pub fn next_frame(
     body: &mut Incoming,
     context: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-    let (polled, woken) = holding(|| Pin::new(&mut *body).poll_frame(context));
+    hold_back();
+    let polled = Pin::new(&mut *body).poll_frame(context);
+    let woken = let_go();
     let is_last = matches!(&polled, Poll::Ready(Some(Ok(_)))) && body.is_end_stream();
     if let Some(sender) = woken.filter(|_| !is_last) {
         sender.wake();

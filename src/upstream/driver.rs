@@ -18,7 +18,7 @@ use hyper::client::conn::http1::SendRequest;
 
 use super::pool::UpstreamConnection;
 use crate::body::RequestBody;
-use crate::quiet::{ConnectionWaker, holding};
+use crate::quiet::{ConnectionWaker, hold_back, let_go};
 
 /// Where requests go in on a connection.
 #[derive(Debug)]
@@ -52,7 +52,9 @@ impl Entrance {
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
     {
         let Some(driver) = &self.driver else { return self.sender.try_send_request(request) };
-        let (sending, woken) = holding(|| self.sender.try_send_request(request));
+        hold_back();
+        let sending = self.sender.try_send_request(request);
+        let woken = let_go();
         if driver.go_on() == Went::Nowhere
             && let Some(task) = woken
         {
