@@ -6,16 +6,16 @@
 //! holds a place or waits, nothing is evicted.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::{History, Limit};
 use crate::store::gather::{Change, Gather};
-use crate::store::index::Index;
+use crate::store::index::{Index, Name};
 use crate::store::order::{Order, Place};
-use crate::store::slot::{Rest, Slot, State, Tier};
+use crate::store::slot::{Rest, Slot, Tier};
 
 /// A counter in constant use tells its table so often, and not with every attempt.
 const TOUCH_EVERY: Duration = Duration::from_secs(5);
@@ -90,9 +90,11 @@ impl Counters {
             (Rest::Table(tier), same) if before == same => self.table(tier).touch(place),
             (Rest::Locked(_), same) if before == same => {}
             (before, after) => {
+                // nowhere until whatever has to make room has made it: their places are the same
+                state.lie(Rest::Nowhere, Place::default());
+                drop(state);
                 self.leave(before, slot.key, place);
-                state.lie(after, Place::default());
-                self.enter(after, slot, state);
+                self.enter(after, slot);
             }
         }
     }
@@ -101,35 +103,35 @@ impl Counters {
         match rest {
             Rest::Locked(until) => _ = self.by_end.remove(&(until, key)),
             Rest::Nowhere => {}
-            Rest::Table(tier) => drop(self.table(tier).remove(place)),
+            Rest::Table(tier) => _ = self.table(tier).remove(place),
         }
     }
 
-    fn enter(&mut self, rest: Rest, slot: &Arc<Slot>, mut state: MutexGuard<'_, State>) {
+    fn enter(&mut self, rest: Rest, slot: &Slot) {
         match rest {
             Rest::Locked(until) => {
-                drop(state);
+                slot.state().lie(rest, Place::default());
                 self.by_end.insert((until, slot.key));
                 if self.by_end.len() > self.max_locked
                     && let Some((_, first)) = self.by_end.pop_first()
                 {
-                    self.evict(first);
+                    self.evict(self.index.get(first).map(Arc::clone));
                 }
             }
             Rest::Nowhere => self.index.remove(slot.key),
             Rest::Table(tier) => {
-                let (place, evicted) = self.table(tier).insert(Arc::clone(slot));
-                state.lie(rest, place);
-                drop(state);
-                if let Some(evicted) = evicted {
-                    self.evict(evicted.key);
+                let (place, evicted) = self.table(tier).insert(Name::of(slot.key));
+                if let Some((name, place)) = evicted {
+                    let is_it = |slot: &Slot| slot.state().lies_at(tier, place);
+                    self.evict(self.index.named(name, is_it).map(Arc::clone));
                 }
+                slot.state().lie(rest, place);
             }
         }
     }
 
-    fn evict(&mut self, key: Key) {
-        let Some(slot) = self.index.get(key).map(Arc::clone) else { return };
+    fn evict(&mut self, slot: Option<Arc<Slot>>) {
+        let Some(slot) = slot else { return };
         let mut state = slot.state();
         state.lie(Rest::Nowhere, Place::default());
         let (history, is_idle) = (state.history(), state.is_idle());
@@ -138,7 +140,7 @@ impl Counters {
         }
         drop(state);
         if is_idle {
-            self.index.remove(key);
+            self.index.remove(slot.key);
             self.evicted.push(Evicted { slot, history });
         }
     }

@@ -15,6 +15,10 @@ pub const PARTS: usize = 1024;
 /// A counter knows its key: beside it in the table, each would be there twice.
 type Part = HashTable<Arc<Slot>>;
 
+/// The first bits of a key, which tell nearly all counters apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name(pub(super) u32);
+
 /// Counters by their keys.
 #[derive(Debug)]
 pub struct Index {
@@ -32,13 +36,20 @@ impl Index {
     /// The counter of `key`.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&Arc<Slot>> {
-        self.parts.get(part_of(key))?.find(hash(key), |slot| slot.key == key)
+        self.parts.get(part_of(key))?.find(Name::of(key).hash(), |slot| slot.key == key)
+    }
+
+    /// The counter of that name which `is_it`.
+    pub fn named(&self, name: Name, is_it: impl Fn(&Slot) -> bool) -> Option<&Arc<Slot>> {
+        let is_it = |slot: &Arc<Slot>| Name::of(slot.key) == name && is_it(slot);
+        self.parts.get(name.part())?.find(name.hash(), is_it)
     }
 
     /// Adds a counter, or puts it in the stead of the one with its key.
     pub fn insert(&mut self, slot: Arc<Slot>) {
         let key = slot.key;
         let Some(part) = self.parts.get_mut(part_of(key)) else { return };
+        let hash = |key| Name::of(key).hash();
         match part.entry(hash(key), |other| other.key == key, |other| hash(other.key)) {
             Entry::Occupied(mut before) => *before.get_mut() = slot,
             Entry::Vacant(room) => {
@@ -51,7 +62,7 @@ impl Index {
     /// Takes the counter of `key` out.
     pub fn remove(&mut self, key: Key) {
         let Some(part) = self.parts.get_mut(part_of(key)) else { return };
-        if let Ok(found) = part.find_entry(hash(key), |slot| slot.key == key) {
+        if let Ok(found) = part.find_entry(Name::of(key).hash(), |slot| slot.key == key) {
             drop(found.remove());
             self.count -= 1;
         }
@@ -80,16 +91,29 @@ impl Index {
     }
 }
 
-/// The part that a key is in, for good. Keys are hashes: their first bits are as good as any; these
-/// are among those that a reference has.
-#[must_use]
-pub const fn part_of(key: Key) -> usize {
-    (key.0 >> 96) as usize % PARTS
+impl Name {
+    /// That of the counter of `key`.
+    #[must_use]
+    pub const fn of(key: Key) -> Self {
+        Self((key.0 >> 96) as u32)
+    }
+
+    const fn part(self) -> usize {
+        self.0 as usize % PARTS
+    }
+
+    /// Keys are keyed hashes already: hashing them once more would only cost. Within a part these
+    /// bits are as good as any; a table looks at the last of a hash, and at its first.
+    const fn hash(self) -> u64 {
+        let bits = self.0 as u64 / PARTS as u64;
+        bits | bits << (64 - (u32::BITS - PARTS.ilog2()))
+    }
 }
 
-/// Keys are keyed hashes already; hashing them once more would only cost.
-const fn hash(key: Key) -> u64 {
-    (key.0 >> 64) as u64 ^ key.0 as u64
+/// The part that a key is in, for good: by bits which are among those that a reference has.
+#[must_use]
+pub const fn part_of(key: Key) -> usize {
+    Name::of(key).part()
 }
 
 #[cfg(test)]
@@ -109,9 +133,9 @@ mod tests {
         };
         let whose = Arc::new(subject(&"s".into(), client, &rules));
         let slot = |key| Slot::new(&Charge { key, limit: LimitId(0), candidate: None }, &whose);
-        // these have one hash and are in one part
+        // these have one name
         let keys: Vec<Key> = (0..50_u128).map(|n| Key(n << 64 | n)).collect();
-        assert_eq!(keys.iter().map(|key| hash(*key)).max(), Some(0));
+        assert!(keys.iter().all(|key| Name::of(*key) == Name(0)));
         let mut index = Index::default();
         for key in &keys {
             index.insert(slot(*key));
@@ -121,6 +145,8 @@ mod tests {
         assert_eq!((index.len(), index.part(0).count(), index.all().count()), (50, 50, 50));
         assert!(index.get(again.key).is_some_and(|found| Arc::ptr_eq(found, &again)));
         for key in &keys {
+            let named = index.named(Name(0), |slot| slot.key == *key);
+            assert_eq!(named.map(|slot| slot.key), Some(*key));
             assert_eq!(index.get(*key).map(|slot| slot.key), Some(*key));
             index.remove(*key);
             index.remove(*key);

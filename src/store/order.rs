@@ -3,9 +3,7 @@
 //! A list whose nodes lie side by side, a few thousand at a time, so that every step costs the same,
 //! however many there are, and no step moves them to make room for more.
 
-use std::sync::Arc;
-
-use crate::store::slot::Slot;
+use crate::store::index::Name;
 
 /// Where a counter stands in an order; good until it leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +11,10 @@ pub struct Place(pub(super) u32);
 
 /// Stands for no node.
 const NONE: u32 = u32::MAX;
+/// Stands for the older neighbour of a node without a counter.
+const VACANT: u32 = NONE - 1;
+/// There are never more nodes.
+const MOST: u32 = VACANT - 1;
 
 /// Counters by their last use.
 #[derive(Debug)]
@@ -33,9 +35,10 @@ const CHUNK: usize = 4096;
 #[derive(Debug, Default)]
 struct Nodes(Vec<Vec<Node>>);
 
+/// A counter by what finds it again in the index: its name, and that this is its place.
 #[derive(Debug)]
 struct Node {
-    slot: Option<Arc<Slot>>,
+    name: Name,
     older: u32,
     newer: u32,
 }
@@ -70,7 +73,7 @@ impl Order {
     /// Room for `capacity` counters, at least one and at most four thousand million.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        let capacity = u32::try_from(capacity).unwrap_or(NONE - 1).clamp(1, NONE - 1);
+        let capacity = u32::try_from(capacity).unwrap_or(MOST).clamp(1, MOST);
         Self {
             nodes: Nodes::default(),
             vacant: NONE,
@@ -82,11 +85,12 @@ impl Order {
     }
 
     /// Adds a counter as the latest used. Returns its place, and the counter that had to make room
-    /// for it, if one had to: never itself.
-    pub fn insert(&mut self, slot: Arc<Slot>) -> (Place, Option<Arc<Slot>>) {
-        let evicted =
-            if self.count < self.capacity { None } else { self.remove(Place(self.oldest)) };
-        let node = Node { slot: Some(slot), older: NONE, newer: NONE };
+    /// for it, if one had to, with the place that this one had.
+    pub fn insert(&mut self, name: Name) -> (Place, Option<(Name, Place)>) {
+        let oldest = Place(self.oldest);
+        let evicted = if self.count < self.capacity { None } else { self.remove(oldest) };
+        let evicted = evicted.map(|name| (name, oldest));
+        let node = Node { name, older: NONE, newer: NONE };
         let at = self.vacant;
         let at = match self.nodes.get_mut(at) {
             Some(vacant) => {
@@ -107,22 +111,27 @@ impl Order {
 
     /// The counter at `place` is used: others make room before it does.
     pub fn touch(&mut self, place: Place) {
-        if place.0 != self.newest && self.nodes.get(place.0).is_some() {
+        if place.0 != self.newest && self.name(place).is_some() {
             self.unlink(place.0);
             self.link_newest(place.0);
         }
     }
 
     /// Takes the counter at `place` out.
-    pub fn remove(&mut self, place: Place) -> Option<Arc<Slot>> {
-        let slot = self.nodes.get_mut(place.0)?.slot.take()?;
+    pub fn remove(&mut self, place: Place) -> Option<Name> {
+        let name = self.name(place)?;
         self.unlink(place.0);
         if let Some(node) = self.nodes.get_mut(place.0) {
-            node.newer = self.vacant;
+            (node.older, node.newer) = (VACANT, self.vacant);
             self.vacant = place.0;
         }
         self.count -= 1;
-        Some(slot)
+        Some(name)
+    }
+
+    /// Which counter is at `place`, if one is.
+    fn name(&self, place: Place) -> Option<Name> {
+        self.nodes.get(place.0).filter(|node| node.older != VACANT).map(|node| node.name)
     }
 
     fn link_newest(&mut self, at: u32) {
@@ -157,20 +166,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::client::{ClientAddr, ClientRules, Prefixes, TrustedProxies};
-    use crate::policy::key::{Charge, Key, LimitId, subject};
-
-    fn slot(key: u128) -> Arc<Slot> {
-        let client = ClientAddr::new([192, 0, 2, 1].into());
-        let rules = ClientRules {
-            trusted: TrustedProxies::default(),
-            header: http::HeaderName::from_static("x-forwarded-for"),
-            address: Prefixes { v4: 32, v6: 64 },
-            network: Prefixes { v4: 24, v6: 48 },
-        };
-        let charge = Charge { key: Key(key), limit: LimitId(0), candidate: None };
-        Slot::new(&charge, &Arc::new(subject(&"s".into(), client, &rules)))
-    }
 
     #[derive(Clone, Copy, Debug)]
     enum Step {
@@ -188,21 +183,20 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_takes_no_more_than_16_bytes_in_an_order() {
-        assert!(size_of::<Node>() <= 16, "{}", size_of::<Node>());
+    fn a_counter_takes_no_more_than_12_bytes_in_an_order() {
+        assert!(size_of::<Node>() <= 12, "{}", size_of::<Node>());
         let mut order = Order::new(u64::MAX);
         let count = 2 * CHUNK as u32 + 1;
-        let one = slot(1);
         for at in 0..count {
-            assert_eq!(order.insert(Arc::clone(&one)).0, Place(at));
+            assert_eq!(order.insert(Name(at)).0, Place(at));
             assert_eq!(order.nodes.len(), at as usize + 1);
         }
         let room: usize = order.nodes.0.iter().map(Vec::capacity).sum();
         assert_eq!(room, 3 * CHUNK);
         for at in (0..count).rev() {
-            assert!(order.remove(Place(at)).is_some(), "{at}");
+            assert_eq!(order.remove(Place(at)), Some(Name(at)));
         }
-        assert_eq!((order.count, Arc::strong_count(&one)), (0, 1));
+        assert_eq!(order.count, 0);
     }
 
     proptest! {
@@ -213,22 +207,19 @@ mod tests {
             steps in prop::collection::vec(step(), 0..60),
         ) {
             let mut order = Order::new(capacity as u64);
-            let mut plain: VecDeque<(u128, Place)> = VecDeque::new();
-            for (key, step) in (0_u128..).zip(steps) {
+            let mut plain: VecDeque<(Name, Place)> = VecDeque::new();
+            for (name, step) in (0..).map(Name).zip(steps) {
                 match step {
                     Step::Insert => {
-                        let (place, evicted) = order.insert(slot(key));
+                        let (place, evicted) = order.insert(name);
                         let expected =
                             if plain.len() == capacity { plain.pop_front() } else { None };
-                        prop_assert_eq!(
-                            evicted.map(|slot| slot.key.0),
-                            expected.map(|(key, _)| key)
-                        );
-                        plain.push_back((key, place));
+                        prop_assert_eq!(evicted, expected);
+                        plain.push_back((name, place));
                     }
                     Step::Remove(which) if !plain.is_empty() => {
-                        let (key, place) = plain.remove(which % plain.len()).expect("in range");
-                        prop_assert_eq!(order.remove(place).map(|slot| slot.key.0), Some(key));
+                        let (name, place) = plain.remove(which % plain.len()).expect("in range");
+                        prop_assert_eq!(order.remove(place), Some(name));
                         prop_assert!(order.remove(place).is_none(), "it is out");
                     }
                     Step::Touch(which) if !plain.is_empty() => {
@@ -240,8 +231,8 @@ mod tests {
                 }
                 prop_assert!(order.nodes.len() <= capacity, "nodes are used again");
             }
-            for (key, place) in plain {
-                prop_assert_eq!(order.remove(place).map(|slot| slot.key.0), Some(key));
+            for (name, place) in plain {
+                prop_assert_eq!(order.remove(place), Some(name));
             }
             prop_assert_eq!((order.oldest, order.newest, order.count), (NONE, NONE, 0));
         }

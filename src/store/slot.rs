@@ -164,6 +164,12 @@ impl State {
         Place(self.at as u32)
     }
 
+    /// Whether it rests at that place of that table.
+    #[must_use]
+    pub fn lies_at(&self, tier: Tier, place: Place) -> bool {
+        self.rest() == Rest::Table(tier) && self.place() == place
+    }
+
     /// It rests elsewhere now; at `place` if in a table.
     pub fn lie(&mut self, rest: Rest, place: Place) {
         let place = u64::from(place.0);
