@@ -101,6 +101,7 @@ pub mod amount;
 pub mod body;
 pub mod cli;
 pub mod clock;
+pub mod compact;
 pub mod config;
 pub mod dry;
 pub mod events;

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod moved;
 pub mod operate;
 pub mod order;
+pub mod packed;
 mod permit;
 pub mod queue;
 pub mod recall;
@@ -26,6 +27,7 @@ pub mod register;
 pub mod scan;
 pub mod select;
 pub mod slot;
+pub mod whose;
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -40,7 +42,7 @@ use crate::policy::client::ClientRules;
 use crate::policy::key::{Claim, CountedLimit, Key, Keyer, LimitId, ScopeNames, Subject};
 use crate::policy::lockout::Limit;
 use crate::snapshot::progress::Progress;
-use counters::{Counters, Evicted};
+use counters::{AT_HAND, Counters, Evicted};
 pub use everywhere::Reach;
 use hand::{HandLock, TooMany};
 use ledger::{Admission, Held, Ledger, Refusal, Settled, Settlement, Terms};
@@ -90,7 +92,7 @@ impl Store {
         if let Some(shared) = shared.as_ref().filter(|_| clock.driven_now().is_some()) {
             shared.leases.set_ttl(DRIVEN_TTL);
         }
-        let counters = Counters::new(settings.max_counters, settings.max_lockouts);
+        let counters = Counters::new(settings.max_counters, settings.max_lockouts, AT_HAND);
         Arc::new(Self {
             ledger: Mutex::new(Ledger::new(counters)),
             clock,

@@ -141,18 +141,19 @@ impl Search {
 /// Whether anything that a list shows of a counter has `text` in it, in whichever case.
 fn has_text(found: &Found<'_>, text: &str) -> bool {
     let (slot, name) = (found.slot, &found.registered.name);
+    let whose = slot.whose();
     let has = |value: &str| value.to_lowercase().contains(text);
     let counted = |parameter: &Parameter| match parameter {
         Parameter::Username => {
-            let shown = slot.candidate().and_then(|candidate| candidate.shown.as_deref());
+            let shown = whose.candidate.and_then(|candidate| candidate.shown);
             shown.is_some_and(has)
         }
-        Parameter::IpAddress => has(&shown_network(slot.subject.address())),
-        Parameter::IpNetwork => has(&shown_network(slot.subject.network())),
-        Parameter::UserAgent => slot.subject.user_agent().is_some_and(has),
+        Parameter::IpAddress => has(&shown_network(whose.address)),
+        Parameter::IpNetwork => has(&shown_network(whose.network)),
+        Parameter::UserAgent => whose.user_agent.is_some_and(has),
     };
     found.registered.limit.by.iter().any(counted)
-        || has(&slot.subject.site)
+        || has(&slot.site)
         || name.login.as_deref().is_some_and(has)
         || has(&name.limit)
         || text.parse() == Ok(Reference::of(slot.key))
@@ -171,7 +172,7 @@ fn place(sort: Sort, found: &Found<'_>) -> Place {
         Sort::Failures => (failures, latest),
         Sort::Latest => (latest, failures),
     };
-    let site = if sort == Sort::Site { &*found.slot.subject.site } else { "" };
+    let site = if sort == Sort::Site { &*found.slot.site } else { "" };
     Place { site: site.into(), first, second, key: found.slot.key.0 }
 }
 

@@ -21,7 +21,7 @@ use crate::events::{self, About, Details, Name};
 use crate::guard::Shared;
 use crate::guard::plan::Plan;
 use crate::policy::account::{Account, Charset, accounts};
-use crate::policy::key::{Candidate, Keyer, ScopeKind};
+use crate::policy::key::{Keyer, ScopeKind};
 use crate::policy::lockout::{Parameter, Spelling};
 use crate::store::Store;
 use crate::store::hand::HandLock;
@@ -29,6 +29,7 @@ use crate::store::moved::Moving;
 use crate::store::register::Registered;
 use crate::store::select::{Selector, shown_network};
 use crate::store::slot::Slot;
+use crate::store::whose::Named;
 
 /// How much goes out at once, so that no more is kept for whoever takes it slowly.
 const PIECE: usize = 64 * 1024;
@@ -119,7 +120,7 @@ impl Telling {
     }
 
     fn counter(&self, Moving { slot, history, registered }: &Moving) -> Counter {
-        let shown = slot.candidate().and_then(|candidate| candidate.shown.as_deref());
+        let shown = slot.whose().candidate.and_then(|candidate| candidate.shown);
         let spelling = match history.spelling() {
             Spelling::Unknown => None,
             Spelling::Mixed => Some(Spelled::Mixed),
@@ -133,7 +134,7 @@ impl Telling {
     }
 
     fn who(&self, slot: &Slot, registered: &Registered) -> Who {
-        let (name, subject) = (&registered.name, &slot.subject);
+        let (name, whose) = (&registered.name, slot.whose());
         let mut who = Who {
             site: name.site.to_string(),
             login: name.login.as_deref().map(str::to_owned),
@@ -144,13 +145,12 @@ impl Telling {
         for parameter in &registered.limit.by {
             let value = match parameter {
                 Parameter::Username => {
-                    (who.account, who.lost) = self.account(slot.candidate(), &name.site);
-                    let candidate = slot.candidate();
-                    candidate.and_then(|candidate| candidate.shown.as_deref()).map(str::to_owned)
+                    (who.account, who.lost) = self.account(whose.candidate, &name.site);
+                    whose.candidate.and_then(|candidate| candidate.shown).map(str::to_owned)
                 }
-                Parameter::IpAddress => Some(shown_network(subject.address())),
-                Parameter::IpNetwork => Some(shown_network(subject.network())),
-                Parameter::UserAgent => subject.user_agent().map(str::to_owned),
+                Parameter::IpAddress => Some(shown_network(whose.address)),
+                Parameter::IpNetwork => Some(shown_network(whose.network)),
+                Parameter::UserAgent => whose.user_agent.map(str::to_owned),
             };
             who.parameters.insert(parameter.name().to_owned(), value);
         }
@@ -158,14 +158,13 @@ impl Telling {
     }
 
     /// The account's normal form, where what is shown does not tell it, and why nobody can tell it.
-    fn account(&self, candidate: Option<&Candidate>, site: &str) -> (Option<String>, Option<Lost>) {
-        let Some((candidate, shown)) = candidate.and_then(|it| Some((it, it.shown.as_deref()?)))
-        else {
+    fn account(&self, candidate: Option<Named<'_>>, site: &str) -> (Option<String>, Option<Lost>) {
+        let Some((candidate, shown)) = candidate.and_then(|it| Some((it, it.shown?))) else {
             return (None, Some(Lost::Session));
         };
         let is_it = |account: &Account| self.keyer.account(account) == candidate.account;
-        if let Some(name) = &candidate.name {
-            return (Some(name.to_string()), None);
+        if let Some(name) = candidate.name {
+            return (Some(name.to_owned()), None);
         }
         if Account::new(shown).as_ref().is_some_and(is_it) {
             return (None, None);

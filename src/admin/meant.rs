@@ -174,11 +174,11 @@ impl Meant {
         self.reference.is_none_or(is_refused)
             && self.base.fits(slot, limit)
             && self.username.as_ref().is_none_or(|named| {
-                let candidate = slot.candidate();
+                let candidate = slot.whose().candidate;
                 let by = &limit.limit.by;
                 candidate.filter(|_| by.contains(&Parameter::Username)).is_some_and(|candidate| {
                     named.accounts.contains(&candidate.account)
-                        || candidate.shown.as_deref() == Some(&*named.written)
+                        || candidate.shown == Some(&*named.written)
                 })
             })
     }

@@ -83,25 +83,25 @@ impl Related {
     }
 
     fn add(&mut self, slot: &Slot, of: &Registered) {
-        let by = &of.limit.by;
-        if let Some(candidate) = slot.candidate().filter(|_| self.accounts.len() < MOST_RELATED) {
+        let (by, whose) = (&of.limit.by, slot.whose());
+        if let Some(candidate) = whose.candidate.filter(|_| self.accounts.len() < MOST_RELATED) {
             self.accounts.insert(candidate.account);
         }
         if by.contains(&Parameter::IpAddress) && self.networks.len() < MOST_RELATED {
-            self.networks.insert(slot.subject.address());
-            self.networks.insert(slot.subject.network());
+            self.networks.insert(whose.address);
+            self.networks.insert(whose.network);
         }
     }
 
     /// Whether a counter is about one of them.
     fn has(&self, slot: &Slot, of: &Registered) -> bool {
-        let by = &of.limit.by;
+        let (by, whose) = (&of.limit.by, slot.whose());
         let has_name =
-            || slot.candidate().is_some_and(|named| self.accounts.contains(&named.account));
+            || whose.candidate.is_some_and(|named| self.accounts.contains(&named.account));
         let has_address =
-            by.contains(&Parameter::IpAddress) && self.networks.contains(&slot.subject.address());
+            by.contains(&Parameter::IpAddress) && self.networks.contains(&whose.address);
         let has_network =
-            by.contains(&Parameter::IpNetwork) && self.networks.contains(&slot.subject.network());
+            by.contains(&Parameter::IpNetwork) && self.networks.contains(&whose.network);
         // one that is about two of them has to be about two
         match (by.contains(&Parameter::Username), has_address || has_network) {
             (true, is_there) if self.nearness == Nearness::Any => is_there || has_name(),

@@ -162,9 +162,9 @@ impl Worker {
 /// Reports what still counted and had to make room, of whoever it was.
 pub(super) fn evictions(shared: &Shared) {
     for evicted in shared.store.take_evicted() {
-        let subject = &evicted.slot.subject;
-        let address = shown_network(subject.address());
-        let site = Some(&*subject.site);
+        let whose = evicted.slot.whose();
+        let address = shown_network(whose.address);
+        let site = Some(&*evicted.slot.site);
         let about = About { client: Some(&address), site, ..About::default() };
         let failures = Some(evicted.history.failures());
         let Standing::Locked(until) = evicted.history.standing() else {
@@ -175,8 +175,8 @@ pub(super) fn evictions(shared: &Shared) {
             continue;
         };
         shared.metrics.lockout_evicted();
-        let username = evicted.slot.subject.shown_names();
-        let about = About { username: username.as_deref(), ..about };
+        let username = whose.candidate.and_then(|candidate| candidate.shown);
+        let about = About { username, ..about };
         let until = time_of_day(&shared.store, until);
         let limit = shared.store.limit(evicted.slot.limit);
         let details = Details {

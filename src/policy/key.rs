@@ -16,7 +16,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 pub use self::candidate::Candidate;
 pub use self::fingerprint::{Fingerprint, Fingerprinter};
-pub use self::subject::{Candidates, Subject};
+pub use self::subject::{Candidates, Subject, wider};
 use crate::policy::account::Account;
 use crate::policy::client::{ClientAddr, ClientRules};
 use crate::policy::lockout::{Limit, Parameter, Spelling};

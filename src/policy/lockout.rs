@@ -5,14 +5,13 @@
 //! configuration can be held against them.
 
 mod carried;
-mod kept;
 mod limit;
+pub mod packed;
 pub mod text;
 
 use crate::clock::{Moment, millis};
 
 pub use self::carried::Parts;
-pub use self::kept::Kept;
 pub use self::limit::{CoolOff, Forget, Limit, Parameter};
 
 /// Whether the upstream said that the credentials were wrong.

@@ -180,7 +180,7 @@ impl Writer {
             return None;
         }
         let bytes = self.told(|store, telling| {
-            store.tell(&batch.slots, telling);
+            store.tell(&batch.counters, telling);
             store.tell_hands(&hands, telling);
         });
         Some(Changes { batch: batch.number, bytes })

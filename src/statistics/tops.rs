@@ -53,17 +53,17 @@ impl Tops {
         self.counters += 1;
         let is_locked = matches!(found.history.standing(), Standing::Locked(_));
         let failures = u64::from(found.history.shown());
-        let (subject, by) = (&found.slot.subject, &found.registered.limit.by);
-        let account = found.slot.candidate().filter(|_| by.contains(&Parameter::Username));
+        let (whose, by) = (found.slot.whose(), &found.registered.limit.by);
+        let account = whose.candidate.filter(|_| by.contains(&Parameter::Username));
         if let Some(candidate) = account {
             self.add(Who::Account(candidate.account), found.slot, (failures, is_locked));
         }
         let by_address = by.contains(&Parameter::IpAddress);
         if by_address {
-            self.add(Who::Address(subject.address()), found.slot, (failures, is_locked));
+            self.add(Who::Address(whose.address), found.slot, (failures, is_locked));
         }
         if by_address || by.contains(&Parameter::IpNetwork) {
-            self.add(Who::Network(subject.network()), found.slot, (failures, is_locked));
+            self.add(Who::Network(whose.network), found.slot, (failures, is_locked));
         }
     }
 
@@ -82,7 +82,7 @@ impl Tops {
         sum.locked += u64::from(is_locked);
         match sum.by_limit.iter_mut().find(|(limit, ..)| *limit == slot.limit) {
             Some((.., known)) => *known += failures,
-            None => sum.by_limit.push((slot.limit, Arc::clone(&slot.subject.site), failures)),
+            None => sum.by_limit.push((slot.limit, Arc::clone(&slot.site), failures)),
         }
     }
 

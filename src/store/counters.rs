@@ -4,8 +4,11 @@
 //! one-off keys; of them, those that one more failure would lock are by themselves, so that other
 //! one-off keys do not evict them. Lockouts in force have a budget of their own. Where somebody
 //! holds a place or waits, nothing is evicted.
+//!
+//! A counter that nobody has used for a while is [packed](crate::store::packed). There is never
+//! more than one of a key: whoever is to use it unpacks it, and whoever only looks unpacks a copy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +16,16 @@ use crate::clock::Moment;
 use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::{History, Limit};
 use crate::store::gather::{Change, Gather};
-use crate::store::index::{Index, Name};
+use crate::store::index::{Entry, Index, Name, PARTS};
 use crate::store::order::{Order, Place};
+use crate::store::packed::Sites;
 use crate::store::slot::{Rest, Slot, Tier};
+
+/// So many counters are at hand; beyond that, whoever is unused for longest is packed. An attempt
+/// finds those of the attempts just before it as they were left.
+pub const AT_HAND: usize = 1024;
+/// So many are looked at for each that comes to hand: of those in use there may be more.
+const LOOKED_AT: usize = 2;
 
 /// A counter in constant use tells its table so often, and not with every attempt.
 const TOUCH_EVERY: Duration = Duration::from_secs(5);
@@ -40,14 +50,22 @@ pub struct Counters {
     by_end: BTreeSet<(Moment, Key)>,
     max_locked: usize,
     evicted: Vec<Evicted>,
+    /// Those at hand, each once, and some that have made room since; the next to be packed first.
+    at_hand: VecDeque<Key>,
+    /// There are more at hand than so many only where these are in use.
+    pub(super) most_at_hand: usize,
+    sites: Sites,
+    /// Room to pack in.
+    work: Vec<u8>,
     /// What has changed, where somebody keeps it.
     pub(super) gather: Option<Gather>,
 }
 
 impl Counters {
-    /// Room for `max_counters` counters and, besides, for `max_lockouts` lockouts.
+    /// Room for `max_counters` counters and, besides, for `max_lockouts` lockouts; so many of them
+    /// are at hand, see [`AT_HAND`].
     #[must_use]
-    pub fn new(max_counters: u64, max_lockouts: u64) -> Self {
+    pub fn new(max_counters: u64, max_lockouts: u64, most_at_hand: usize) -> Self {
         let (more, last) = (max_counters.div_ceil(2), max_counters.div_ceil(8));
         Self {
             index: Index::default(),
@@ -57,28 +75,79 @@ impl Counters {
             by_end: BTreeSet::new(),
             max_locked: usize::try_from(max_lockouts).unwrap_or(usize::MAX).max(1),
             evicted: Vec::new(),
+            at_hand: VecDeque::new(),
+            most_at_hand,
+            sites: Sites::default(),
+            work: Vec::new(),
             gather: None,
         }
     }
 
-    /// The counter of `key`.
+    /// The counter of `key`, to be used.
+    pub fn find(&mut self, key: Key) -> Option<Arc<Slot>> {
+        let entry = self.index.get_mut(key)?;
+        let slot = match entry {
+            Entry::AtHand(slot) => {
+                slot.seek();
+                return Some(Arc::clone(slot));
+            }
+            Entry::Packed(packed) => Arc::new(packed.unpack(&self.sites)?),
+        };
+        *entry = Entry::AtHand(Arc::clone(&slot));
+        self.comes_to_hand(key);
+        Some(slot)
+    }
+
+    /// The counter of `key`, to be looked at: nothing that is done to it need have any effect.
     #[must_use]
-    pub fn find(&self, key: Key) -> Option<&Arc<Slot>> {
-        self.index.get(key)
+    pub fn look(&self, key: Key) -> Option<Arc<Slot>> {
+        self.shown(self.index.get(key)?)
+    }
+
+    /// Whether there is a counter of `key`.
+    #[must_use]
+    pub fn has(&self, key: Key) -> bool {
+        self.index.get(key).is_some()
+    }
+
+    fn shown(&self, entry: &Entry) -> Option<Arc<Slot>> {
+        match entry {
+            Entry::AtHand(slot) => Some(Arc::clone(slot)),
+            Entry::Packed(packed) => packed.clone().unpack(&self.sites).map(Arc::new),
+        }
     }
 
     /// A new counter for `charge`. It stays as long as somebody holds a place in it or waits; lay
     /// it to rest then.
-    pub fn begin(&mut self, charge: &Charge, subject: &Arc<Subject>) -> Arc<Slot> {
-        let slot = Slot::new(charge, subject);
+    pub fn begin(&mut self, charge: &Charge, subject: &Subject) -> Arc<Slot> {
+        let slot = Arc::new(Slot::new(charge, subject));
         self.index.insert(Arc::clone(&slot));
+        self.comes_to_hand(charge.key);
         slot
+    }
+
+    /// Packs others in the stead of the counter that has just come to hand.
+    fn comes_to_hand(&mut self, key: Key) {
+        self.at_hand.push_back(key);
+        for _ in 0..LOOKED_AT {
+            if self.at_hand.len() <= self.most_at_hand {
+                break;
+            }
+            let Some(next) = self.at_hand.pop_front() else { break };
+            let entry = self.index.get_mut(next);
+            if entry.is_some_and(|entry| !entry.pack(&mut self.sites, &mut self.work)) {
+                self.at_hand.push_back(next);
+            }
+        }
     }
 
     /// Lays an idle counter, whose history is [aged](History::aged) under `limit`, where it
     /// belongs.
     pub fn lay(&mut self, slot: &Arc<Slot>, limit: &Limit, now: Moment) {
         let mut state = slot.state();
+        if state.is_gone {
+            return; // it has made room, just now, and there may be another of its key
+        }
         let (before, place) = (state.rest(), state.place());
         let after = Rest::of(&state.history(), limit);
         if before == after && after != Rest::Nowhere && now.since(state.touched) < TOUCH_EVERY {
@@ -115,34 +184,40 @@ impl Counters {
                 if self.by_end.len() > self.max_locked
                     && let Some((_, first)) = self.by_end.pop_first()
                 {
-                    self.evict(self.index.get(first).map(Arc::clone));
+                    self.evict(first);
                 }
             }
-            Rest::Nowhere => self.index.remove(slot.key),
+            Rest::Nowhere => {
+                slot.state().is_gone = true;
+                drop(self.index.remove(slot.key));
+            }
             Rest::Table(tier) => {
                 let (place, evicted) = self.table(tier).insert(Name::of(slot.key));
-                if let Some((name, place)) = evicted {
-                    let is_it = |slot: &Slot| slot.state().lies_at(tier, place);
-                    self.evict(self.index.named(name, is_it).map(Arc::clone));
+                let evicted = evicted.and_then(|(name, at)| self.index.at(name, (tier, at)));
+                if let Some(key) = evicted {
+                    self.evict(key);
                 }
                 slot.state().lie(rest, place);
             }
         }
     }
 
-    fn evict(&mut self, slot: Option<Arc<Slot>>) {
-        let Some(slot) = slot else { return };
+    fn evict(&mut self, key: Key) {
+        if let Some(Entry::AtHand(slot)) = self.index.get(key) {
+            let mut state = slot.state();
+            state.lie(Rest::Nowhere, Place::default());
+            if !state.is_idle() {
+                return;
+            }
+        }
+        let gone = self.index.remove(key).and_then(|entry| self.shown(&entry));
+        let Some(slot) = gone else { return };
         let mut state = slot.state();
-        state.lie(Rest::Nowhere, Place::default());
-        let (history, is_idle) = (state.history(), state.is_idle());
-        if is_idle {
-            self.note(&slot, &mut state, Change::Places);
-        }
+        state.is_gone = true;
+        self.note(&slot, &mut state, Change::Places);
+        let history = state.history();
         drop(state);
-        if is_idle {
-            self.index.remove(slot.key);
-            self.evicted.push(Evicted { slot, history });
-        }
+        self.evicted.push(Evicted { slot, history });
     }
 
     /// Lockouts that are over by `now` leave room for others; `limit` knows their limits.
@@ -151,7 +226,7 @@ impl Counters {
             && until <= now
         {
             self.by_end.remove(&(until, key));
-            let Some(slot) = self.index.get(key).map(Arc::clone) else { continue };
+            let Some(slot) = self.find(key) else { continue };
             let Some(limit) = limit(slot.limit) else { continue };
             let mut state = slot.state();
             state.lie(Rest::Nowhere, Place::default());
@@ -171,14 +246,37 @@ impl Counters {
         std::mem::take(&mut self.evicted)
     }
 
-    /// Every counter, in no order.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.index.all()
+    /// Every counter of one [part](PARTS), in no order, to be [looked at](Self::look).
+    pub fn part(&self, at: usize) -> impl Iterator<Item = Arc<Slot>> {
+        self.index.part(at).filter_map(|entry| self.shown(entry))
     }
 
-    /// Every counter of one [part](crate::store::index::PARTS), in no order.
-    pub fn part(&self, at: usize) -> impl Iterator<Item = &Arc<Slot>> {
+    /// Every counter, in no order, to be [looked at](Self::look).
+    pub fn all(&self) -> impl Iterator<Item = Arc<Slot>> {
+        (0..PARTS).flat_map(|part| self.part(part))
+    }
+
+    /// The counters of one part as they are kept.
+    pub fn kept(&self, at: usize) -> impl Iterator<Item = &Entry> {
         self.index.part(at)
+    }
+
+    /// A counter as it was kept, to be looked at.
+    #[must_use]
+    pub fn unpacked(&self, kept: &Entry) -> Option<Arc<Slot>> {
+        self.shown(kept)
+    }
+
+    /// The counter of `key`, to be told to whoever keeps it.
+    pub fn tell(&mut self, key: Key) -> Option<Arc<Slot>> {
+        self.index.get_mut(key)?.is_told();
+        self.look(key)
+    }
+
+    /// The counters of one part, to be told to whoever keeps them.
+    pub fn tell_part(&mut self, at: usize) -> impl Iterator<Item = Arc<Slot>> {
+        self.index.part_mut(at).for_each(Entry::is_told);
+        self.part(at)
     }
 
     /// How many lockouts are in force and at rest, and how many counters there are besides.

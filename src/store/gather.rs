@@ -3,8 +3,7 @@
 //! Every change belongs to the batch that gathers when it happens. Once that batch is kept, so is
 //! the change.
 
-use std::sync::Arc;
-
+use crate::policy::key::Key;
 use crate::store::counters::Counters;
 use crate::store::slot::{Slot, State};
 
@@ -16,7 +15,7 @@ const MOST: usize = 131_072;
 pub struct Gather {
     /// The number of the batch that gathers, from 1.
     number: u64,
-    slots: Vec<Arc<Slot>>,
+    counters: Vec<Key>,
     extent: Extent,
     /// The batch with the latest change of locks by hand.
     hands: u64,
@@ -48,7 +47,7 @@ pub struct Batch {
     /// Its number.
     pub number: u64,
     /// The counters that have changed, in the order in which they first did.
-    pub slots: Vec<Arc<Slot>>,
+    pub counters: Vec<Key>,
     /// Whether that is all.
     pub extent: Extent,
 }
@@ -70,21 +69,21 @@ impl Gather {
             Inheritance::Kept => 0,
             Inheritance::Unkept => 1,
         };
-        Self { number: 1, slots: Vec::new(), extent: Extent::Changes, hands: 0, taken }
+        Self { number: 1, counters: Vec::new(), extent: Extent::Changes, hands: 0, taken }
     }
 
-    fn note(&mut self, slot: &Arc<Slot>, state: &mut State, change: Change) {
+    fn note(&mut self, slot: &Slot, state: &mut State, change: Change) {
         if change == Change::History {
             state.changed = self.number;
         }
         if std::mem::replace(&mut state.is_noted, true) {
             return;
         }
-        if self.slots.len() >= MOST {
-            self.slots = Vec::new();
+        if self.counters.len() >= MOST {
+            self.counters = Vec::new();
             self.extent = Extent::Everything;
         }
-        self.slots.push(Arc::clone(slot));
+        self.counters.push(slot.key);
     }
 
     /// The batch that gathers.
@@ -114,20 +113,20 @@ impl Gather {
         let number = self.number;
         self.number += 1;
         let extent = std::mem::replace(&mut self.extent, Extent::Changes);
-        Batch { number, slots: std::mem::take(&mut self.slots), extent }
+        Batch { number, counters: std::mem::take(&mut self.counters), extent }
     }
 }
 
 impl Counters {
     /// A counter has changed, of which somebody may have to be told.
-    pub fn note(&mut self, slot: &Arc<Slot>, state: &mut State, change: Change) {
+    pub fn note(&mut self, slot: &Slot, state: &mut State, change: Change) {
         if let Some(gather) = &mut self.gather {
             gather.note(slot, state, change);
         }
     }
 
     /// A counter has come from another process.
-    pub fn note_taken(&mut self, slot: &Arc<Slot>, state: &mut State) {
+    pub fn note_taken(&mut self, slot: &Slot, state: &mut State) {
         if let Some(gather) = &mut self.gather {
             gather.note(slot, state, Change::Places);
             state.changed = gather.taken;

@@ -10,6 +10,7 @@ use crate::policy::key::{Key, Subject};
 use crate::policy::lockout::Parameter;
 use crate::store::select::Selector;
 use crate::store::slot::Slot;
+use crate::store::whose::Whose;
 
 /// How many there may be.
 pub const MOST: usize = 10_000;
@@ -111,12 +112,12 @@ impl HandLocks {
     /// the counter is about; the one that lasts longest.
     #[must_use]
     pub fn over(&self, slot: &Slot, by: &[Parameter], now: Moment) -> Option<&HandLock> {
-        let address = by.contains(&Parameter::IpAddress).then_some(slot.subject.address());
-        let coarser = by.contains(&Parameter::IpNetwork).then(|| slot.subject.network());
+        let whose = slot.whose();
+        let address = by.contains(&Parameter::IpAddress).then_some(whose.address);
+        let coarser = by.contains(&Parameter::IpNetwork).then_some(whose.network);
         let network = address.or(coarser);
-        let near = network.unwrap_or_else(|| slot.subject.address());
-        let mut about = Subject::new(Arc::clone(&slot.subject.site), near, slot.subject.network());
-        about.candidates = slot.candidate().cloned().into_iter().collect();
+        let near = network.unwrap_or(whose.address);
+        let about = Whose { address: near, ..whose }.subject(&slot.site);
         let shapes = self.shapes.iter().filter(|shape| match shape.network {
             None => true,
             Some((_, length)) => network.is_some_and(|network| network.prefix_len() >= length),

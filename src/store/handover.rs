@@ -4,7 +4,6 @@
 //! order of their latest failures, so that those that are evicted first there are those that would
 //! have been evicted first here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,13 +11,12 @@ use crate::clock::Moment;
 use crate::policy::key::{Charge, Key, LimitId, Subject};
 use crate::policy::lockout::History;
 use crate::store::Store;
-use crate::store::hand::HandLock;
+use crate::store::index::{Entry, PARTS};
+use crate::store::ledger::Ledger;
 use crate::store::memory::lock;
 use crate::store::records::{
     read_hand, read_name, read_subject, write_hand, write_name, write_subject,
 };
-use crate::store::register::LimitName;
-use crate::store::select::Selector;
 use crate::store::slot::Slot;
 use crate::wire::{Reader, Writer};
 
@@ -64,27 +62,32 @@ impl Store {
     /// Everything that counts at `now`, as frames. Places that are still held are failures.
     #[must_use]
     pub fn hand_over(&self, now: Moment) -> Vec<Vec<u8>> {
-        let (names, mut counters, hand) = self.all(now);
-        counters.sort_by_key(|(_, history)| history.latest());
         let mut frames = Frames::new(now);
-        for name in &names {
+        let ledger = lock(&self.ledger);
+        let mut leaving = ledger.leaving(now);
+        for name in ledger.register.names() {
             frames.writer.byte(LIMIT);
             write_name(name, &mut frames.writer);
         }
-        let mut known: HashMap<*const Subject, u64> = HashMap::new();
-        for (slot, history) in &counters {
-            let next = known.len() as u64;
-            let subject = *known.entry(Arc::as_ptr(&slot.subject)).or_insert(next);
-            let writer = &mut frames.writer;
-            if subject == next {
+        let hand = ledger.hand.iter(now);
+        let hand: Vec<_> = hand.map(|(what, hand)| (what.clone(), hand.clone())).collect();
+        drop(ledger);
+        leaving.sort_by_key(|one| one.latest);
+        let (mut subjects, mut latest) = (0, None);
+        for one in leaving {
+            let Some((slot, history)) = self.leaves(one, now) else { continue };
+            let (subject, writer) = (slot.subject(), &mut frames.writer);
+            if latest.as_ref() != Some(&subject) {
                 writer.byte(SUBJECT);
-                write_subject(&slot.subject, writer);
+                write_subject(&subject, writer);
+                subjects += 1;
+                latest = Some(subject);
             }
             writer.byte(COUNTER);
             writer.hash(slot.key.0);
             writer.number(slot.limit.0.into());
-            writer.number(subject);
-            writer.optional(slot.candidate, Writer::byte);
+            writer.number(subjects - 1);
+            writer.optional(slot.charge().candidate, Writer::byte);
             history.write(writer);
             frames.cut();
         }
@@ -96,18 +99,14 @@ impl Store {
         frames.done()
     }
 
-    fn all(&self, now: Moment) -> Everything {
+    /// What is told of a counter; nothing where it does not count.
+    fn leaves(&self, one: Leaving, now: Moment) -> Option<(Arc<Slot>, History)> {
         let ledger = lock(&self.ledger);
-        let counting = |slot: &Arc<Slot>| {
-            let limit = &ledger.register.get(slot.limit)?.limit;
-            let state = slot.state();
-            let history = state.history().with_lost(limit, state.places, now);
-            (!history.is_blank()).then(|| (Arc::clone(slot), history))
-        };
-        let counters = ledger.counters.all().filter_map(counting).collect();
-        let names = ledger.register.names().cloned().collect();
-        let hand = ledger.hand.iter(now).map(|(what, hand)| (what.clone(), hand.clone()));
-        (names, counters, hand.collect())
+        let slot = ledger.counters.unpacked(&one.kept)?;
+        let limit = &ledger.register.get(slot.limit)?.limit;
+        let known = || slot.state().history().aged(limit, now);
+        let history = one.history.map_or_else(known, |history| *history);
+        (!history.is_blank()).then_some((slot, history))
     }
 
     /// Takes one frame in; `None` where it cannot be read.
@@ -155,7 +154,7 @@ impl Store {
         let mut ledger = lock(&self.ledger);
         let limit = ledger.limit(id)?;
         let charge = Charge { key, limit: id, candidate };
-        let slot = match ledger.counters.find(key).map(Arc::clone) {
+        let slot = match ledger.counters.find(key) {
             Some(slot) => slot,
             None => ledger.counters.begin(&charge, subject),
         };
@@ -169,7 +168,33 @@ impl Store {
     }
 }
 
-type Everything = (Vec<LimitName>, Vec<(Arc<Slot>, History)>, Vec<(Selector, HandLock)>);
+/// A counter that is told to another process.
+#[derive(Debug)]
+struct Leaving {
+    latest: Moment,
+    kept: Entry,
+    /// What it remembers, where it is at hand, and may change.
+    history: Option<Box<History>>,
+}
+
+impl Ledger {
+    /// Every counter as it is at `now`. Packed ones stay so: there are many.
+    fn leaving(&self, now: Moment) -> Vec<Leaving> {
+        let leaving = |kept: &Entry| {
+            let (latest, history) = match kept {
+                Entry::Packed(packed) => (packed.standing()?.1.latest(), None),
+                Entry::AtHand(slot) => {
+                    let limit = &self.register.get(slot.limit)?.limit;
+                    let state = slot.state();
+                    let history = state.history().with_lost(limit, state.places, now);
+                    (history.latest(), Some(Box::new(history)))
+                }
+            };
+            Some(Leaving { latest, kept: kept.clone(), history })
+        };
+        (0..PARTS).flat_map(|part| self.counters.kept(part)).filter_map(leaving).collect()
+    }
+}
 
 /// Frames as they fill.
 #[derive(Debug)]

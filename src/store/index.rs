@@ -3,17 +3,29 @@
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
-use crate::policy::key::Key;
-use crate::store::slot::Slot;
+use crate::clock::Moment;
+use crate::policy::key::{Key, LimitId};
+use crate::policy::lockout::Limit;
+use crate::store::order::Place;
+use crate::store::packed::{Packed, Sites};
+use crate::store::slot::{Rest, Slot, Tier};
 
 /// Into how many parts counters are divided: a thousand are in one where there are a million, so
 /// that whoever goes through them never holds up others for long, and no part takes long to grow.
 pub const PARTS: usize = 1024;
 
+/// A counter where it is kept, for good: there is no other.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// Somebody uses it, or may soon.
+    AtHand(Arc<Slot>),
+    /// Nobody does.
+    Packed(Packed),
+}
+
 /// A counter knows its key: beside it in the table, each would be there twice.
-type Part = HashTable<Arc<Slot>>;
+type Part = HashTable<Entry>;
 
 /// The first bits of a key, which tell nearly all counters apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,37 +47,46 @@ impl Default for Index {
 impl Index {
     /// The counter of `key`.
     #[must_use]
-    pub fn get(&self, key: Key) -> Option<&Arc<Slot>> {
-        self.parts.get(part_of(key))?.find(Name::of(key).hash(), |slot| slot.key == key)
+    pub fn get(&self, key: Key) -> Option<&Entry> {
+        let name = Name::of(key);
+        self.parts.get(name.part())?.find(name.hash(), |entry| entry.key() == key)
     }
 
-    /// The counter of that name which `is_it`.
-    pub fn named(&self, name: Name, is_it: impl Fn(&Slot) -> bool) -> Option<&Arc<Slot>> {
-        let is_it = |slot: &Arc<Slot>| Name::of(slot.key) == name && is_it(slot);
-        self.parts.get(name.part())?.find(name.hash(), is_it)
+    /// The same, to be packed or unpacked.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
+        let name = Name::of(key);
+        self.parts.get_mut(name.part())?.find_mut(name.hash(), |entry| entry.key() == key)
+    }
+
+    /// The key of the counter of that name which rests at that place of that table.
+    #[must_use]
+    pub fn at(&self, name: Name, (tier, place): (Tier, Place)) -> Option<Key> {
+        let is_it = |entry: &Entry| Name::of(entry.key()) == name && entry.lies_at(tier, place);
+        self.parts.get(name.part())?.find(name.hash(), is_it).map(Entry::key)
     }
 
     /// Adds a counter, or puts it in the stead of the one with its key.
     pub fn insert(&mut self, slot: Arc<Slot>) {
-        let key = slot.key;
-        let Some(part) = self.parts.get_mut(part_of(key)) else { return };
-        let hash = |key| Name::of(key).hash();
-        match part.entry(hash(key), |other| other.key == key, |other| hash(other.key)) {
-            Entry::Occupied(mut before) => *before.get_mut() = slot,
-            Entry::Vacant(room) => {
-                room.insert(slot);
+        use hashbrown::hash_table::Entry::{Occupied, Vacant};
+        let (key, name) = (slot.key, Name::of(slot.key));
+        let Some(part) = self.parts.get_mut(name.part()) else { return };
+        let is_it = |entry: &Entry| entry.key() == key;
+        match part.entry(name.hash(), is_it, |other| Name::of(other.key()).hash()) {
+            Occupied(mut before) => *before.get_mut() = Entry::AtHand(slot),
+            Vacant(room) => {
+                room.insert(Entry::AtHand(slot));
                 self.count += 1;
             }
         }
     }
 
     /// Takes the counter of `key` out.
-    pub fn remove(&mut self, key: Key) {
-        let Some(part) = self.parts.get_mut(part_of(key)) else { return };
-        if let Ok(found) = part.find_entry(Name::of(key).hash(), |slot| slot.key == key) {
-            drop(found.remove());
-            self.count -= 1;
-        }
+    pub fn remove(&mut self, key: Key) -> Option<Entry> {
+        let name = Name::of(key);
+        let part = self.parts.get_mut(name.part())?;
+        let found = part.find_entry(name.hash(), |entry| entry.key() == key).ok()?;
+        self.count -= 1;
+        Some(found.remove().0)
     }
 
     /// How many there are.
@@ -81,13 +102,81 @@ impl Index {
     }
 
     /// Those of one part, in no order; a counter is always in the same.
-    pub fn part(&self, at: usize) -> impl Iterator<Item = &Arc<Slot>> {
+    pub fn part(&self, at: usize) -> impl Iterator<Item = &Entry> {
         self.parts.get(at).into_iter().flat_map(HashTable::iter)
     }
 
-    /// All of them, in no order.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.parts.iter().flat_map(HashTable::iter)
+    /// The same, to be told.
+    pub fn part_mut(&mut self, at: usize) -> impl Iterator<Item = &mut Entry> {
+        self.parts.get_mut(at).into_iter().flat_map(HashTable::iter_mut)
+    }
+}
+
+impl Entry {
+    /// The counter's key.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        match self {
+            Self::AtHand(slot) => slot.key,
+            Self::Packed(packed) => packed.key(),
+        }
+    }
+
+    fn lies_at(&self, tier: Tier, place: Place) -> bool {
+        match self {
+            Self::AtHand(slot) => {
+                let state = slot.state();
+                state.rest() == Rest::Table(tier) && state.place() == place
+            }
+            Self::Packed(packed) => packed.lies_at(tier, place),
+        }
+    }
+
+    /// Packs it, unless somebody uses it or has looked for it since this was last tried; whether it
+    /// is packed.
+    pub fn pack(&mut self, sites: &mut Sites, work: &mut Vec<u8>) -> bool {
+        let Self::AtHand(slot) = self else { return true };
+        // whoever else has it may be about to use it
+        let Some(slot) = Arc::get_mut(slot) else { return false };
+        if slot.take_sought() || !slot.state_mut().is_idle() {
+            return false;
+        }
+        *self = Self::Packed(Packed::of(slot, sites, work));
+        true
+    }
+
+    /// Whether nobody uses it, and holding it against its limit as that is at `now` changes nothing.
+    #[must_use]
+    pub fn is_as_it_was<'a>(
+        &self,
+        limit: impl Fn(LimitId) -> Option<&'a Limit>,
+        now: Moment,
+    ) -> bool {
+        let (id, history, rest) = match self {
+            Self::AtHand(slot) => {
+                let state = slot.state();
+                if !state.is_idle() {
+                    return false;
+                }
+                (slot.limit, state.history(), state.rest())
+            }
+            Self::Packed(packed) => match packed.standing() {
+                Some(standing) => standing,
+                None => return true,
+            },
+        };
+        limit(id).is_none_or(|limit| {
+            let aged = history.aged(limit, now);
+            aged == history && Rest::of(&aged, limit) == rest
+        })
+    }
+
+    /// Whoever keeps it is told of it.
+    pub fn is_told(&mut self) {
+        match self {
+            Self::AtHand(slot) => slot.state().is_noted = false,
+            Self::Packed(packed) => packed.is_told(),
+        }
     }
 }
 
@@ -119,44 +208,42 @@ pub const fn part_of(key: Key) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::client::{ClientAddr, ClientRules, Prefixes, TrustedProxies};
-    use crate::policy::key::{Charge, LimitId, subject};
+    use crate::policy::key::{Charge, LimitId, Subject};
 
     #[test]
     fn a_key_finds_its_latest_counter_among_those_with_the_same_hash() {
-        let client = ClientAddr::new([192, 0, 2, 1].into());
-        let rules = ClientRules {
-            trusted: TrustedProxies::default(),
-            header: http::HeaderName::from_static("x-forwarded-for"),
-            address: Prefixes { v4: 32, v6: 64 },
-            network: Prefixes { v4: 24, v6: 48 },
-        };
-        let whose = Arc::new(subject(&"s".into(), client, &rules));
-        let slot = |key| Slot::new(&Charge { key, limit: LimitId(0), candidate: None }, &whose);
+        let net = "192.0.2.1/32".parse().expect("a network");
+        let whose = Subject::new("s".into(), net, net);
+        let charge = |key| Charge { key, limit: LimitId(0), candidate: None };
+        let slot = |key| Arc::new(Slot::new(&charge(key), &whose));
         // these have one name
         let keys: Vec<Key> = (0..50_u128).map(|n| Key(n << 64 | n)).collect();
         assert!(keys.iter().all(|key| Name::of(*key) == Name(0)));
         let mut index = Index::default();
-        for key in &keys {
-            index.insert(slot(*key));
+        for (place, key) in (0..).map(Place).zip(&keys) {
+            let slot = slot(*key);
+            slot.state().lie(Rest::Table(Tier::Once), place);
+            index.insert(slot);
+        }
+        for (place, key) in (0..).map(Place).zip(&keys) {
+            assert_eq!(index.at(Name(0), (Tier::Once, place)), Some(*key));
+            assert_eq!(index.at(Name(0), (Tier::Last, place)), None);
         }
         let again = slot(Key(7 << 64 | 7));
         index.insert(Arc::clone(&again));
-        assert_eq!((index.len(), index.part(0).count(), index.all().count()), (50, 50, 50));
-        assert!(index.get(again.key).is_some_and(|found| Arc::ptr_eq(found, &again)));
+        assert_eq!((index.len(), index.part(0).count(), index.part(1).count()), (50, 50, 0));
+        let is_it = |found: &Entry| matches!(found, Entry::AtHand(own) if Arc::ptr_eq(own, &again));
+        assert!(index.get(again.key).is_some_and(is_it));
         for key in &keys {
-            let named = index.named(Name(0), |slot| slot.key == *key);
-            assert_eq!(named.map(|slot| slot.key), Some(*key));
-            assert_eq!(index.get(*key).map(|slot| slot.key), Some(*key));
-            index.remove(*key);
-            index.remove(*key);
-            assert!(index.get(*key).is_none());
+            assert_eq!(index.get(*key).map(Entry::key), Some(*key));
+            assert_eq!(index.remove(*key).map(|entry| entry.key()), Some(*key));
+            assert!(index.remove(*key).is_none() && index.get(*key).is_none());
         }
-        assert!(index.is_empty() && index.all().next().is_none());
+        assert!(index.is_empty());
     }
 
     #[test]
-    fn a_counter_takes_no_more_than_a_pointer_in_the_index() {
-        assert_eq!(size_of::<<Part as IntoIterator>::Item>(), size_of::<usize>());
+    fn a_counter_takes_no_more_than_two_pointers_in_the_index() {
+        assert_eq!(size_of::<<Part as IntoIterator>::Item>(), 2 * size_of::<usize>());
     }
 }

@@ -39,9 +39,9 @@ const AT_ONCE: usize = 64;
 /// What is known of a counter at one moment.
 #[derive(Debug)]
 struct Seen {
-    slot: Arc<Slot>,
+    key: Key,
     /// Nothing where it is gone.
-    history: Option<(History, u32)>,
+    counter: Option<(Arc<Slot>, History, u32)>,
 }
 
 impl Store {
@@ -82,17 +82,18 @@ impl Store {
         let mut ledger = lock(&self.ledger);
         let hands = ledger.hand.changed.as_mut().map(std::mem::take).unwrap_or_default();
         let gather = ledger.counters.gather.as_mut();
-        let nothing = || Batch { number: 0, slots: Vec::new(), extent: Extent::Changes };
+        let nothing = || Batch { number: 0, counters: Vec::new(), extent: Extent::Changes };
         (gather.map_or_else(nothing, Gather::take), hands)
     }
 
     /// Tells of these counters as they are.
-    pub fn tell(&self, slots: &[Arc<Slot>], telling: &mut Telling) {
-        for slots in slots.chunks(AT_ONCE) {
+    pub fn tell(&self, counters: &[Key], telling: &mut Telling) {
+        for keys in counters.chunks(AT_ONCE) {
             let seen: Vec<Seen> = {
-                let ledger = lock(&self.ledger);
+                let mut ledger = lock(&self.ledger);
                 telling.learn_names(&ledger);
-                slots.iter().map(|slot| look(slot, ledger.counters.find(slot.key))).collect()
+                let mut see = |key: &Key| Seen::of(*key, ledger.counters.tell(*key));
+                keys.iter().map(&mut see).collect()
             };
             seen.iter().for_each(|seen| telling.counter(seen));
         }
@@ -101,11 +102,11 @@ impl Store {
     /// Tells of all counters in a [part](crate::store::index::PARTS) of the index; how many count.
     pub fn tell_part(&self, part: usize, telling: &mut Telling) -> usize {
         let seen: Vec<Seen> = {
-            let ledger = lock(&self.ledger);
+            let mut ledger = lock(&self.ledger);
             telling.learn_names(&ledger);
-            ledger.counters.part(part).map(|slot| look(slot, Some(slot))).collect()
+            ledger.counters.tell_part(part).map(|slot| Seen::of(slot.key, Some(slot))).collect()
         };
-        let counting = seen.iter().filter(|seen| seen.history.is_some());
+        let counting = seen.iter().filter(|seen| seen.counter.is_some());
         counting.map(|seen| telling.counter(seen)).count()
     }
 
@@ -141,18 +142,22 @@ impl Ledger {
         if keys.is_empty() {
             return self.counters.gather.as_ref().map_or(0, Gather::hands);
         }
-        let slots = keys.iter().filter_map(|key| self.counters.find(*key));
+        let slots = keys.iter().filter_map(|key| self.counters.look(*key));
         slots.map(|slot| slot.state().changed).max().unwrap_or_default()
     }
 }
 
-fn look(slot: &Arc<Slot>, current: Option<&Arc<Slot>>) -> Seen {
-    let mut state = slot.state();
-    state.is_noted = false;
-    let is_current = current.is_some_and(|current| Arc::ptr_eq(current, slot));
-    let history = state.history();
-    let counts = is_current && !(state.places == 0 && history.is_blank());
-    Seen { slot: Arc::clone(slot), history: counts.then_some((history, state.places)) }
+impl Seen {
+    fn of(key: Key, slot: Option<Arc<Slot>>) -> Self {
+        let counting = |slot: Arc<Slot>| {
+            let (history, places) = {
+                let state = slot.state();
+                (state.history(), state.places)
+            };
+            (places > 0 || !history.is_blank()).then_some((slot, history, places))
+        };
+        Self { key, counter: slot.and_then(counting) }
+    }
 }
 
 /// Frames that are being written, all of what is at one moment.
@@ -164,8 +169,10 @@ pub struct Telling {
     names: Vec<LimitName>,
     writer: Writer,
     limits: HashMap<LimitId, u64>,
-    /// By where they are in memory: whoever tells keeps them there until the frame ends.
-    subjects: HashMap<usize, u64>,
+    /// How many subjects the frame has.
+    subjects: u64,
+    /// The latest: a counter under another limit often has the same.
+    subject: Option<Subject>,
     full: Vec<Vec<u8>>,
 }
 
@@ -180,7 +187,8 @@ impl Telling {
             names: Vec::new(),
             writer: Writer::new(now),
             limits: HashMap::new(),
-            subjects: HashMap::new(),
+            subjects: 0,
+            subject: None,
             full: Vec::new(),
         }
     }
@@ -205,19 +213,19 @@ impl Telling {
         self.names.extend(ledger.register.names().skip(known).cloned());
     }
 
-    fn counter(&mut self, Seen { slot, history }: &Seen) {
-        let Some((history, places)) = history else {
+    fn counter(&mut self, Seen { key, counter }: &Seen) {
+        let Some((slot, history, places)) = counter else {
             self.writer.byte(GONE);
-            self.writer.hash(slot.key.0);
+            self.writer.hash(key.0);
             return self.cut_if_full();
         };
         let Some(limit) = self.limit(slot.limit) else { return };
-        let subject = self.subject(&slot.subject);
+        let subject = self.subject(slot.subject());
         self.writer.byte(COUNTER);
-        self.writer.hash(slot.key.0);
+        self.writer.hash(key.0);
         self.writer.number(limit);
         self.writer.number(subject);
-        self.writer.optional(slot.candidate, Writer::byte);
+        self.writer.optional(slot.charge().candidate, Writer::byte);
         self.writer.number(u64::from(*places));
         history.write(&mut self.writer);
         self.cut_if_full();
@@ -251,14 +259,14 @@ impl Telling {
     }
 
     /// The place of a subject in this frame.
-    fn subject(&mut self, subject: &Arc<Subject>) -> u64 {
-        let next = self.subjects.len() as u64;
-        let place = *self.subjects.entry(Arc::as_ptr(subject).addr()).or_insert(next);
-        if place == next {
+    fn subject(&mut self, subject: Subject) -> u64 {
+        if self.subject.as_ref() != Some(&subject) {
             self.writer.byte(SUBJECT);
-            write_subject(subject, &mut self.writer);
+            write_subject(&subject, &mut self.writer);
+            self.subjects += 1;
+            self.subject = Some(subject);
         }
-        place
+        self.subjects - 1
     }
 
     fn cut_if_full(&mut self) {
@@ -272,7 +280,7 @@ impl Telling {
             let full = std::mem::replace(&mut self.writer, Writer::new(self.now));
             self.full.push(full.done());
             self.limits.clear();
-            self.subjects.clear();
+            (self.subjects, self.subject) = (0, None);
         }
     }
 }

@@ -152,7 +152,7 @@ impl Ledger {
 
     /// Whether `claim` would be refused at `now`; changes nothing.
     #[must_use]
-    pub fn would_refuse(&self, claim: &Claim, now: Moment) -> Option<Refusal> {
+    pub fn would_refuse(&mut self, claim: &Claim, now: Moment) -> Option<Refusal> {
         match self.judge(claim, u64::MAX, now) {
             Judged::Refused(refusal) => Some(refusal),
             Judged::Full(_) | Judged::Room(_) => None,
@@ -166,7 +166,7 @@ impl Ledger {
     }
 
     /// Holds `claim` against its counters; waiters that came before `arrival` go first.
-    fn judge(&self, claim: &Claim, arrival: u64, now: Moment) -> Judged {
+    fn judge(&mut self, claim: &Claim, arrival: u64, now: Moment) -> Judged {
         let mut found = Vec::with_capacity(claim.charges.len());
         let mut locked: Vec<Key> = Vec::new();
         let (mut longest, mut full, mut too_many) = (Moment(0), None, false);
@@ -199,8 +199,8 @@ impl Ledger {
         }
     }
 
-    fn find(&self, charge: &Charge) -> Option<Arc<Slot>> {
-        self.counters.find(charge.key).map(Arc::clone)
+    fn find(&mut self, charge: &Charge) -> Option<Arc<Slot>> {
+        self.counters.find(charge.key)
     }
 
     /// Whether one counter has room, and who is first in its queue.

@@ -84,7 +84,7 @@ impl Ledger {
         if told.is_blank() {
             return Taken::Expired;
         }
-        let found = self.counters.find(incoming.charge.key).map(Arc::clone);
+        let found = self.counters.find(incoming.charge.key);
         let is_new = found.is_none();
         let slot =
             found.unwrap_or_else(|| self.counters.begin(&incoming.charge, &incoming.subject));
@@ -124,8 +124,9 @@ impl Store {
     #[must_use]
     pub fn counter(&self, key: Key) -> Option<(Arc<Slot>, Registered)> {
         let ledger = lock(&self.ledger);
-        let slot = ledger.counters.find(key)?;
-        Some((Arc::clone(slot), ledger.register.get(slot.limit)?.clone()))
+        let slot = ledger.counters.look(key)?;
+        let registered = ledger.register.get(slot.limit)?.clone();
+        Some((slot, registered))
     }
 
     /// Takes counters in; what became of each. Attempts wait meanwhile.

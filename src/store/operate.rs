@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::clock::Moment;
+use crate::policy::key::Key;
 use crate::policy::lockout::History;
 use crate::store::gather::Change;
 use crate::store::hand::MOST as MOST_HANDS;
+use crate::store::index::{Entry, PARTS};
 use crate::store::ledger::Ledger;
-use crate::store::register::Registered;
 use crate::store::select::{Row, Selector, row};
 use crate::store::slot::Slot;
 
@@ -33,30 +34,25 @@ impl Ledger {
     /// The counters that `selector` means and that hold something at `now`.
     #[must_use]
     pub fn list(&self, selector: &Selector, now: Moment) -> Vec<Row> {
-        let shown = |slot: &Arc<Slot>| {
+        let shown = |slot: Arc<Slot>| {
             let registered = self.register.get(slot.limit)?;
             let state = slot.state();
             let history = state.history().aged(&registered.limit, now);
-            if history.is_blank() || !selector.fits(slot, registered) {
+            if history.is_blank() || !selector.fits(&slot, registered) {
                 return None;
             }
             let (places, waiting) = (state.places, state.queued());
-            Some(Row { places, waiting, ..row(slot, &history, registered) })
+            Some(Row { places, waiting, ..row(&slot, &history, registered) })
         };
         self.counters.all().filter_map(shown).collect()
     }
 
-    /// Takes away what a reset takes of a counter, if it means it; whether it held any.
-    pub(super) fn wipe(
-        &mut self,
-        slot: &Arc<Slot>,
-        is_meant: impl Fn(&Slot, &Registered) -> bool,
-        (what, now): (Reset, Moment),
-    ) -> bool {
+    /// Takes away what a reset takes of a counter; whether it held any.
+    pub(super) fn wipe(&mut self, slot: &Slot, (what, now): (Reset, Moment)) -> bool {
         let Some(registered) = self.register.get(slot.limit) else { return false };
         let mut state = slot.state();
         let mut history = state.history().aged(&registered.limit, now);
-        if history.is_blank() || !is_meant(slot, registered) {
+        if history.is_blank() {
             return false;
         }
         match what {
@@ -71,17 +67,25 @@ impl Ledger {
 
     /// Holds every counter against the limits as they are registered now, after a reload.
     pub fn reload(&mut self, now: Moment) {
-        let slots: Vec<Arc<Slot>> = self.counters.all().map(Arc::clone).collect();
-        for slot in slots {
-            self.age(&slot, now);
-            self.serve(&slot, now);
-        }
+        (0..PARTS).for_each(|part| self.reload_part(part, now));
         self.refuse_hopeless(&self.waiting.all(), now);
         self.waiting.wake_all();
     }
 
+    /// Packed counters that stay as they are stay packed: nearly all do.
+    fn reload_part(&mut self, part: usize, now: Moment) {
+        let limit = |id| self.register.get(id).map(|entry| &*entry.limit);
+        let changes = |entry: &&Entry| !entry.is_as_it_was(limit, now);
+        let changing: Vec<Key> = self.counters.kept(part).filter(changes).map(Entry::key).collect();
+        for key in changing {
+            let Some(slot) = self.counters.find(key) else { continue };
+            self.age(&slot, now);
+            self.serve(&slot, now);
+        }
+    }
+
     /// A counter remembers what still counts; also one that is in use, before time passes on.
-    fn age(&mut self, slot: &Arc<Slot>, now: Moment) {
+    fn age(&mut self, slot: &Slot, now: Moment) {
         let Some(limit) = self.limit(slot.limit) else { return };
         let mut state = slot.state();
         let aged = state.history().aged(&limit, now);

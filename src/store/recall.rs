@@ -99,7 +99,7 @@ impl Store {
             let Some(limit) = ledger.limit(id) else { continue };
             let history = kept.history.with_lost(&limit, kept.places, now);
             let history = history.aged(&limit, now);
-            if history.is_blank() || ledger.counters.find(key).is_some() {
+            if history.is_blank() || ledger.counters.has(key) {
                 continue;
             }
             recollection.counters += 1;

@@ -60,7 +60,7 @@ impl Ledger {
     /// Shows `see` every counter of one part that holds something at `now`.
     pub fn scan(&self, part: usize, now: Moment, mut see: impl FnMut(&Found<'_>)) {
         for slot in self.counters.part(part) {
-            if let Some(found) = self.found(slot, now) {
+            if let Some(found) = self.found(&slot, now) {
                 see(&found);
             }
         }
@@ -87,10 +87,16 @@ impl Ledger {
         is_meant: impl Fn(&Slot, &Registered) -> bool,
         (what, now): (Reset, Moment),
     ) -> usize {
-        let slots: Vec<Arc<Slot>> = self.counters.part(part).map(Arc::clone).collect();
+        let is_it = |slot: &Arc<Slot>| {
+            let registered = self.register.get(slot.limit)?;
+            let history = slot.state().history().aged(&registered.limit, now);
+            (!history.is_blank() && is_meant(slot, registered)).then_some(slot.key)
+        };
+        let meant: Vec<Key> = self.counters.part(part).filter_map(|slot| is_it(&slot)).collect();
         let mut removed = 0;
-        for slot in slots {
-            if self.wipe(&slot, &is_meant, (what, now)) {
+        for key in meant {
+            let Some(slot) = self.counters.find(key) else { continue };
+            if self.wipe(&slot, (what, now)) {
                 removed += 1;
                 self.serve(&slot, now);
             }
@@ -111,11 +117,11 @@ impl Store {
         lock(&self.ledger).scan(part, self.clock.now(), see);
     }
 
-    /// The counters of these keys, as far as they are there.
+    /// The counters of these keys, as far as they are there, as they are now.
     #[must_use]
     pub fn slots(&self, keys: &[Key]) -> Vec<Arc<Slot>> {
         let ledger = lock(&self.ledger);
-        keys.iter().filter_map(|key| ledger.counters.find(*key).map(Arc::clone)).collect()
+        keys.iter().filter_map(|key| ledger.counters.look(*key)).collect()
     }
 
     /// Takes away what a reset takes of the counters of one part about which `is_meant`; how many

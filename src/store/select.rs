@@ -38,13 +38,13 @@ impl Selector {
     #[must_use]
     pub fn fits(&self, slot: &Slot, limit: &Registered) -> bool {
         let by = &limit.limit.by;
-        let subject = &slot.subject;
         self.counter.is_none_or(|wanted| wanted == slot.key)
-            && self.site.as_ref().is_none_or(|site| *site == subject.site)
+            && self.site.as_ref().is_none_or(|site| *site == slot.site)
             && self.account.is_none_or(|account| names(slot, by) == Some(account))
             && self.network.is_none_or(|network| {
-                let address = by.contains(&Parameter::IpAddress).then_some(subject.address());
-                let coarser = by.contains(&Parameter::IpNetwork).then(|| subject.network());
+                let whose = slot.whose();
+                let address = by.contains(&Parameter::IpAddress).then_some(whose.address);
+                let coarser = by.contains(&Parameter::IpNetwork).then_some(whose.network);
                 [address, coarser].into_iter().flatten().any(|counted| overlap(counted, network))
             })
     }
@@ -76,7 +76,7 @@ impl Selector {
 }
 
 fn names(slot: &Slot, by: &[Parameter]) -> Option<AccountId> {
-    let candidate = slot.candidate().filter(|_| by.contains(&Parameter::Username));
+    let candidate = slot.whose().candidate.filter(|_| by.contains(&Parameter::Username));
     candidate.map(|candidate| candidate.account)
 }
 
@@ -120,13 +120,13 @@ pub struct Row {
 /// The row of the counter `slot`, whose aged history is `history`.
 #[must_use]
 pub fn row(slot: &Slot, history: &History, registered: &Registered) -> Row {
-    let subject = &slot.subject;
+    let whose = slot.whose();
     let value = |parameter: &Parameter| {
         let text = match parameter {
             Parameter::Username => shown_name(slot),
-            Parameter::IpAddress => shown_network(subject.address()),
-            Parameter::IpNetwork => shown_network(subject.network()),
-            Parameter::UserAgent => subject.user_agent().unwrap_or_default().to_owned(),
+            Parameter::IpAddress => shown_network(whose.address),
+            Parameter::IpNetwork => shown_network(whose.network),
+            Parameter::UserAgent => whose.user_agent.unwrap_or_default().to_owned(),
         };
         (parameter.name(), text)
     };
@@ -136,7 +136,7 @@ pub fn row(slot: &Slot, history: &History, registered: &Registered) -> Row {
     };
     Row {
         id: slot.key,
-        site: Arc::clone(&subject.site),
+        site: Arc::clone(&slot.site),
         login: registered.name.login.clone(),
         limit: Arc::clone(&registered.name.limit),
         parameters: registered.limit.by.iter().map(value).collect(),
@@ -155,7 +155,7 @@ pub fn row(slot: &Slot, history: &History, registered: &Registered) -> Row {
 /// The username that a counter is about, as it was typed.
 #[must_use]
 pub fn shown_name(slot: &Slot) -> String {
-    let shown = slot.candidate().and_then(|candidate| candidate.shown.as_deref());
+    let shown = slot.whose().candidate.and_then(|candidate| candidate.shown);
     shown.unwrap_or("(known by its session)").to_owned()
 }
 

@@ -1,35 +1,41 @@
-//! One counter: what it remembers, who holds places in it, who waits for one, and where it rests.
+//! One counter at hand: what it remembers, who holds places in it, who waits for one, and where it
+//! rests.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Moment;
-use crate::policy::key::{Candidate, Charge, Key, LimitId, Subject};
-use crate::policy::lockout::{History, Kept, Limit, Standing};
+use crate::policy::key::{Charge, Key, LimitId, Subject};
+use crate::policy::lockout::{History, Limit, Standing};
 use crate::store::memory::lock;
 use crate::store::order::Place;
+use crate::store::packed::ROOM;
+use crate::store::whose::{Whose, put_subject};
 
 /// The failures of one combination of values under one limit of one site.
-// what every attempt looks at comes first: it is beside the count of references in memory
 #[derive(Debug)]
-#[repr(C)]
 pub struct Slot {
     /// What names it.
     pub key: Key,
-    state: Mutex<State>,
-    /// Whose failures they are.
-    pub subject: Arc<Subject>,
     /// The limit it belongs to.
     pub limit: LimitId,
-    /// Which of the subject's usernames it is about.
-    pub candidate: Option<u8>,
+    /// The site's name.
+    pub site: Arc<str>,
+    state: Mutex<State>,
+    /// See [`Packed`](crate::store::packed::Packed); what changes is as it was at rest.
+    bytes: Box<[u8]>,
+    /// Where in them begins whom it is about.
+    whose_at: usize,
+    /// Somebody has looked for it since this was last asked.
+    is_sought: AtomicBool,
 }
 
 /// What changes about a counter. Only the ledger changes it, under its own lock.
 #[derive(Debug, Default)]
 pub struct State {
     /// Its failures.
-    history: Kept,
+    history: History,
     /// The end of the lockout among which it rests, or its place in the table; see `lies`.
     at: u64,
     /// When its table was last told that it is used.
@@ -44,6 +50,8 @@ pub struct State {
     lies: Lies,
     /// Whoever keeps it will be told of it.
     pub is_noted: bool,
+    /// It is not among the counters any more.
+    pub is_gone: bool,
 }
 
 /// Who waits, by number of arrival.
@@ -112,38 +120,93 @@ impl Rest {
 impl Slot {
     /// A counter for `charge` to `subject` that remembers nothing yet.
     #[must_use]
-    pub fn new(charge: &Charge, subject: &Arc<Subject>) -> Arc<Self> {
-        Arc::new(Self {
-            key: charge.key,
-            limit: charge.limit,
-            subject: Arc::clone(subject),
-            candidate: charge.candidate,
-            state: Mutex::default(),
-        })
+    pub fn new(charge: &Charge, subject: &Subject) -> Self {
+        let mut bytes = Vec::with_capacity(4 * ROOM);
+        bytes.extend_from_slice(&[0; ROOM]);
+        put_subject(subject, charge.candidate, &mut bytes);
+        let names = (charge.key, charge.limit, Arc::clone(&subject.site));
+        Self::unpacked(names, State::default(), (bytes.into(), ROOM))
     }
 
-    /// The username that it is about, if it is about one.
+    /// What was packed, at hand again. Whom it is about begins at that place of its bytes.
     #[must_use]
-    pub fn candidate(&self) -> Option<&Candidate> {
-        self.candidate.and_then(|at| self.subject.candidates.get(usize::from(at)))
+    pub fn unpacked(
+        (key, limit, site): (Key, LimitId, Arc<str>),
+        state: State,
+        (bytes, whose_at): (Box<[u8]>, usize),
+    ) -> Self {
+        let (state, is_sought) = (Mutex::new(state), AtomicBool::new(false));
+        Self { key, limit, site, state, bytes, whose_at, is_sought }
+    }
+
+    /// Its bytes, to be packed anew.
+    #[must_use]
+    pub fn take_bytes(&mut self) -> (Box<[u8]>, usize) {
+        (std::mem::take(&mut self.bytes), self.whose_at)
+    }
+
+    /// Whom it is about, as it is told in its bytes.
+    #[must_use]
+    pub fn whose_bytes(&self) -> &[u8] {
+        self.bytes.get(self.whose_at..).unwrap_or_default()
+    }
+
+    /// Whom it is about.
+    #[must_use]
+    pub fn whose(&self) -> Whose<'_> {
+        Whose::read(self.whose_bytes()).unwrap_or_else(Whose::nobody)
+    }
+
+    /// Whose failures they are: of the usernames, the one that it is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        self.whose().subject(&self.site)
+    }
+
+    /// The same as an attempt is charged to it.
+    #[must_use]
+    pub fn charge(&self) -> Charge {
+        let candidate = self.whose().candidate.map(|_| 0);
+        Charge { key: self.key, limit: self.limit, candidate }
     }
 
     /// What changes about it. Never hold this across what may evict, which asks for it.
     pub fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
+
+    /// The same of one that nobody else has.
+    pub fn state_mut(&mut self) -> &mut State {
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody looks for it.
+    pub fn seek(&self) {
+        self.is_sought.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has looked for it since this was last asked.
+    pub fn take_sought(&mut self) -> bool {
+        std::mem::take(self.is_sought.get_mut())
+    }
 }
 
 impl State {
+    /// Of a counter that remembers this, and that nobody uses.
+    #[must_use]
+    pub fn of(history: History) -> Self {
+        Self { history, ..Self::default() }
+    }
+
     /// Its failures.
     #[must_use]
-    pub fn history(&self) -> History {
-        self.history.get()
+    pub const fn history(&self) -> History {
+        self.history
     }
 
     /// These are its failures now.
-    pub fn remember(&mut self, history: History) {
-        self.history.set(history);
+    pub const fn remember(&mut self, history: History) {
+        self.history = history;
     }
 
     /// Where it rests while nobody holds a place in it or waits.
@@ -162,12 +225,6 @@ impl State {
     #[must_use]
     pub const fn place(&self) -> Place {
         Place(self.at as u32)
-    }
-
-    /// Whether it rests at that place of that table.
-    #[must_use]
-    pub fn lies_at(&self, tier: Tier, place: Place) -> bool {
-        self.rest() == Rest::Table(tier) && self.place() == place
     }
 
     /// It rests elsewhere now; at `place` if in a table.
@@ -218,13 +275,6 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_counter_takes_no_more_than_128_bytes_besides_its_subject() {
-        // beside it are the two counts of its references
-        let size = size_of::<Slot>() + 2 * size_of::<usize>();
-        assert!(size <= 128, "{size}");
-    }
 
     #[test]
     fn a_counter_rests_where_it_was_laid() {

@@ -5,6 +5,7 @@ mod hand;
 mod handover;
 mod interleavings;
 mod keep;
+mod packing;
 mod permit;
 mod scan;
 mod stress;

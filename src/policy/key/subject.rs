@@ -1,5 +1,4 @@
-//! Whom an attempt is charged to, readable for lists. There are about as many as counters, so what
-//! hardly any has takes no room in the others.
+//! Whom an attempt is charged to, readable for lists.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -83,7 +82,8 @@ impl Subject {
 }
 
 /// The first `bits` of an address. It is itself where it has no more.
-fn wider(address: IpNet, bits: u8) -> IpNet {
+#[must_use]
+pub fn wider(address: IpNet, bits: u8) -> IpNet {
     IpNet::new(address.addr(), bits).map_or(address, |net| net.trunc())
 }
 

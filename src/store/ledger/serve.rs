@@ -50,7 +50,8 @@ impl Ledger {
 
     /// Sends a waiter on to the queue of `other`, in its order of arrival.
     fn move_on(&mut self, arrival: u64, other: Key) -> Option<Answer> {
-        let mut state = self.counters.find(other)?.state();
+        let slot = self.counters.find(other)?;
+        let mut state = slot.state();
         if self.waiting.is_long(state.queued()) {
             return Some(Answer::Refused(Refusal::Busy));
         }
@@ -120,7 +121,7 @@ impl Ledger {
     #[must_use]
     pub fn next_chance(&self, arrival: u64, now: Moment) -> Moment {
         let chance = || {
-            let slot = self.counters.find(self.waiting.on(arrival)?)?;
+            let slot = self.counters.look(self.waiting.on(arrival)?)?;
             let entry = self.register.get(slot.limit)?;
             Some(slot.state().history().aged(&entry.limit, now).next_change())
         };
@@ -133,7 +134,7 @@ impl Ledger {
     }
 
     fn serve_key(&mut self, key: Option<Key>, now: Moment) {
-        if let Some(slot) = key.and_then(|key| self.counters.find(key)).map(Arc::clone) {
+        if let Some(slot) = key.and_then(|key| self.counters.find(key)) {
             self.serve(&slot, now);
         }
     }

@@ -69,7 +69,7 @@ fn limit(name: &str, by: Parameter, failures: u32, forget: Forget) -> Arc<Limit>
 impl World {
     fn new() -> Self {
         let mut world = Self {
-            ledger: Ledger::new(Counters::new(1000, 1000)),
+            ledger: Ledger::new(Counters::new(1000, 1000, 2)),
             limits: [LimitId(0); 2],
             failures: 0,
             now: Moment(1000),
@@ -169,7 +169,7 @@ impl World {
 
     /// The counter's history as it stands now, and its places.
     fn look(&self, key: Key) -> (History, Arc<Limit>, u32) {
-        let slot = self.ledger.counters.find(key).expect("a counter in use");
+        let slot = self.ledger.counters.look(key).expect("a counter in use");
         let limit = self.ledger.limit(slot.limit).expect("registered");
         let state = slot.state();
         (state.history().aged(&limit, self.now), limit, state.places)
@@ -188,7 +188,7 @@ impl World {
     /// The counters in which somebody holds a place or waits.
     fn active(&self) -> Vec<Arc<Slot>> {
         let all = self.ledger.counters.all();
-        all.filter(|slot| !slot.state().is_idle()).map(Arc::clone).collect()
+        all.filter(|slot| !slot.state().is_idle()).collect()
     }
 
     fn collect_answers(&mut self) {
@@ -211,7 +211,7 @@ impl World {
         }
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
         let mut places: BTreeMap<Key, u32> = BTreeMap::new();
         for held in &self.held {
             for charge in &held.claim.charges {
@@ -228,7 +228,7 @@ impl World {
         assert!(places.is_empty(), "places lost: {places:?}");
         for (arrival, claim) in &self.waiting {
             let on = self.ledger.waiting.on(*arrival).expect("nobody is forgotten");
-            let first = self.ledger.counters.find(on).expect("in use").state().first();
+            let first = self.ledger.counters.look(on).expect("in use").state().first();
             assert!(first.is_some_and(|first| first <= *arrival), "a waiter stands in its queue");
             let judged = self.ledger.judge(claim, *arrival, self.now);
             assert!(matches!(judged, Judged::Full(_)), "whoever cannot go on is answered at once");

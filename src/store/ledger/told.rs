@@ -39,9 +39,9 @@ impl Ledger {
         now: Moment,
     ) {
         for (slot, history) in told {
-            if self.counters.find(slot.key).is_some_and(|current| Arc::ptr_eq(current, slot)) {
-                self.set(slot, history);
-                self.rest(slot, now);
+            if let Some(slot) = self.counters.find(slot.key) {
+                self.set(&slot, history);
+                self.rest(&slot, now);
             }
         }
     }
@@ -66,10 +66,12 @@ impl Ledger {
 
     /// A counter is not there any more, unless something has happened to it since it remembered
     /// what was `seen`.
-    pub fn forget_told(&mut self, slot: &Arc<Slot>, seen: &History, now: Moment) {
-        if slot.state().history() == *seen {
-            self.set(slot, History::default());
-            self.rest(slot, now);
+    pub fn forget_told(&mut self, key: Key, seen: &History, now: Moment) {
+        let Some(slot) = self.counters.find(key) else { return };
+        let is_unchanged = slot.state().history() == *seen;
+        if is_unchanged {
+            self.set(&slot, History::default());
+            self.rest(&slot, now);
         }
     }
 
@@ -93,7 +95,7 @@ impl Ledger {
         self.settle(held, Settlement::GivenBack, now);
     }
 
-    fn set(&mut self, slot: &Arc<Slot>, history: History) {
+    fn set(&mut self, slot: &Slot, history: History) {
         let mut state = slot.state();
         if state.history() != history {
             state.remember(history);
@@ -104,14 +106,18 @@ impl Ledger {
     /// What the counters of an attempt remember.
     #[must_use]
     pub fn seen(&self, claim: &Claim) -> Vec<History> {
-        let seen = |charge| self.find(charge).map(|slot| slot.state().history());
-        claim.charges.iter().map(|charge| seen(charge).unwrap_or_default()).collect()
+        let seen = |charge: &Charge| {
+            self.counters
+                .look(charge.key)
+                .map_or_else(History::default, |slot| slot.state().history())
+        };
+        claim.charges.iter().map(seen).collect()
     }
 
     /// The counters of an attempt, as far as they are there, and their limits.
     #[must_use]
     pub fn slots(&self, claim: &Claim) -> Vec<Option<(Arc<Slot>, Arc<Limit>)>> {
-        let found = |charge: &Charge| self.find(charge).zip(self.limit(charge.limit));
+        let found = |charge: &Charge| self.counters.look(charge.key).zip(self.limit(charge.limit));
         claim.charges.iter().map(found).collect()
     }
 }

@@ -12,7 +12,6 @@ use super::merge::{Offer, Server};
 use super::outage::Outage;
 use super::shared::Shared;
 use super::wire::Reached;
-use crate::policy::key::Charge;
 use crate::policy::lockout::History;
 use crate::store::Store;
 use crate::store::memory::lock;
@@ -189,8 +188,7 @@ impl Shared {
 impl Offer {
     /// One of nothing yet.
     fn of(slot: &Arc<Slot>) -> Self {
-        let charge = Charge { key: slot.key, limit: slot.limit, candidate: slot.candidate };
-        let subject = Arc::clone(&slot.subject);
+        let (charge, subject) = (slot.charge(), Arc::new(slot.subject()));
         Self { charge, subject, seen: None, on: Server::Any, alone: None }
     }
 }

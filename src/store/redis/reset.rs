@@ -75,9 +75,9 @@ impl Store {
     ) -> Result<usize, Outage> {
         let limit = |slot: &Arc<Slot>| Some((Arc::clone(slot), self.limit(slot.limit)?));
         let mut counters: Vec<_> = slots.iter().filter_map(limit).collect();
-        counters.sort_by(|(a, _), (b, _)| a.subject.site.cmp(&b.subject.site));
+        counters.sort_by(|(a, _), (b, _)| a.site.cmp(&b.site));
         let mut removed = 0;
-        for of_site in counters.chunk_by(|(a, _), (b, _)| a.subject.site == b.subject.site) {
+        for of_site in counters.chunk_by(|(a, _), (b, _)| a.site == b.site) {
             for some in of_site.chunks(AT_ONCE) {
                 removed += self.change_some(to, some, meant).await?;
             }
@@ -93,7 +93,7 @@ impl Store {
         (what, ago): (&str, Duration),
     ) -> Result<usize, Outage> {
         let Some((first, _)) = counters.first() else { return Ok(0) };
-        let site = shared.names.site(&first.subject.site);
+        let site = shared.names.site(&first.site);
         let now = self.clock.driven_now().map_or_else(|| "0".to_owned(), |now| now.0.to_string());
         let first = [now, millis(ago).to_string(), what.to_owned()];
         let limits = counters.iter().map(|(_, limit)| limit_text(limit));

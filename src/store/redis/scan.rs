@@ -162,7 +162,7 @@ impl Store {
     ) -> Result<(), Outage> {
         let seen = |slot: Arc<Slot>| {
             let history = slot.state().history();
-            (shared.names.site(&slot.subject.site), (slot, history))
+            (shared.names.site(&slot.site), (slot, history))
         };
         for (site, slots) in by_site(slots.into_iter().map(seen).collect()) {
             let keys: Vec<Key> = slots.iter().map(|(slot, _)| slot.key).collect();
@@ -184,8 +184,8 @@ impl Store {
         let history = lock(&shared.locals).on_top(key, history, &limit, now);
         ledger.adopt_told(&charge, &about.subject, history, now);
         if *held > 0 {
-            let known = ledger.counters.find(key).map(Arc::clone);
-            let slot = known.unwrap_or_else(|| Slot::new(&charge, &about.subject));
+            let known = ledger.counters.look(key);
+            let slot = known.unwrap_or_else(|| Arc::new(Slot::new(&charge, &about.subject)));
             taken.insert(key, (slot, *held));
         }
     }
@@ -224,7 +224,7 @@ impl Store {
             if seen.contains(&found.slot.key) {
                 return;
             }
-            let site = shared.names.site(&found.slot.subject.site);
+            let site = shared.names.site(&found.slot.site);
             let history = found.slot.state().history();
             missed.push((site, (Arc::clone(found.slot), history)));
         });
@@ -244,7 +244,7 @@ impl Store {
             let gone = slots.iter().zip(shown).filter(|(_, shown)| shown.is_none());
             let now = self.clock.now();
             let mut ledger = lock(&self.ledger);
-            gone.for_each(|((slot, seen), _)| ledger.forget_told(slot, seen, now));
+            gone.for_each(|((slot, seen), _)| ledger.forget_told(slot.key, seen, now));
         }
         Ok(())
     }

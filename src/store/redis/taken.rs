@@ -38,8 +38,8 @@ impl Store {
         let (ledger, now) = (lock(&self.ledger), self.clock.now());
         let places = lock(&shared.places.0);
         for (slot, _) in places.iter().flat_map(HashMap::values) {
-            let known = ledger.counters.find(slot.key);
-            if known.is_none_or(|known| ledger.found(known, now).is_none())
+            let known = ledger.counters.look(slot.key);
+            if known.is_none_or(|known| ledger.found(&known, now).is_none())
                 && let Some(found) = ledger.met(slot, now)
             {
                 see(&found);
@@ -52,15 +52,17 @@ impl Store {
     #[must_use]
     pub fn rows(&self, slots: &[Arc<Slot>]) -> Vec<Row> {
         let (ledger, now) = (lock(&self.ledger), self.clock.now());
+        let current = |slot: &Arc<Slot>| ledger.counters.look(slot.key);
         let Some(shared) = self.shared() else {
-            return slots.iter().filter_map(|slot| Some(ledger.found(slot, now)?.row())).collect();
+            let row = |slot: &Arc<Slot>| Some(ledger.found(&current(slot)?, now)?.row());
+            return slots.iter().filter_map(row).collect();
         };
         let places = lock(&shared.places.0);
         let held = |key| places.as_ref().and_then(|taken| taken.get(&key)).map_or(0, |(_, n)| *n);
         let rows = slots.iter().filter_map(|slot| {
-            let held = held(slot.key);
-            let found = match ledger.found(slot, now) {
-                None if held > 0 => ledger.met(slot, now),
+            let (held, current) = (held(slot.key), current(slot));
+            let found = match current.as_ref().and_then(|slot| ledger.found(slot, now)) {
+                None if held > 0 => ledger.met(current.as_ref().unwrap_or(slot), now),
                 found => found,
             };
             let mut row = found?.row();

@@ -124,8 +124,8 @@ fn lockouts_have_a_budget_and_the_one_with_least_time_left_yields() {
     world.fail("fourth", 1).expect("admitted");
     let evicted = world.store.take_evicted();
     assert_eq!(evicted.len(), 1, "loudly");
-    let gone = &evicted[0].slot.subject.candidates[0];
-    assert_eq!(gone.shown.as_deref(), Some("first"));
+    let gone = evicted[0].slot.whose().candidate.expect("a name");
+    assert_eq!(gone.shown, Some("first"));
     assert!(matches!(world.fail("second", 1), Err(Refusal::Locked { .. })));
     assert!(matches!(world.fail("fourth", 1), Err(Refusal::Locked { .. })));
     assert!(world.fail("first", 1).is_ok());

@@ -32,10 +32,10 @@ impl Kept {
         let (batch, hands) = self.world.store.take_changes();
         assert_eq!(batch.extent, Extent::Changes);
         let mut telling = Telling::new(&self.world.store);
-        self.world.store.tell(&batch.slots, &mut telling);
+        self.world.store.tell(&batch.counters, &mut telling);
         self.world.store.tell_hands(&hands, &mut telling);
         self.take(telling);
-        batch.slots.len()
+        batch.counters.len()
     }
 
     fn take(&mut self, mut telling: Telling) {
@@ -191,12 +191,12 @@ fn more_changes_than_are_remembered_are_told_with_everything() {
         kept.world.fail(&name(number), 1).expect("room");
     }
     let (batch, _) = kept.world.store.take_changes();
-    assert_eq!((batch.extent, batch.slots.len()), (Extent::Everything, 1));
+    assert_eq!((batch.extent, batch.counters.len()), (Extent::Everything, 1));
     let mut telling = Telling::new(&kept.world.store);
     let told: usize = (0..PARTS).map(|part| kept.world.store.tell_part(part, &mut telling)).sum();
     assert_eq!(told, 131_073);
     kept.world.fail(&name(5), 1).expect("room");
-    assert_eq!(kept.world.store.take_changes().0.slots.len(), 1, "it is remembered again");
+    assert_eq!(kept.world.store.take_changes().0.counters.len(), 1, "it is remembered again");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn what_is_reset_part_by_part_is_all_of_it_and_nothing_else() {
         world.fail(&name(number), 0).expect("room");
     }
     let is_named = |slot: &slot::Slot, _: &register::Registered| {
-        slot.candidate().and_then(|named| named.shown.as_deref()).is_some_and(|n| n.ends_with('7'))
+        slot.whose().candidate.and_then(|named| named.shown).is_some_and(|n| n.ends_with('7'))
     };
     let parts = Store::parts();
     let removed: usize =
