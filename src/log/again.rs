@@ -110,11 +110,11 @@ mod tests {
         let (logger, hub) = logger();
         with_default(logger, || {
             let traced = Traced::by(|| {
-                tracing::info!(event = "first");
+                tracing::info!(event = "locked_out");
                 tracing::info!(event = "refused", client = "192.0.2.1", status = 403_u64);
             });
             let traced = traced.expect("our own logger takes it");
-            tracing::info!(event = "meanwhile");
+            tracing::info!(event = "listening");
             assert_eq!((traced.again(), traced.again()), (Retraced::Yes, Retraced::Yes));
         });
         let refused = " level=info event=refused client=192.0.2.1 status=403".to_owned();
