@@ -50,8 +50,11 @@ pub struct Counters {
     by_end: BTreeSet<(Moment, Key)>,
     max_locked: usize,
     evicted: Vec<Evicted>,
-    /// Those at hand, each once, and some that have made room since; the next to be packed first.
-    at_hand: VecDeque<Key>,
+    /// Those at hand, each once and with its turn, and some that have made room since; the next to
+    /// be packed first.
+    at_hand: VecDeque<(Key, u64)>,
+    /// How many ever came to hand.
+    turns: u64,
     /// There are more at hand than so many only where these are in use.
     pub(super) most_at_hand: usize,
     sites: Sites,
@@ -76,6 +79,7 @@ impl Counters {
             max_locked: usize::try_from(max_lockouts).unwrap_or(usize::MAX).max(1),
             evicted: Vec::new(),
             at_hand: VecDeque::new(),
+            turns: 0,
             most_at_hand,
             sites: Sites::default(),
             work: Vec::new(),
@@ -91,7 +95,7 @@ impl Counters {
                 slot.seek();
                 return Some(Arc::clone(slot));
             }
-            Entry::Packed(packed) => Arc::new(packed.unpack(&self.sites)?),
+            Entry::Packed(packed) => Arc::new(packed.unpack(&self.sites)?.at(self.turns + 1)),
         };
         *entry = Entry::AtHand(Arc::clone(&slot));
         self.comes_to_hand(key);
@@ -120,23 +124,31 @@ impl Counters {
     /// A new counter for `charge`. It stays as long as somebody holds a place in it or waits; lay
     /// it to rest then.
     pub fn begin(&mut self, charge: &Charge, subject: &Subject) -> Arc<Slot> {
-        let slot = Arc::new(Slot::new(charge, subject));
+        let slot = Arc::new(Slot::new(charge, subject).at(self.turns + 1));
         self.index.insert(Arc::clone(&slot));
         self.comes_to_hand(charge.key);
         slot
     }
 
+    /// How many are queued to be packed.
+    #[cfg(test)]
+    pub(super) fn queued_to_be_packed(&self) -> usize {
+        self.at_hand.len()
+    }
+
     /// Packs others in the stead of the counter that has just come to hand.
     fn comes_to_hand(&mut self, key: Key) {
-        self.at_hand.push_back(key);
+        self.turns += 1;
+        self.at_hand.push_back((key, self.turns));
         for _ in 0..LOOKED_AT {
             if self.at_hand.len() <= self.most_at_hand {
                 break;
             }
-            let Some(next) = self.at_hand.pop_front() else { break };
-            let entry = self.index.get_mut(next);
+            let Some((next, turn)) = self.at_hand.pop_front() else { break };
+            // one that has made room is none of them, whatever has its key by now
+            let entry = self.index.get_mut(next).filter(|entry| entry.is_of(turn));
             if entry.is_some_and(|entry| !entry.pack(&mut self.sites, &mut self.work)) {
-                self.at_hand.push_back(next);
+                self.at_hand.push_back((next, turn));
             }
         }
     }

@@ -132,6 +132,12 @@ impl Entry {
         }
     }
 
+    /// Whether it is the one that came to hand then.
+    #[must_use]
+    pub fn is_of(&self, turn: u64) -> bool {
+        matches!(self, Self::AtHand(slot) if slot.turn == turn)
+    }
+
     /// Packs it, unless somebody uses it or has looked for it since this was last tried; whether it
     /// is packed.
     pub fn pack(&mut self, sites: &mut Sites, work: &mut Vec<u8>) -> bool {

@@ -29,6 +29,8 @@ pub struct Slot {
     whose_at: usize,
     /// Somebody has looked for it since this was last asked.
     is_sought: AtomicBool,
+    /// When it came to hand, among all that ever did.
+    pub turn: u64,
 }
 
 /// What changes about a counter. Only the ledger changes it, under its own lock.
@@ -136,7 +138,14 @@ impl Slot {
         (bytes, whose_at): (Box<[u8]>, usize),
     ) -> Self {
         let (state, is_sought) = (Mutex::new(state), AtomicBool::new(false));
-        Self { key, limit, site, state, bytes, whose_at, is_sought }
+        Self { key, limit, site, state, bytes, whose_at, is_sought, turn: 0 }
+    }
+
+    /// The same, which comes to hand then.
+    #[must_use]
+    pub fn at(mut self, turn: u64) -> Self {
+        self.turn = turn;
+        self
     }
 
     /// Its bytes, to be packed anew.

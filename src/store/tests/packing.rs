@@ -224,3 +224,17 @@ fn a_counter_that_has_made_room_does_nothing_to_the_next_of_its_key() {
         assert!(counters.take_evicted().is_empty(), "the other one has not made room");
     }
 }
+
+/// As a monitor does, or the client of an API.
+#[test]
+fn right_logins_of_one_account_leave_nothing_behind() {
+    let limits = [limit(Parameter::Username, 5), limit(Parameter::IpAddress, 50)];
+    let world = World::new(1000, 1000, &limits);
+    for _ in 0..20_000 {
+        let permit = world.admit(&world.claim("monitor", 1)).expect("room");
+        drop(permit.settled(Settlement::Success { reset: ResetOnSuccess::SameClient }));
+    }
+    assert_eq!(world.store.sizes(), Default::default(), "nothing is counted");
+    let queued = lock(&world.store.ledger).counters.queued_to_be_packed();
+    assert!(queued <= 2 * AT_HAND, "{queued}");
+}
