@@ -71,10 +71,11 @@ impl Gathering {
 
     /// Sends what is with TLS.
     fn poll_settle(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = match self.state {
-            State::Settled => Poll::Ready(Ok(())),
-            State::Unsettled => Pin::new(&mut self.stream).poll_flush(context),
-        };
+        if self.state == State::Settled {
+            // that nothing goes out is no sign that the client takes what is sent
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
         ready!(self.link.note(flushed))?;
         self.state = State::Settled;
         Poll::Ready(Ok(()))
@@ -86,13 +87,13 @@ impl Gathering {
             let left = kept.len();
             let along = more.get(..MOST.saturating_sub(left)).unwrap_or(more);
             let slices = [IoSlice::new(kept), IoSlice::new(along)];
-            self.state = State::Unsettled;
             let stream = Pin::new(&mut self.stream);
             let written = match along {
                 [] => stream.poll_write(context, kept),
                 _ => stream.poll_write_vectored(context, &slices),
             };
             let written = ready!(self.link.note(written))?;
+            self.state = State::Unsettled;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -143,9 +144,10 @@ impl AsyncWrite for Gathered {
         if along > 0 {
             return Poll::Ready(Ok(along));
         }
-        gathering.state = State::Unsettled;
         let written = Pin::new(&mut gathering.stream).poll_write(context, bytes);
-        gathering.link.note(written)
+        let written = ready!(gathering.link.note(written));
+        gathering.state = State::Unsettled;
+        Poll::Ready(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -243,5 +245,28 @@ mod tests {
         assert_eq!(length.unwrap(), bytes.len());
         assert!(read == bytes);
         assert_eq!(link.stall(), None);
+    }
+
+    #[tokio::test]
+    async fn who_reads_nothing_is_late_however_often_the_connection_has_a_turn() {
+        let (alarms, time) = (Rc::new(Alarms::new(Moment(0))), Duration::from_secs(60));
+        let limits =
+            LinkLimits { idle: time, head: time, body: time, answer: time, send: time, places: 9 };
+        let links = Links::new(limits, Arc::default());
+        let peer = (PeerAddr::Ip(Ipv4Addr::LOCALHOST.into()), Standing::Client);
+        let link = links.begin(peer, (Scheme::Http, 0), &alarms);
+        let (own, _client) = UnixStream::pair().unwrap();
+        let mut socket = Gathered::new(Stream::Unix(own), Rc::clone(&link));
+        let bytes = vec![7; 4_000_000];
+        let written =
+            poll_fn(|context| Poll::Ready(write_some(&mut socket, &bytes, context))).await;
+        assert!(written < bytes.len());
+        for second in 1..=200 {
+            alarms.sweep(Moment(second * 1000));
+            // a turn: nothing goes out
+            let turn = |context: &mut Context<'_>| Poll::Ready(socket.poll_release(context));
+            assert!(poll_fn(turn).await.is_pending());
+        }
+        assert_eq!(link.overdue(), Some(Stall::Send), "three times as long as it may take");
     }
 }
