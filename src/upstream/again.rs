@@ -46,7 +46,8 @@ pub struct Again(Kept);
 
 enum Kept {
     Copy(Box<Request<RequestBody>>),
-    Written(Rc<Traffic>),
+    /// With its method and the length of its target, so that nothing else is taken for it.
+    Written(Rc<Traffic>, Method, usize),
 }
 
 impl fmt::Debug for Again {
@@ -62,7 +63,8 @@ impl Lease {
         Again(match &self.sender {
             Sender::Http1(_) => {
                 self.traffic.written_head.awaited.set(true);
-                Kept::Written(Rc::clone(&self.traffic))
+                let target = target_length(request.uri());
+                Kept::Written(Rc::clone(&self.traffic), request.method().clone(), target)
             }
             Sender::Http2(_) => Kept::Copy(Box::new(copy(request))),
         })
@@ -75,14 +77,18 @@ impl Again {
     pub fn request(&self) -> Option<Request<RequestBody>> {
         match &self.0 {
             Kept::Copy(request) => Some(copy(request)),
-            Kept::Written(traffic) => read(&traffic.written_head.head.borrow()),
+            Kept::Written(traffic, method, target) => {
+                let read = read(&traffic.written_head.head.borrow())?;
+                let is_it = read.method() == method && target_length(read.uri()) == *target;
+                is_it.then_some(read)
+            }
         }
     }
 }
 
 impl Drop for Again {
     fn drop(&mut self) {
-        if let Kept::Written(traffic) = &self.0 {
+        if let Kept::Written(traffic, ..) = &self.0 {
             let Written { awaited, head } = &traffic.written_head;
             awaited.set(false);
             let mut head = head.borrow_mut();
@@ -102,23 +108,25 @@ fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
     copy
 }
 
-/// The request whose head hyper has written so.
+fn target_length(uri: &Uri) -> usize {
+    uri.path_and_query().map_or(0, |target| target.as_str().len())
+}
+
+/// The request whose head hyper has written so, and nothing else.
 fn read(written: &[u8]) -> Option<Request<RequestBody>> {
-    let head = written.strip_suffix(b"\r\n\r\n")?;
-    // no field of a request has a line's end in it
-    let lines = head.split(|byte| *byte == b'\n');
-    let mut lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let mut asked = lines.next()?.splitn(3, |byte| *byte == b' ');
+    let lines = written.iter().filter(|byte| **byte == b'\n').count();
+    let mut fields = vec![httparse::EMPTY_HEADER; lines];
+    let mut head = httparse::Request::new(&mut fields);
+    let parsed = head.parse(written).ok()?;
+    if parsed != httparse::Status::Complete(written.len()) || head.version != Some(1) {
+        return None;
+    }
     let mut request = Request::new(RequestBody::Empty);
-    *request.method_mut() = Method::from_bytes(asked.next()?).ok()?;
-    *request.uri_mut() = Uri::try_from(asked.next()?).ok()?;
-    asked.next().filter(|version| *version == b"HTTP/1.1")?;
-    for line in lines {
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        let (name, value) = line.split_at_checked(colon)?;
-        let name = HeaderName::from_bytes(name).ok()?;
-        let value = HeaderValue::from_bytes(value.strip_prefix(b": ")?).ok()?;
-        request.headers_mut().append(name, value);
+    *request.method_mut() = Method::from_bytes(head.method?.as_bytes()).ok()?;
+    *request.uri_mut() = Uri::try_from(head.path?).ok()?;
+    for field in head.headers {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        request.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
     }
     Some(request)
 }
@@ -165,10 +173,14 @@ mod tests {
         traffic.written_head.note(b"one");
         assert!(kept().is_empty());
         traffic.written_head.awaited.set(true);
-        let again = Again(Kept::Written(Rc::clone(&traffic)));
+        let again = Again(Kept::Written(Rc::clone(&traffic), Method::GET, 1));
         traffic.written_head.note(b"GET / HTTP/1.1\r\n\r\n");
         traffic.written_head.note(b"two");
         assert!(again.request().is_some());
+        for (method, target) in [(Method::HEAD, 1), (Method::GET, 2)] {
+            let other = Kept::Written(Rc::clone(&traffic), method, target);
+            assert!(std::mem::ManuallyDrop::new(Again(other)).request().is_none());
+        }
         drop(again);
         assert!(kept().is_empty());
         traffic.written_head.note(b"three");
