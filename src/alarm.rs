@@ -173,9 +173,12 @@ impl<A: Deref<Target = Alarms>> Deref for Lent<A> {
 
 impl<A: Deref<Target = Alarms>> Drop for Lent<A> {
     fn drop(&mut self) {
+        if Rc::strong_count(&self.alarm) > 1 {
+            return;
+        }
+        self.alarm.forget();
         let mut spare = self.alarms.spare.borrow_mut();
-        if spare.len() < MOST_SPARE && Rc::strong_count(&self.alarm) == 1 {
-            self.alarm.forget();
+        if spare.len() < MOST_SPARE {
             spare.push(Rc::clone(&self.alarm));
         }
     }

@@ -124,9 +124,10 @@ impl Hub {
             || !settings.webhooks.is_empty();
         let events = if has_outlets { Events::Told } else { Events::Untold };
         *lock(&self.0.wanted) = Wanted { level: settings.log.level, events };
-        self.0.configured.fetch_add(1, Ordering::Relaxed);
         self.0.outlets.set_privacy(&settings.privacy);
         tracing::callsite::rebuild_interest_cache();
+        // after that: what was traced before may not have been wanted then
+        self.0.configured.fetch_add(1, Ordering::Release);
     }
 
     /// Where events go besides the log.
@@ -312,7 +313,7 @@ impl Logger {
 
     /// How often it was said what is wanted.
     fn configured(&self) -> u64 {
-        self.hub.0.configured.load(Ordering::Relaxed)
+        self.hub.0.configured.load(Ordering::Acquire)
     }
 }
 

@@ -20,8 +20,12 @@ use crate::policy::key::Claim;
 use crate::policy::reference::Reference;
 use crate::rejection::{Lockout, Rejection, Wanted};
 
-/// How many are kept at hand. Each takes about a KiB.
+/// How many are kept at hand.
 const MOST: usize = 64;
+/// Larger answers are not kept: an operator's page may have a MiB.
+const LARGEST: usize = 8 * 1024;
+/// Nor those to such an origin.
+const LONGEST_ORIGIN: usize = 256;
 
 /// What a worker said lately.
 #[derive(Debug)]
@@ -99,7 +103,9 @@ impl Repeats {
             return said;
         }
         let said = Rc::new(Said::to(refusing));
-        if let Some(place) = self.0.borrow_mut().get_mut(place) {
+        if said.is_small()
+            && let Some(place) = self.0.borrow_mut().get_mut(place)
+        {
             *place = Some(Rc::clone(&said));
         }
         said
@@ -125,6 +131,13 @@ impl Said {
             marked: Cell::default(),
             event: RefCell::default(),
         }
+    }
+
+    /// Whether it may be kept.
+    fn is_small(&self) -> bool {
+        let origin = self.wanted.origin.as_ref();
+        self.response.body().len() <= LARGEST
+            && origin.is_none_or(|origin| origin.len() <= LONGEST_ORIGIN)
     }
 
     /// Whether it is also what is to be said to `refusing`.
