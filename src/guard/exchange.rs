@@ -276,7 +276,7 @@ fn send_on(
     request: Request<RequestBody>,
     alarm: &Alarm,
 ) -> impl Future<Output = Result<Response<Incoming>, (Unanswered, Option<Request<RequestBody>>)>> {
-    let sending = lease.send(request);
+    let sending = lease.send_in_turn(request);
     async move {
         match alarm.in_time(sending).await {
             Some(sent) => sent.map_err(|failure| {

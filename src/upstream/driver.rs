@@ -44,14 +44,16 @@ impl Entrance {
         self.sender.is_closed()
     }
 
-    /// Sends a request at once, as far as the upstream's socket takes it; the future waits for the
-    /// head of the answer.
+    /// Sends a request: at once, as far as the upstream's socket takes it, or in the connection's own
+    /// turn. The future waits for the head of the answer.
     pub(super) fn send(
         &mut self,
         request: Request<RequestBody>,
+        turn: Turn,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
     {
-        let Some(driver) = &self.driver else { return self.sender.try_send_request(request) };
+        let driver = self.driver.as_ref().filter(|_| turn == Turn::Extra);
+        let Some(driver) = driver else { return self.sender.try_send_request(request) };
         hold_back();
         let sending = self.sender.try_send_request(request);
         let woken = let_go();
@@ -62,6 +64,15 @@ impl Entrance {
         }
         sending
     }
+}
+
+/// When a connection sends what goes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// At once, in a turn besides its own.
+    Extra,
+    /// When its task has a turn.
+    Own,
 }
 
 /// A connection, and who is woken where it can go on.
