@@ -46,7 +46,7 @@ impl<'a> Taker<'a> {
         Some(*byte)
     }
 
-    /// A number that was [put](put) there.
+    /// A number that was [put] there.
     #[inline]
     pub fn number(&mut self) -> Option<u64> {
         match *self.0 {

@@ -55,8 +55,9 @@ fn of_a_file_that_was_damaged_what_comes_before_is_used() {
     std::fs::write(shelf.file(), &bytes).unwrap();
     let guard = start_and_put_aside(&shelf, &upstream, "a frame is damaged");
     assert_eq!(guard.client().log_in("eve", "right").verdict(), (403, "locked"));
+    wait::until("it is made anew", || std::fs::read(shelf.file()).unwrap() != bytes);
     drop(guard);
-    // it was made anew, and has what could be read
+    // and has what could be read
     let guard = shelf.start(LIMIT, &upstream);
     assert!(guard.events("snapshot_put_aside").is_empty());
     assert_eq!(guard.client().log_in("eve", "right").verdict(), (403, "locked"));
