@@ -270,7 +270,7 @@ async fn lease_in_time(
     leased.unwrap_or(Err(UpstreamError::ConnectTimeout))
 }
 
-/// Sends a request at once, and waits for the answer's head in time; returns a request never sent.
+/// Sends a request, and waits for the answer's head in time; returns a request never sent.
 fn send_on(
     lease: &mut Lease,
     request: Request<RequestBody>,

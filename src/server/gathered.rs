@@ -179,12 +179,17 @@ mod tests {
 
     /// A socket, its link, and the client's end.
     fn connected() -> (Gathered, Rc<Link>, UnixStream) {
-        let (alarms, time) = (Rc::new(Alarms::new(Moment(0))), Duration::from_secs(60));
+        connected_by(&Rc::new(Alarms::new(Moment(0))))
+    }
+
+    /// The same, with these alarms.
+    fn connected_by(alarms: &Rc<Alarms>) -> (Gathered, Rc<Link>, UnixStream) {
+        let time = Duration::from_secs(60);
         let limits =
             LinkLimits { idle: time, head: time, body: time, answer: time, send: time, places: 9 };
         let links = Links::new(limits, Arc::default());
         let peer = (PeerAddr::Ip(Ipv4Addr::LOCALHOST.into()), Standing::Client);
-        let link = links.begin(peer, (Scheme::Http, 0), &alarms);
+        let link = links.begin(peer, (Scheme::Http, 0), alarms);
         let (own, client) = UnixStream::pair().unwrap();
         (Gathered::new(Stream::Unix(own), Rc::clone(&link)), link, client)
     }
@@ -249,14 +254,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_reads_nothing_is_late_however_often_the_connection_has_a_turn() {
-        let (alarms, time) = (Rc::new(Alarms::new(Moment(0))), Duration::from_secs(60));
-        let limits =
-            LinkLimits { idle: time, head: time, body: time, answer: time, send: time, places: 9 };
-        let links = Links::new(limits, Arc::default());
-        let peer = (PeerAddr::Ip(Ipv4Addr::LOCALHOST.into()), Standing::Client);
-        let link = links.begin(peer, (Scheme::Http, 0), &alarms);
-        let (own, _client) = UnixStream::pair().unwrap();
-        let mut socket = Gathered::new(Stream::Unix(own), Rc::clone(&link));
+        let alarms = Rc::new(Alarms::new(Moment(0)));
+        let (mut socket, link, _client) = connected_by(&alarms);
         let bytes = vec![7; 4_000_000];
         let written =
             poll_fn(|context| Poll::Ready(write_some(&mut socket, &bytes, context))).await;

@@ -1,8 +1,9 @@
 //! What drives a connection of HTTP/1 to an upstream, and where requests go in.
 //!
 //! It is a task of its own. A request would wait until that has its turn, behind all that was ready
-//! before; so whoever sends one has the connection go on at once. Of many requests that arrive
+//! before; so whoever sends one may have the connection go on at once. Of many requests that arrive
 //! together the first are with the upstream before the last are read, and a turn is saved for each.
+//! A login waits: its cost is what an attacker makes a guard spend, and together they cost less.
 
 use std::cell::RefCell;
 use std::fmt;
