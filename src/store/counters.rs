@@ -21,9 +21,10 @@ use crate::store::order::{Order, Place};
 use crate::store::packed::Sites;
 use crate::store::slot::{Rest, Slot, Tier};
 
-/// So many counters are at hand; beyond that, whoever is unused for longest is packed. An attempt
-/// finds those of the attempts just before it as they were left.
-pub const AT_HAND: usize = 1024;
+/// So many counters are at hand; beyond that, whoever is unused for longest is packed. Most sites
+/// never have more, so that no attempt of theirs packs or unpacks any; where there are a million, so
+/// many cost 6 bytes more for each.
+pub const AT_HAND: usize = 32_768;
 /// So many are looked at for each that comes to hand: of those in use there may be more.
 const LOOKED_AT: usize = 2;
 
