@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -121,9 +121,11 @@ impl Alarm {
     }
 
     /// Waits for `future`; `None` where the alarm rings first. Dropping it drops the future.
-    pub async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
-        poll_fn(|context| match future.as_mut().poll(context) {
+    pub fn in_time<T>(
+        &self,
+        mut future: impl Future<Output = T> + Unpin,
+    ) -> impl Future<Output = Option<T>> {
+        poll_fn(move |context| match Pin::new(&mut future).poll(context) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if self.rung.get() => Poll::Ready(None),
             Poll::Pending => {
@@ -131,7 +133,6 @@ impl Alarm {
                 Poll::Pending
             }
         })
-        .await
     }
 }
 

@@ -10,6 +10,7 @@ pub mod health;
 mod http2;
 pub mod once;
 pub mod pool;
+mod sending;
 pub mod servers;
 pub mod state;
 
@@ -21,9 +22,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
+use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
@@ -34,6 +33,7 @@ use again::Written;
 use driver::{Entrance, Turn};
 use http2::Place;
 use pool::Pool;
+pub use sending::{Begun, SendFailure, Sending, Sent};
 
 /// Leave to use one upstream connection for one exchange.
 pub struct Lease {
@@ -52,12 +52,6 @@ enum Sender {
     Http1(Entrance),
     /// On a stream of a connection that others use, too.
     Http2(Place),
-}
-
-/// A request on its way.
-enum Sending<A, B> {
-    Http1(A),
-    Http2(B),
 }
 
 /// How many bytes ever went over a connection.
@@ -159,63 +153,6 @@ impl UpstreamError {
     }
 }
 
-/// How sending a request failed.
-pub struct SendFailure {
-    /// Why.
-    pub error: UpstreamError,
-    /// Whether a byte of it was written.
-    pub sent: Sent,
-    /// Whether a byte of an answer was read.
-    pub answer: Begun,
-    /// The request, where it never left our hands.
-    pub request: Option<Request<RequestBody>>,
-}
-
-impl fmt::Debug for SendFailure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // the request may carry credentials
-        let mut shown = out.debug_struct("SendFailure");
-        shown.field("error", &self.error).field("sent", &self.sent).field("answer", &self.answer);
-        shown.finish_non_exhaustive()
-    }
-}
-
-/// Whether a byte of a request was written upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// At least one was.
-    Something,
-    /// None was: the upstream cannot know of it.
-    Nothing,
-}
-
-/// Whether a byte of an answer was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begun {
-    /// None was.
-    No,
-    /// At least one was.
-    Yes,
-}
-
-impl Traffic {
-    /// How sending failed, where so much had been written and read before.
-    fn failure(
-        &self,
-        mut failure: TrySendError<Request<RequestBody>>,
-        (written, read): (u64, u64),
-    ) -> Box<SendFailure> {
-        let is_unsent = self.written.get() == written;
-        let is_unread = self.read.get() == read;
-        Box::new(SendFailure {
-            request: failure.take_message(),
-            error: UpstreamError::Broken(failure.into_error()),
-            sent: if is_unsent { Sent::Nothing } else { Sent::Something },
-            answer: if is_unread { Begun::No } else { Begun::Yes },
-        })
-    }
-}
-
 impl fmt::Debug for Lease {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Lease").field("age", &self.age).field("keep", &self.keep).finish()
@@ -240,50 +177,25 @@ impl Lease {
         Rc::clone(&self.traffic)
     }
 
-    /// Sends a request on its way at once, so that it is not kept in the future, which waits for
-    /// the head of the answer. Dropping the future closes the connection if the request was sent,
-    /// or its stream where others use the connection, too.
-    ///
-    /// # Errors
-    ///
-    /// How far it came and why no further.
-    pub fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Box<SendFailure>>> {
+    /// Sends a request on its way at once.
+    pub fn send(&mut self, request: Request<RequestBody>) -> Sending<'_> {
         self.send_by(request, Turn::Extra)
     }
 
     /// The same, when its connection has its turn: of many that come together more are written and
     /// answered at a time, which saves the kernel work.
-    ///
-    /// # Errors
-    ///
-    /// How far it came and why no further.
-    pub fn send_in_turn(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Box<SendFailure>>> {
+    pub fn send_in_turn(&mut self, request: Request<RequestBody>) -> Sending<'_> {
         self.send_by(request, Turn::Own)
     }
 
-    fn send_by(
-        &mut self,
-        request: Request<RequestBody>,
-        turn: Turn,
-    ) -> impl Future<Output = Result<Response<Incoming>, Box<SendFailure>>> {
-        let traffic = &self.traffic;
-        let (written, read) = (traffic.written.get(), traffic.read.get());
-        let sending = match &mut self.sender {
-            Sender::Http1(entrance) => Sending::Http1(entrance.send(request, turn)),
+    fn send_by(&mut self, request: Request<RequestBody>, turn: Turn) -> Sending<'_> {
+        match &mut self.sender {
+            Sender::Http1(entrance) => {
+                let before = self.traffic.so_far();
+                let answer = Box::pin(entrance.send(request, turn));
+                Sending::Http1 { answer, traffic: &self.traffic, before }
+            }
             Sender::Http2(place) => Sending::Http2(Box::pin(place.send(request))),
-        };
-        async move {
-            let sent = match sending {
-                Sending::Http1(sending) => sending.await,
-                Sending::Http2(sending) => return sending.await,
-            };
-            sent.map_err(|failure| traffic.failure(failure, (written, read)))
         }
     }
 

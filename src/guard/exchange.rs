@@ -34,7 +34,7 @@ use crate::store::Permit;
 use crate::upstream::fault::Fault;
 use crate::upstream::pool::Wanted;
 use crate::upstream::servers::Servers;
-use crate::upstream::{Age, Lease, SendFailure, Sent, TunnelEnd, UpstreamError};
+use crate::upstream::{Age, Lease, SendFailure, Sending, Sent, TunnelEnd, UpstreamError};
 
 /// How much of an answer is read to decide an outcome, decoded.
 const MOST_OF_BODY: usize = 64 * 1024;
@@ -246,7 +246,8 @@ async fn send(
         None => lease_in_time(servers, (wanted, tie), alarm).await.map_err(unsent)?,
     };
     lease.close_if(after);
-    let (unanswered, request) = match send_on(&mut lease, going.request, alarm).await {
+    let (unanswered, request) = match answer_in_time(lease.send_in_turn(going.request), alarm).await
+    {
         Ok(response) => return Ok((response, lease)),
         Err(failure) => failure,
     };
@@ -254,7 +255,7 @@ async fn send(
     let Some(request) = again else { return Err(unanswered) };
     let mut lease = lease_in_time(servers, (Wanted::New, tie), alarm).await.map_err(unsent)?;
     lease.close_if(after);
-    match send_on(&mut lease, request, alarm).await {
+    match answer_in_time(lease.send_in_turn(request), alarm).await {
         Ok(response) => Ok((response, lease)),
         Err((unanswered, _)) => Err(unanswered),
     }
@@ -270,24 +271,18 @@ async fn lease_in_time(
     leased.unwrap_or(Err(UpstreamError::ConnectTimeout))
 }
 
-/// Sends a request, and waits for the answer's head in time; returns a request never sent.
-fn send_on(
-    lease: &mut Lease,
-    request: Request<RequestBody>,
+/// Waits for the answer's head in time; returns a request never sent.
+async fn answer_in_time(
+    sending: Sending<'_>,
     alarm: &Alarm,
-) -> impl Future<Output = Result<Response<Incoming>, (Unanswered, Option<Request<RequestBody>>)>> {
-    let sending = lease.send_in_turn(request);
-    async move {
-        match alarm.in_time(sending).await {
-            Some(sent) => sent.map_err(|failure| {
-                let SendFailure { error, sent, request, .. } = *failure;
-                (Unanswered { error, sent }, request)
-            }),
-            // what waits for the upstream to read may still be written when nobody waits any more
-            None => {
-                Err((Unanswered { error: UpstreamError::Timeout, sent: Sent::Something }, None))
-            }
-        }
+) -> Result<Response<Incoming>, (Unanswered, Option<Request<RequestBody>>)> {
+    match alarm.in_time(sending).await {
+        Some(sent) => sent.map_err(|failure| {
+            let SendFailure { error, sent, request, .. } = *failure;
+            (Unanswered { error, sent }, request)
+        }),
+        // what waits for the upstream to read may still be written when nobody waits any more
+        None => Err((Unanswered { error: UpstreamError::Timeout, sent: Sent::Something }, None)),
     }
 }
 
@@ -309,9 +304,12 @@ async fn judge(
         tell(None, judgement);
         return (judgement, None);
     }
-    let reading = alarm.in_time(read_beginning(incoming, begun));
+    let read = {
+        let reading = pin!(read_beginning(incoming, begun));
+        case.away.during(pin!(alarm.in_time(reading))).await.0
+    };
     // when the time is over, what is here by then decides
-    if let Some(Err(error)) = case.away.during(pin!(reading)).await.0 {
+    if let Some(Err(error)) = read {
         return (rules.read_nothing(NoAnswer::Cut), Some(error));
     }
     let body: Vec<&[u8]> = begun.iter().filter_map(Frame::data_ref).map(Bytes::as_ref).collect();

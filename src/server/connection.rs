@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -234,7 +234,7 @@ async fn tunnel(mut client: ClientSocket, read: &[u8], downstream: &Downstream) 
     // either end may break it off, whenever it likes
     if begun.await.is_ok() {
         // it rings only where others need the room
-        let talking = copy_bidirectional(&mut client, &mut upstream);
+        let talking = pin!(copy_bidirectional(&mut client, &mut upstream));
         drop(downstream.link.alarm.in_time(talking).await);
     }
 }

@@ -3,6 +3,7 @@
 //! Not a byte is read beyond the header: what follows belongs to TLS or HTTP.
 
 use std::io;
+use std::pin::pin;
 
 use crate::events::{self, About, Details, Name};
 use crate::guard::Worker;
@@ -25,7 +26,7 @@ pub(super) async fn admit(stream: &Stream, link: &Link, worker: &Worker) -> Opti
         return None;
     }
     link.alarm.set(plan.settings.timeouts.proxy_header);
-    match link.alarm.in_time(header(stream)).await {
+    match link.alarm.in_time(pin!(header(stream))).await {
         Some(Ok(Some(Speaker::Client(address)))) => Some(PeerAddr::ip(address)),
         Some(Ok(Some(Speaker::Proxy))) => Some(proxy.nameless()),
         Some(Ok(None) | Err(Failure::Socket)) => None,
