@@ -30,6 +30,7 @@ use crate::policy::client::ClientAddr;
 use crate::policy::key::{Candidate, claim, subject};
 use crate::policy::outcome::Format;
 use crate::rejection::Rejection;
+use crate::store::gate::Pass;
 
 impl Visit<'_> {
     /// Lets an attempt go on, once its places are its own, and answers with what came of it.
@@ -55,9 +56,7 @@ impl Visit<'_> {
                 return Box::pin(self.refuse_attempt(site, parts, attempt, rejection)).await;
             }
         };
-        let (mut case, body) = self.case(site, client, parts, (*attempt, carried));
-        case.pass = pass;
-        let case = Rc::new(case);
+        let (case, body) = self.case((site, client, pass), parts, (*attempt, carried));
         self.case.replace(Some(Rc::clone(&case)));
         let holding = self.away.during(pin!(case.leave_to_go_on(bytes))).await.0?;
         self.tell(|story| story.admitted = Some(holding.words()));
@@ -156,11 +155,10 @@ impl Visit<'_> {
 
     fn case(
         &self,
-        site: &Rc<LocalSite>,
-        client: ClientAddr,
+        (site, client, pass): (&Rc<LocalSite>, ClientAddr, Option<Pass>),
         parts: &Parts,
         (attempt, (sessions, candidates)): (Attempt, (Vec<Carried>, Vec<Candidate>)),
-    ) -> (Case, RequestBody) {
+    ) -> (Rc<Case>, RequestBody) {
         let shared = &self.worker.shared;
         let keyer = shared.store.keyer();
         let guesses = attempt.credentials.guesses;
@@ -196,7 +194,7 @@ impl Visit<'_> {
                 Writing::Fields(format) => format,
             },
         };
-        let case = Case {
+        let case = Rc::new(Case {
             worker: Rc::clone(self.worker),
             plan: Rc::clone(self.plan),
             site: Rc::clone(site),
@@ -208,10 +206,10 @@ impl Visit<'_> {
             sessions,
             basic,
             writing: attempt.writing,
-            pass: None,
+            pass,
             away: Away::default(),
             settled: Cell::new(false),
-        };
+        });
         (case, attempt.body)
     }
 

@@ -39,6 +39,7 @@ pub(super) struct Case {
     pub basic: Option<BasicCase>,
     pub writing: Writing,
     /// Whoever takes the counters over waits until it is dropped.
+    #[expect(dead_code, reason = "it is only held")]
     pub pass: Option<Pass>,
     /// What of its exchange's time is not the guard's own.
     pub away: Away,

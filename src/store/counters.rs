@@ -125,7 +125,7 @@ impl Counters {
     /// A new counter for `charge`. It stays as long as somebody holds a place in it or waits; lay
     /// it to rest then.
     pub fn begin(&mut self, charge: &Charge, subject: &Subject) -> Arc<Slot> {
-        let slot = Arc::new(Slot::new(charge, subject).at(self.turns + 1));
+        let slot = Arc::new(Slot::new(charge, subject, &mut self.work).at(self.turns + 1));
         self.index.insert(Arc::clone(&slot));
         self.comes_to_hand(charge.key);
         slot

@@ -221,7 +221,7 @@ mod tests {
         let net = "192.0.2.1/32".parse().expect("a network");
         let whose = Subject::new("s".into(), net, net);
         let charge = |key| Charge { key, limit: LimitId(0), candidate: None };
-        let slot = |key| Arc::new(Slot::new(&charge(key), &whose));
+        let slot = |key| Arc::new(Slot::new(&charge(key), &whose, &mut Vec::new()));
         // these have one name
         let keys: Vec<Key> = (0..50_u128).map(|n| Key(n << 64 | n)).collect();
         assert!(keys.iter().all(|key| Name::of(*key) == Name(0)));

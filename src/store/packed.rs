@@ -299,7 +299,7 @@ mod tests {
         ) {
             let (mut sites, mut work) = (Sites::default(), Vec::new());
             let charge = Charge { key: Key(key), limit: LimitId(limit), candidate };
-            let new = || Slot::new(&charge, &subject);
+            let new = || Slot::new(&charge, &subject, &mut Vec::new());
             let (mut slot, whose) = (new(), new().subject());
             for state in states {
                 let expected = format!("{state:?}");
@@ -336,7 +336,7 @@ mod tests {
         subject.candidates = name.map(named).into_iter().collect();
         let candidate = name.map(|_| 0);
         let charge = Charge { key: Key(u128::MAX), limit: LimitId(2), candidate };
-        let mut slot = Slot::new(&charge, &subject);
+        let mut slot = Slot::new(&charge, &subject, &mut Vec::new());
         let now = Moment((1 << 40) + 365 * 24 * 60 * 60 * 1_000);
         let spelling = name.map_or(Spelling::Unknown, |_| Spelling::One(spelling));
         let mut history = History::default();

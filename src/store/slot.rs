@@ -120,14 +120,14 @@ impl Rest {
 }
 
 impl Slot {
-    /// A counter for `charge` to `subject` that remembers nothing yet.
+    /// A counter for `charge` to `subject` that remembers nothing yet. `work` is room to work in.
     #[must_use]
-    pub fn new(charge: &Charge, subject: &Subject) -> Self {
-        let mut bytes = Vec::with_capacity(4 * ROOM);
-        bytes.extend_from_slice(&[0; ROOM]);
-        put_subject(subject, charge.candidate, &mut bytes);
+    pub fn new(charge: &Charge, subject: &Subject, work: &mut Vec<u8>) -> Self {
+        work.clear();
+        work.extend_from_slice(&[0; ROOM]);
+        put_subject(subject, charge.candidate, work);
         let names = (charge.key, charge.limit, Arc::clone(&subject.site));
-        Self::unpacked(names, State::default(), (bytes.into(), ROOM))
+        Self::unpacked(names, State::default(), (work.as_slice().into(), ROOM))
     }
 
     /// What was packed, at hand again. Whom it is about begins at that place of its bytes.

@@ -268,7 +268,8 @@ mod tests {
         };
         let client = ClientAddr::new([192, 0, 2, 1].into());
         let charge = Charge { key: Key(1), limit: LimitId(0), candidate: None };
-        let slot = Arc::new(Slot::new(&charge, &subject(&"s".into(), client, &rules)));
+        let slot =
+            Arc::new(Slot::new(&charge, &subject(&"s".into(), client, &rules), &mut Vec::new()));
         let (mut seen, mut locals) = (History::default(), Locals::default());
         let failure = Failure { guesses: 3, proof: Proof::Verdict, spelling: Spelling::Unknown };
         seen.fail(&Limit::usual(), failure, Moment(1000));

@@ -185,7 +185,8 @@ impl Store {
         ledger.adopt_told(&charge, &about.subject, history, now);
         if *held > 0 {
             let known = ledger.counters.look(key);
-            let slot = known.unwrap_or_else(|| Arc::new(Slot::new(&charge, &about.subject)));
+            let slot = known
+                .unwrap_or_else(|| Arc::new(Slot::new(&charge, &about.subject, &mut Vec::new())));
             taken.insert(key, (slot, *held));
         }
     }
