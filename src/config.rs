@@ -24,6 +24,7 @@ mod network;
 mod node;
 mod outcome;
 mod outlets;
+mod own;
 mod path;
 mod process;
 mod reader;

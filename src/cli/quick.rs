@@ -155,6 +155,8 @@ admin: {{ address: \"unix:admin.sock\" }}
         if doubtful && guessed {
             wrong = "is not given, so what a success looks like is guessed".into();
             right = format!("say it, such as --success \"{EXAMPLE}\"").into();
+        } else if flag == "--upstream" {
+            wrong = wrong.replace("(`listen`)", "(`--listen`)").into();
         } else if doubtful && flag == "--login" {
             right = format!("{right}; --print-config prints a file to change").into();
         }

@@ -55,15 +55,7 @@ pub(super) fn upstream(node: &Node, reader: &mut Reader<'_>) -> Option<(Scheme, 
     if let Some(path) = written.strip_prefix("unix:") {
         return socket(node, path, reader).map(|path| (Scheme::Plain, UpstreamAddr::Unix(path)));
     }
-    let read = match written.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
-            authority(rest, 80).map(|address| (Scheme::Plain, address))
-        }
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
-            authority(rest, 443).map(|address| (Scheme::Tls, address))
-        }
-        _ => Err("is no URL"),
-    };
+    let read = url(written);
     if let Err(wrong) = read {
         let right = "write one such as \"http://127.0.0.1:3000\" or \"unix:/run/app.sock\"";
         // what stands before an `@` is secret
@@ -72,6 +64,19 @@ pub(super) fn upstream(node: &Node, reader: &mut Reader<'_>) -> Option<(Scheme, 
         reader.error(node, format!("{shown} {wrong}"), right);
     }
     read.ok()
+}
+
+/// What the URL of an application names; otherwise what is wrong with it.
+pub(super) fn url(written: &str) -> Result<(Scheme, UpstreamAddr), &'static str> {
+    match written.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
+            authority(rest, 80).map(|address| (Scheme::Plain, address))
+        }
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
+            authority(rest, 443).map(|address| (Scheme::Tls, address))
+        }
+        _ => Err("is no URL"),
+    }
 }
 
 /// What follows `http://`: a host, maybe a port, and nothing else.

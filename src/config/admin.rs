@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::node::Node;
 use super::reader::Reader;
 use super::scalar::text;
-use super::{Admin, AdminTcp, Listen, ListenAddr, keys};
+use super::{Admin, AdminTcp, keys};
 
 /// What the addresses of one entry are.
 #[derive(Debug, Default)]
@@ -19,22 +19,16 @@ struct Addresses {
 }
 
 /// Where operators ask: at which unix socket, and where over TCP.
-pub(super) fn admin(
-    fields: &Fields<'_>,
-    listeners: &[(&Node, Listen)],
-    reader: &mut Reader<'_>,
-) -> (Admin, Option<AdminTcp>) {
+pub(super) fn admin(fields: &Fields<'_>, reader: &mut Reader<'_>) -> (Admin, Option<AdminTcp>) {
     let Some(node) = fields.get("admin") else { return (Admin::Usual, None) };
     if node.is_text("none") {
         return (Admin::Nowhere, None);
     }
-    let metrics = fields.get("metrics").and_then(|metrics| metrics.member("address"));
-    let metrics = metrics.and_then(|node| node.text()?.parse().ok());
     let fields = Fields::of(node, &keys::ADMIN, reader);
     let token_file = fields.read("token_file", token_file, reader);
     let mut addresses = Addresses::default();
     for node in fields.get("address").map(Node::items).unwrap_or_default() {
-        addresses.read(node, (listeners, metrics), reader);
+        addresses.read(node, reader);
     }
     let Some(address) = addresses.tcp else {
         if let Some(node) = fields.get("token_file") {
@@ -62,12 +56,7 @@ fn beside(token_file: &Path) -> PathBuf {
 }
 
 impl Addresses {
-    fn read(
-        &mut self,
-        node: &Node,
-        taken: (&[(&Node, Listen)], Option<SocketAddr>),
-        reader: &mut Reader<'_>,
-    ) {
+    fn read(&mut self, node: &Node, reader: &mut Reader<'_>) {
         let Some(written) = text(node, reader) else { return };
         if let Some(path) = written.strip_prefix("unix:") {
             if self.unix.is_some() {
@@ -88,29 +77,9 @@ impl Addresses {
             reader.error(node, wrong, right);
         } else if self.tcp.is_some() {
             reader.error(node, "is a second address of TCP", "one is enough");
-        } else if is_taken(address, taken) {
-            let right = "give it a port of its own, such as \"127.0.0.1:9180\"";
-            reader.error(node, "is where others connect (`listen`, `metrics`)", right);
         }
         self.tcp = Some(address);
     }
-}
-
-/// Whether clients or metrics have that port, there or at every address.
-fn is_taken(
-    own: SocketAddr,
-    (listeners, metrics): (&[(&Node, Listen)], Option<SocketAddr>),
-) -> bool {
-    let meets = |other: SocketAddr| {
-        own.port() != 0
-            && own.port() == other.port()
-            && (other.ip().is_unspecified() || own.ip() == other.ip())
-    };
-    let listens = |(_, listen): &(&Node, Listen)| match listen.address {
-        ListenAddr::Tcp(other) => meets(other),
-        ListenAddr::Unix(_) => false,
-    };
-    listeners.iter().any(listens) || metrics.is_some_and(meets)
 }
 
 /// The file with the token, which may not be there yet.

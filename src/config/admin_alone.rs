@@ -32,7 +32,7 @@ fn find(mut root: Node, reader: &mut Reader<'_>) -> Option<(Admin, Option<AdminT
         }
     }
     expand(&mut root, reader);
-    let found = admin(&Fields { node: &root }, &[], reader);
+    let found = admin(&Fields { node: &root }, reader);
     (!reader.has_errors_since(0)).then_some(found)
 }
 

@@ -30,9 +30,6 @@ pub(super) fn listeners<'a>(
     let mut listeners: Vec<(&Node, Listen)> = Vec::new();
     for node in list {
         let Some(listen) = listener(node, reader) else { continue };
-        if listeners.iter().any(|(_, other)| other.address == listen.address) {
-            reader.error(node, "is listened on twice", "remove one of them");
-        }
         listeners.push((node, listen));
     }
     listeners

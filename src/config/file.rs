@@ -13,7 +13,7 @@ use super::node::{Kind, Node};
 use super::reader::{MOST_BYTES, Reader, read};
 use super::site::{Above, sites};
 use super::{
-    Settings, account, admin, edge, keys, outlets, process, syntax, webhook, written, yaml,
+    Settings, account, admin, edge, keys, outlets, own, process, syntax, webhook, written, yaml,
 };
 
 /// The smallest configuration that guards something.
@@ -136,7 +136,8 @@ fn settings(root: &Node, reader: &mut Reader<'_>) -> Option<Settings> {
     if fields.lacks("sites") {
         reader.error(root, "needs `sites`", SMALLEST);
     }
-    let admin = admin::admin(&fields, &listeners, reader);
+    own::check(root, reader);
+    let admin = admin::admin(&fields, reader);
     Some(Settings {
         listen: listeners.into_iter().map(|(_, address)| address).collect(),
         workers: process::workers(&fields, reader),

@@ -7,6 +7,7 @@ mod limits;
 mod logins;
 mod outcomes;
 mod outlets;
+mod own;
 mod redis;
 mod sites;
 mod syntax;

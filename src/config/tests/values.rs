@@ -261,11 +261,12 @@ fn anchors_aliases_and_merge_keys_work() {
         r#"
         anchors:
           ignored: ${NOWHERE}
+          here: &here "127.0.0.1:8081"
           rule: &rule
             username: { form: u }
             methods: [POST, PUT]
             outcome: { success: { location: /x } }
-        listen: &here "127.0.0.1:8080"
+        listen: "127.0.0.1:8080"
         metrics: { address: *here }
         sites:
           - upstream: http://a
@@ -280,7 +281,7 @@ fn anchors_aliases_and_merge_keys_work() {
     let settings = settings(&yaml);
     assert_eq!(login_at(&settings, 0).methods, [Box::<str>::from("POST"), Box::<str>::from("PUT")]);
     assert_eq!(login_at(&settings, 1).methods, [Box::<str>::from("GET")]);
-    assert_eq!(settings.metrics.map(|address| address.port()), Some(8080));
+    assert_eq!(settings.metrics.map(|address| address.port()), Some(8081));
 }
 
 #[test]

@@ -141,6 +141,16 @@ fn wrong_flags_are_named_with_what_would_be_right() {
 }
 
 #[test]
+fn an_upstream_that_is_the_guard_itself_is_refused_before_anything_listens() {
+    let ran = run(&["run", "--upstream", "http://localhost:8080", "--login", "/login"]);
+    assert_eq!(ran.status, 2, "{}", ran.err);
+    let said = "command line: --upstream: `http://localhost:8080` is where the guard itself listens \
+                (`--listen`): each request would come round to it without end; write the address of \
+                the application";
+    assert!(ran.err.contains(said), "{}", ran.err);
+}
+
+#[test]
 fn a_file_and_flags_exclude_each_other_and_one_of_them_is_needed() {
     let config = ["run", "--config", "/nowhere"];
     for more in [&["--upstream", "http://x", "--login", "/l"][..], &["--monitor"]] {
