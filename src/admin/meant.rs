@@ -229,6 +229,13 @@ impl Meant {
         counters
     }
 
+    /// Whether the counter `key` belongs to the reference that is meant, or refused it.
+    #[must_use]
+    pub fn has_refused(&self, key: Key) -> bool {
+        let is_own = self.reference.is_some_and(|reference| Reference::of(key) == reference);
+        is_own || self.refused.contains(&key)
+    }
+
     /// The username that is meant, as the operator wrote it.
     #[must_use]
     pub fn username(&self) -> Option<&Arc<str>> {

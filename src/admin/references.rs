@@ -35,7 +35,7 @@ pub async fn chain(written: &str, shared: &Shared) -> Result<Value, Problem> {
         let detail = "nothing is known of it any more: it is long ago, or was another guard's";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    let hands = remembered.as_ref().map_or_else(Vec::new, |known| by_hand(known, shared));
+    let hands = by_hand(&meant, remembered.as_ref(), shared);
     let is_locked = counters.iter().any(|row| row.locked_until.is_some()) || !hands.is_empty();
     let store = &shared.store;
     let shown_rows =
@@ -79,16 +79,22 @@ fn rows(meant: &Meant, remembered: Option<&Remembered>, shared: &Shared) -> (Vec
     (shared.store.rows(&slots), shared.store.rows(&others))
 }
 
-/// The locks by hand in force that refuse whom the refusals were about.
+/// The locks by hand in force on the counters of the reference that is meant, and those that refuse whom
+/// a lock by hand has refused with it.
 #[must_use]
-pub fn by_hand(remembered: &Remembered, shared: &Shared) -> Vec<(Selector, HandLock)> {
-    let people = remembered.people().filter(|person| person.was_by_hand());
+pub fn by_hand(
+    meant: &Meant,
+    remembered: Option<&Remembered>,
+    shared: &Shared,
+) -> Vec<(Selector, HandLock)> {
+    let people = remembered.into_iter().flat_map(Remembered::people);
+    let people = people.filter(|person| person.was_by_hand());
     let claims: Vec<_> = people.filter_map(|person| person.claim.as_ref()).collect();
-    if claims.is_empty() {
-        return Vec::new();
-    }
     let mut locks = shared.store.hand_locks();
-    locks.retain(|(lock, _)| claims.iter().any(|claim| refuses(lock, claim)));
+    locks.retain(|(lock, _)| {
+        lock.counter.is_some_and(|counter| meant.has_refused(counter))
+            || claims.iter().any(|claim| refuses(lock, claim))
+    });
     locks
 }
 

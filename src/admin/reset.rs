@@ -193,7 +193,7 @@ fn hand_selectors(
     if meant.reference().is_none() {
         return meant.selectors();
     }
-    let locks = remembered.map_or_else(Vec::new, |known| references::by_hand(known, shared));
+    let locks = references::by_hand(meant, remembered, shared);
     locks.into_iter().map(|(lock, _)| lock).collect()
 }
 

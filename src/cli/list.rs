@@ -20,7 +20,8 @@ const PAGE: usize = 1000;
 
 /// List who has failed to log in, and who is locked out
 ///
-/// Without WHAT it lists everybody: those who are locked out first, the longest time left first.
+/// Without WHAT it lists everybody: those who are locked out first, the longest time left first. A
+/// word that is both a reference and a username means both.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -43,9 +44,6 @@ Exit status:
 pub struct List {
     #[command(flatten)]
     whom: Whom,
-    /// What refused this reference, from the screen of somebody who was refused
-    #[arg(long = "ref", value_name = "CODE", conflicts_with_all = ["what", "ip", "username"])]
-    reference: Option<String>,
     /// Only those who are locked out
     #[arg(long)]
     locked: bool,
@@ -114,7 +112,7 @@ impl List {
     /// Asks, and prints what it was told.
     #[must_use]
     pub fn execute(&self) -> u8 {
-        if let Some(reference) = &self.reference {
+        if let Some(reference) = self.whom.reference() {
             let form = if self.json { Form::Json } else { Form::Text };
             return why::tell(&self.contact, reference, form);
         }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Lock somebody out by hand, whether or not he ever failed
 ///
 /// It holds from the next attempt on, also for those who are never locked otherwise; `reset` takes
-/// it away. Everything that is named has to fit.
+/// it away. Everything that is named has to fit. A reference means the counters that refused it.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -32,16 +32,13 @@ Examples:
 
 Exit status:
   0  locked
-  1  there are too many locks by hand, or there is no such counter
+  1  there are too many locks by hand, there is no such counter, or none refused the reference
   2  the command line is wrong, or the configuration file, if one is named
   3  no guard can be reached, or it refuses the token"
 )]
 pub struct Lock {
     #[command(flatten)]
     whom: Whom,
-    /// The counters that refused this reference
-    #[arg(long = "ref", value_name = "CODE", conflicts_with_all = ["what", "ip", "username"])]
-    reference: Option<String>,
     /// Everybody, at every site
     #[arg(long)]
     all: bool,
@@ -67,14 +64,21 @@ impl Lock {
     /// Asks, and says what came of it.
     #[must_use]
     pub fn execute(&self) -> u8 {
-        if self.whom.is_nobody() && self.reference.is_none() && !self.all {
-            complain("error: it is not said whom to lock: name an address, a username, or --all");
+        if self.whom.is_nobody() && !self.all {
+            complain(
+                "error: it is not said whom to lock: name an address, a network, a username or a \
+                 reference, or say --site, --counter or --all",
+            );
             return USAGE;
         }
-        let mut body = self.whom.members();
-        if let Some(reference) = &self.reference {
-            body.insert("ref".to_owned(), json!(reference));
-        }
+        let whom = match self.whom.understood(&self.contact) {
+            Ok(whom) => whom,
+            Err(status) => return status,
+        };
+        // most references have a digit, and most names have none
+        let word = whom.bare_reference();
+        let word = word.filter(|word| word.contains(|letter: char| letter.is_ascii_digit()));
+        let mut body = whom.members();
         if self.all {
             body.insert("all".to_owned(), json!(true));
         }
@@ -88,6 +92,11 @@ impl Lock {
         let question = Question { method: "POST", target: LOCK, body: Some(&body) };
         match self.contact.get(question, PATIENCE) {
             Ok(answer) => {
+                if let Some(word) = word {
+                    complain(&format!(
+                        "note: {word} is locked as a username: no such reference is known"
+                    ));
+                }
                 tell_reach(answer.body.get("shared").unwrap_or(&Value::Null));
                 if self.json {
                     say(&answer.body.to_string())

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::contact::{Contact, tell_reach};
 use super::rows;
 use super::whom::Whom;
-use super::why;
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::api::RESET;
 use crate::admin::ask::Question;
@@ -44,9 +43,6 @@ Exit status:
 pub struct Reset {
     #[command(flatten)]
     whom: Whom,
-    /// What refused this reference, from the screen of somebody who was refused
-    #[arg(long = "ref", value_name = "CODE")]
-    reference: Option<String>,
     /// Everybody
     #[arg(long)]
     all: bool,
@@ -67,14 +63,17 @@ impl Reset {
     /// Asks, and says what came of it.
     #[must_use]
     pub fn execute(&self) -> u8 {
-        if self.whom.is_nobody() && self.reference.is_none() && !self.all {
-            complain("error: it is not said whom to unlock: name an address, a username, or --all");
+        if self.whom.is_nobody() && !self.all {
+            complain(
+                "error: it is not said whom to unlock: name an address, a network, a username or a \
+                 reference, or say --site, --counter or --all",
+            );
             return USAGE;
         }
-        let mut body = self.whom.members();
-        if let Some(reference) = &self.reference {
-            body.insert("ref".to_owned(), json!(reference));
-        }
+        let mut body = match self.whom.understood(&self.contact) {
+            Ok(whom) => whom.members(),
+            Err(status) => return status,
+        };
         if self.all {
             body.insert("all".to_owned(), json!(true));
         }
@@ -84,37 +83,19 @@ impl Reset {
         if self.by_hand {
             body.insert("only".to_owned(), json!("by_hand"));
         }
-        match self.reset(body) {
-            Ok(answer) => self.tell(&answer),
+        let body = Value::Object(body);
+        let question = Question { method: "POST", target: RESET, body: Some(&body) };
+        match self.contact.get(question, PATIENCE) {
+            Ok(answer) => self.tell(&answer.body),
             Err(status) => status,
         }
-    }
-
-    /// A bare word that means nobody may be a reference.
-    fn reset(&self, mut body: Map<String, Value>) -> Result<Value, u8> {
-        let answer = self.ask(&body)?;
-        let Some(word) = self.whom.bare_reference().filter(|_| taken(&answer) == 0) else {
-            return Ok(answer);
-        };
-        if self.reference.is_some() || why::find(&self.contact, word)?.is_none() {
-            return Ok(answer);
-        }
-        body.remove("what");
-        body.insert("ref".to_owned(), json!(word));
-        self.ask(&body)
-    }
-
-    fn ask(&self, body: &Map<String, Value>) -> Result<Value, u8> {
-        let body = Value::Object(body.clone());
-        let question = Question { method: "POST", target: RESET, body: Some(&body) };
-        self.contact.get(question, PATIENCE).map(|answer| answer.body)
     }
 
     fn tell(&self, answer: &Value) -> u8 {
         tell_reach(answer.get("shared").unwrap_or(&Value::Null));
         let number = |name: &str| number(answer, name);
         let (removed, by_hand) = (number("removed"), number("locks_by_hand"));
-        let status = if taken(answer) > 0 { OK } else { FAILED };
+        let status = if removed + by_hand > 0 { OK } else { FAILED };
         if self.json {
             say(&answer.to_string());
             return status;
@@ -141,11 +122,6 @@ impl Reset {
 
 fn number(answer: &Value, name: &str) -> u64 {
     answer.get(name).and_then(Value::as_u64).unwrap_or_default()
-}
-
-/// How much was taken back.
-fn taken(answer: &Value) -> u64 {
-    number(answer, "removed") + number(answer, "locks_by_hand")
 }
 
 /// How much that is, in words; no counters where none were meant.

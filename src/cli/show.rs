@@ -9,6 +9,7 @@ use super::contact::Contact;
 use super::events::line;
 use super::rows;
 use super::whom::{Whom, parameter};
+use super::why;
 use super::{FAILED, OK, USAGE, complain, say};
 use crate::admin::api::{COUNTERS, LOCKS, REFUSALS};
 use crate::admin::ask::Question;
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 Examples:
   loginward show ada@example.com
   loginward show 203.0.113.7 --json
+  loginward show --ref QZ52GVYE
 
 Exit status:
   0  there is something
@@ -49,6 +51,8 @@ pub struct Show {
 
 /// What is known of somebody.
 struct Known {
+    /// What refused the reference, where that is meant; its counters and locks are in it.
+    chain: Option<Value>,
     counters: Vec<Value>,
     locks: Vec<Value>,
     refusals: Vec<Value>,
@@ -60,7 +64,10 @@ impl Show {
     #[must_use]
     pub fn execute(&self) -> u8 {
         if self.whom.is_nobody() {
-            complain("error: it is not said of whom: name an address, a username or a site");
+            complain(
+                "error: it is not said of whom: name an address, a network, a username or a reference, \
+                 or say --site or --counter",
+            );
             return USAGE;
         }
         match self.find() {
@@ -70,7 +77,8 @@ impl Show {
     }
 
     fn find(&self) -> Result<Known, u8> {
-        let query = self.whom.parameters().join("&");
+        let whom = self.whom.understood(&self.contact)?;
+        let query = whom.parameters().join("&");
         let (mut counters, mut cursor) = (Vec::new(), String::new());
         loop {
             let target = format!("{COUNTERS}?{query}&limit=1000{cursor}");
@@ -84,13 +92,24 @@ impl Show {
             let mut answer = self.contact.get(Question::new("GET", &target), PATIENCE)?.body;
             Ok::<_, u8>(taken(&mut answer, name))
         };
-        let (locks, refusals) = (list(LOCKS, "locks")?, list(REFUSALS, "refusals")?);
-        Ok(Known { counters, locks, refusals, events: self.events()? })
+        let (mut locks, refusals) = (list(LOCKS, "locks")?, list(REFUSALS, "refusals")?);
+        let word = whom.reference();
+        let chain = word.map_or(Ok(None), |word| why::find(&self.contact, word))?;
+        let own = chain.as_ref().and_then(|chain| chain.get("locks_by_hand")?.as_array());
+        locks.extend(own.into_iter().flatten().cloned());
+        let mut events = self.events(&whom)?;
+        if let Some(word) = word {
+            let reference = chain.as_ref().and_then(|chain| chain.get("ref")?.as_str());
+            let reference = reference.unwrap_or(word);
+            events.retain(|event| event.get("ref").and_then(Value::as_str) == Some(reference));
+        }
+        Ok(Known { chain, counters, locks, refusals, events })
     }
 
-    /// The latest events about whom that names, if events name such a thing.
-    fn events(&self) -> Result<Vec<Value>, u8> {
-        let Some(parameters) = self.whom.of_events() else { return Ok(Vec::new()) };
+    /// The latest events about whom that names, if events name such a thing; all, where it is a
+    /// reference.
+    fn events(&self, whom: &Whom) -> Result<Vec<Value>, u8> {
+        let Some(parameters) = whom.of_events() else { return Ok(Vec::new()) };
         let target = format!("{EVENTS}?follow=false&last=1000&{}", parameters.join("&"));
         let place = self.contact.place()?;
         let unreachable = |error: &std::io::Error| self.contact.unreachable(&place, error);
@@ -111,11 +130,13 @@ impl Show {
     }
 
     fn tell(&self, known: &Known) -> u8 {
-        let Known { counters, locks, refusals, events } = known;
+        let Known { chain, counters, locks, refusals, events } = known;
         let lists = [counters, locks, refusals, events];
-        let status = if lists.iter().all(|list| list.is_empty()) { FAILED } else { OK };
+        let is_nothing = chain.is_none() && lists.iter().all(|list| list.is_empty());
+        let status = if is_nothing { FAILED } else { OK };
         if self.json {
             let known = json!({
+                "reference": chain,
                 "counters": counters,
                 "locks": locks,
                 "refusals": refusals,
@@ -125,14 +146,16 @@ impl Show {
             return status;
         }
         let events: Vec<String> = events.iter().map(line).collect();
+        let is_told = chain.is_some();
         let parts = [
-            ("Counters:", counters.is_empty(), rows::counters(counters)),
-            ("Locked by hand:", locks.is_empty(), rows::locks(locks)),
+            ("Counters:", is_told || counters.is_empty(), rows::counters(counters)),
+            ("Locked by hand:", is_told || locks.is_empty(), rows::locks(locks)),
             ("Refused lately:", refusals.is_empty(), rows::refusals(refusals)),
             ("The latest events:", events.is_empty(), events.join("\n")),
         ];
         let parts = parts.into_iter().filter(|(_, is_empty, _)| !is_empty);
-        let parts: Vec<String> = parts.map(|(title, _, text)| format!("{title}\n{text}")).collect();
+        let parts = parts.map(|(title, _, text)| format!("{title}\n{text}"));
+        let parts: Vec<String> = chain.iter().map(why::told).chain(parts).collect();
         match status {
             OK => say(&parts.join("\n\n")),
             _ => complain("nothing was found"),

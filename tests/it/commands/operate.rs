@@ -206,8 +206,17 @@ fn what_is_wrong_with_a_command_line_is_said() {
     let upstream = Upstream::shop();
     let guard = guard(&upstream);
     for (words, said) in [
-        (&["reset"][..], "it is not said whom to unlock"),
-        (&["lock"], "it is not said whom to lock"),
+        (
+            &["reset"][..],
+            "not said whom to unlock: name an address, a network, a username or a reference,",
+        ),
+        (
+            &["lock"],
+            "not said whom to lock: name an address, a network, a username or a reference,",
+        ),
+        (&["reset"], "or say --site, --counter or --all"),
+        (&["lock"], "or say --site, --counter or --all"),
+        (&["show"], "or say --site or --counter"),
         (&["lock", "::1", "--for", "1"], "it needs a unit"),
         (&["lock", "::1", "--for", "10ms"], "a second or more"),
         (&["lock", "--site", "other"], "there is no site \"other\""),

@@ -145,3 +145,131 @@ fn a_counter_that_refused_nobody_is_not_said_to_have() {
     }
     assert!(said.out.ends_with("takes its failures back\n"), "{}", said.out);
 }
+
+/// Somebody who is locked out, and his reference.
+fn locked_out(guard: &Guard) -> String {
+    fail(guard, "ada", OFFICE, 5);
+    log_in(guard, "ada", OFFICE, "right").1
+}
+
+#[test]
+fn a_bare_word_that_is_a_reference_locks_and_unlocks_what_refused_it() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    let reference = locked_out(&guard);
+    assert_eq!(of(&guard, &["reset", &reference]).out, "reset: 1 counter\n");
+    assert_eq!(log_in(&guard, "ada", OFFICE, "right").0, 302);
+    fail(&guard, "ada", OFFICE, 1);
+    let said = of(&guard, &["lock", &reference.to_lowercase(), "--reason", "called"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    assert!(said.out.contains(&format!("  what refused {reference}  called\n")), "{}", said.out);
+    let note = "is a reference, and means what refused that; a username that is spelled so is \
+                --username ";
+    assert!(said.err.contains(note), "{}", said.err);
+    assert_eq!(log_in(&guard, "ada", OFFICE, "right").0, 403);
+    assert_eq!(log_in(&guard, &reference, OFFICE, "right").0, 302, "nobody of that name is locked");
+    let said = of(&guard, &["reset", &reference]);
+    assert_eq!((said.status, said.out.as_str()), (0, "reset: 1 counter, 1 lock by hand\n"));
+    assert!(said.err.contains(note), "{}", said.err);
+    assert_eq!(log_in(&guard, "ada", OFFICE, "right").0, 302);
+}
+
+#[test]
+fn a_lock_of_a_reference_is_taken_away_by_it_before_it_has_refused_anybody() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    fail(&guard, "ada", OFFICE, 1);
+    let list: Value = serde_json::from_str(&of(&guard, &["list", "ada", "--json"]).out).unwrap();
+    let reference = list["counters"][0]["ref"].as_str().unwrap();
+    assert_eq!(of(&guard, &["lock", "--ref", reference]).status, 0);
+    let said = of(&guard, &["list", "--ref", reference]);
+    assert!(said.out.contains("\nLocked by hand:\n"), "{}", said.out);
+    assert!(said.out.ends_with("unlocks it\n"), "{}", said.out);
+    let said = of(&guard, &["reset", "--ref", reference]);
+    assert_eq!(said.out, "reset: 1 counter, 1 lock by hand\n");
+    assert_eq!(log_in(&guard, "ada", OFFICE, "right").0, 302);
+}
+
+#[test]
+fn a_username_that_is_spelled_like_a_reference_is_locked_as_a_username() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    let reference = locked_out(&guard);
+    let elsewhere = "198.51.100.1";
+    let said = of(&guard, &["lock", "--username", &reference]);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    assert_eq!(log_in(&guard, &reference, elsewhere, "right").0, 403);
+    let said = of(&guard, &["list", &reference]);
+    assert!(said.out.contains(&format!("reference  {reference}\n")), "{}", said.out);
+    assert!(said.out.contains("\nLocked by hand:\n"), "both are listed: {}", said.out);
+    let said = of(&guard, &["reset", &reference]);
+    assert_eq!((said.status, said.out.as_str()), (0, "reset: 1 counter\n"));
+    assert!(said.err.contains(&format!("--username {reference}\n")), "{}", said.err);
+    assert_eq!(log_in(&guard, "ada", OFFICE, "right").0, 302);
+    assert_eq!(log_in(&guard, &reference, elsewhere, "right").0, 403, "his lock stays");
+    let said = of(&guard, &["reset", "--username", &reference]);
+    assert_eq!(said.out, "reset: 0 counters, 1 lock by hand\n");
+    // what the guard does not know as a reference is a username
+    let said = of(&guard, &["lock", "katharin"]);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    assert_eq!(log_in(&guard, "Katharin", elsewhere, "right").0, 403);
+}
+
+#[test]
+fn a_reference_goes_with_no_address_beside_it() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    let reference = locked_out(&guard);
+    for command in ["lock", "reset", "show"] {
+        let said = of(&guard, &[command, &reference, "--ip", OFFICE]);
+        assert_eq!((said.status, said.out.as_str()), (2, ""), "{command}");
+        let wrong = format!("{reference} is a reference, which goes without --ip");
+        assert!(said.err.contains(&wrong), "{command}: {}", said.err);
+        let said = of(&guard, &[command, "--ref", &reference, "--ip", OFFICE]);
+        assert_eq!((said.status, said.out.as_str()), (2, ""), "{command}");
+    }
+    assert_eq!(log_in(&guard, "ada", OFFICE, "right").0, 403);
+}
+
+#[test]
+fn what_is_known_of_a_reference_is_shown() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    let reference = locked_out(&guard);
+    fail(&guard, "eve", "198.51.100.1", 1);
+    guard.wait_for_event("locked_out");
+    let heard = misheard(&reference);
+    for words in [&["show", "--ref", &heard][..], &["show", &heard]] {
+        let said = of(&guard, words);
+        assert_eq!(said.status, 0, "{words:?}: {}", said.err);
+        for part in [
+            &format!("reference  {reference}\n"),
+            "username   ada\n",
+            "\nRefused by these counters:\n",
+            "\n\nRefused lately:\nREF ",
+            "\n\nThe latest events:\n",
+            &format!(" ref={reference} "),
+        ] {
+            assert!(said.out.contains(part), "{part} in {}", said.out);
+        }
+        assert!(!said.out.contains("username=eve"), "{}", said.out);
+        let said = of(&guard, &[words, &["--json"]].concat());
+        let shown: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(shown["reference"]["ref"], *reference);
+        assert_eq!(shown["counters"][0]["ref"], *reference);
+    }
+    assert_eq!(of(&guard, &["show", "--ref", "x"]).status, 2);
+    let none = of(&guard, &["show", "--ref", "00000000"]);
+    assert_eq!((none.status, none.err.as_str()), (1, "nothing was found\n"));
+    assert_eq!(of(&guard, &["show", "ada", "--json"]).out.matches("\"reference\":null").count(), 1);
+}
+
+#[test]
+fn a_word_that_may_be_an_old_reference_is_said_to_be_locked_as_a_username() {
+    let upstream = Upstream::shop();
+    let guard = guard(&upstream);
+    let said = of(&guard, &["lock", "4dz1-6vfe"]);
+    let note = "note: 4dz1-6vfe is locked as a username: no such reference is known\n";
+    assert_eq!((said.status, said.err.as_str()), (0, note));
+    assert_eq!(log_in(&guard, "4DZ1-6VFE", OFFICE, "right").0, 403);
+}
