@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
     after_help = "\
 Examples:
   loginward page --config config.yaml
-  ssh -L 9190:127.0.0.1:9190 server loginward page --port 9190
+  ssh -t -L 9190:127.0.0.1:9190 server loginward page --port 9190
 
 Exit status:
   0  ended as it was told, or nobody asked any more

@@ -154,6 +154,36 @@ fn its_links_lead_somewhere() {
 }
 
 #[test]
+fn a_link_from_a_setting_leads_to_its_table() {
+    let links: Vec<(&str, &str)> = README
+        .split("[`")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("`](#"))
+        .filter(|(key, _)| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+        .map(|(key, rest)| (key, rest.split(')').next().unwrap()))
+        .collect();
+    assert!(!links.is_empty());
+    for (key, anchor) in links {
+        let title = |text: &str| text.to_lowercase().replace(' ', "-");
+        let sections = README.split("\n### ").skip(1);
+        let mut sections = sections.filter_map(|section| section.split_once('\n'));
+        let (_, section) = sections.find(|(name, _)| title(name) == anchor).expect(anchor);
+        assert!(section.contains(&format!("\n| `{key}` | ")), "`{key}` is not under #{anchor}");
+    }
+}
+
+#[test]
+fn the_page_is_forwarded_in_the_same_words_in_the_readme_and_in_its_help() {
+    let help = run(&["page", "--help"]).out;
+    let line = |text: &str| {
+        let mut lines = text.lines().map(|line| line.trim().to_owned());
+        lines.find(|line| line.starts_with("ssh ")).unwrap()
+    };
+    let readme = blocks("sh").into_iter().find(|block| block.contains("ssh ")).unwrap();
+    assert_eq!(line(&help), line(readme));
+}
+
+#[test]
 fn it_names_every_event_and_every_event_that_is_traced_is_known() {
     let known: Vec<&str> = loginward::events::known().collect();
     for name in &known {
