@@ -32,7 +32,7 @@ const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHO
 ///
 /// Both are in this one process, on loopback. It prints the address to open in a browser, the
 /// account, what to try, and where operators ask; then the guard's log lines. It needs nothing else,
-/// keeps nothing, and ends with Ctrl-C.
+/// keeps nothing, and ends with Ctrl-C or with its terminal.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -59,7 +59,7 @@ enum Place {
 }
 
 impl Demo {
-    /// Serves until SIGINT or SIGTERM.
+    /// Serves until SIGINT, SIGTERM or SIGHUP.
     #[must_use]
     pub fn execute(&self) -> u8 {
         match self.serve() {
@@ -94,7 +94,8 @@ impl Demo {
             }
             tokio::select! {
                 served = application.serve() => served,
-                _ = signals.end() => Ok(()),
+                // it has no file to read again, and a password that everybody knows
+                _ = signals.next() => Ok(()),
             }
         })?;
         server.stop();

@@ -32,8 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 ///
 /// It prints a link, for a browser on this machine; over ssh, forward the port. Whoever opens it
 /// first gets a session, and from then on the link is worth nothing. What the page asks is passed on
-/// to the running guard. It ends with Ctrl-C, or after 30 minutes in which no page has asked for
-/// anything.
+/// to the running guard. It ends with Ctrl-C, with its terminal, or after 30 minutes in which no page
+/// has asked for anything.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -57,7 +57,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Serves until SIGINT, SIGTERM, or until nobody asks any more.
+    /// Serves until SIGINT, SIGTERM or SIGHUP, or until nobody asks any more.
     #[must_use]
     pub fn execute(&self) -> u8 {
         let guard = match self.guard() {
@@ -91,7 +91,8 @@ impl Page {
             tokio::select! {
                 () = serve::serve(listener, Rc::clone(&served)) => {}
                 () = served.idle_for(IDLE) => say("Nobody has asked for anything for 30 minutes."),
-                _ = signals.end() => {}
+                // it has no file to read again
+                _ = signals.next() => {}
             }
             Ok(())
         })

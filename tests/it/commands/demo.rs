@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use super::program::{Program, client, run};
 use crate::support::{Ask, Client};
@@ -70,12 +71,45 @@ fn operators_can_be_tried_too_as_it_says() {
     let right = Ask::form("/login", "username=ada&password=lovelace-1843");
     assert_eq!(browser.ask(&right).status, 303);
     assert_eq!(command("page").len(), 3);
-    let directory = std::path::Path::new(list.last().unwrap().strip_prefix("unix:").unwrap());
-    let directory = directory.parent().unwrap().to_owned();
+    let directory = directory(&program);
     let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     assert_eq!(program.interrupt(), 0);
     assert!(!directory.exists(), "it goes with the demo");
+}
+
+/// The directory of a demo's admin socket.
+fn directory(program: &Program) -> PathBuf {
+    let told = program.out.text();
+    let (_, rest) = told.split_once(" --admin unix:").unwrap();
+    let socket = Path::new(rest.split_whitespace().next().unwrap());
+    socket.parent().unwrap().to_owned()
+}
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let (mut program, _, _) = demo(&["--listen", "127.0.0.1:0"]);
+    let directory = directory(&program);
+    assert_eq!(program.end_by("-HUP").code(), Some(0));
+    assert!(!directory.exists());
+}
+
+#[test]
+fn what_a_killed_one_has_left_the_next_one_takes_away() {
+    let (living, _, _) = demo(&["--listen", "127.0.0.1:0"]);
+    let (mut killed, _, _) = demo(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(killed.end_by("-KILL").code(), None);
+    let left = directory(&killed);
+    assert!(left.exists());
+    let other = left.with_file_name(format!("{}-else", left.file_name().unwrap().display()));
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("admin.sock"), "").unwrap();
+    let (_next, _, _) = demo(&["--listen", "127.0.0.1:0"]);
+    let is_left = other.exists();
+    std::fs::remove_dir_all(&other).unwrap();
+    assert!(is_left, "what has another name is not a demo's");
+    assert!(!left.exists(), "{left:?}");
+    assert!(directory(&living).exists(), "one that runs keeps its own");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
 use crate::support::client::Client;
@@ -112,14 +112,20 @@ impl Program {
     /// Ends it as Ctrl-C does; its exit status.
     #[track_caller]
     pub fn interrupt(&mut self) -> i32 {
+        self.end_by("-INT").code().unwrap()
+    }
+
+    /// Ends it by a signal, as `kill` names it.
+    #[track_caller]
+    pub fn end_by(&mut self, signal: &str) -> ExitStatus {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         let mut status = None;
         wait::until("the program ends", || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        status.unwrap().code().unwrap()
+        status.unwrap()
     }
 }
 

@@ -147,6 +147,12 @@ fn it_ends_with_ctrl_c() {
 }
 
 #[test]
+fn it_ends_with_its_terminal() {
+    let mut served = served();
+    assert_eq!(served.server.program.end_by("-HUP").code(), Some(0));
+}
+
+#[test]
 fn a_port_that_is_taken_and_a_guard_that_is_not_there_are_said() {
     let guard = Guard::start(ADMIN, &Upstream::hello());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
