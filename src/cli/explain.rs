@@ -38,8 +38,8 @@ Examples:
   loginward explain --config config.yaml --from 203.0.113.7 --live http://shop.example.com/login
 
 Exit status:
-  0  it is explained, whatever the guard would do
-  1  the request is not whole, so that nothing can be said of it
+  0  it is explained, whatever the guard would do, also where the body breaks off
+  1  the request's head breaks off, so that nothing can be said of it
   2  the command line, a file that it names or the configuration is wrong
   3  --live: no guard can be reached"
 )]

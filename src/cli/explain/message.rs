@@ -82,7 +82,7 @@ impl Asked {
     }
 
     /// A request from a file, in the clear. Lines of the head may end without a carriage return,
-    /// as editors write them.
+    /// as editors write them; an empty one has to end it.
     ///
     /// # Errors
     ///
@@ -122,6 +122,12 @@ impl Told {
                 "{path}: no answer; its first line is one such as `HTTP/1.1 200 OK`"
             ));
         }
+        if split(&bytes).1.is_none() {
+            return Err(format!(
+                "{}: no whole answer: no empty line ends its head",
+                path.display()
+            ));
+        }
         Ok(Self { bytes: framed(&bytes) })
     }
 }
@@ -138,39 +144,46 @@ fn field(written: &str) -> Result<(HeaderName, &str), String> {
     Ok((name.trim().parse().map_err(|_| wrong())?, value))
 }
 
-/// A message whose head's lines end as they do on the wire.
+/// A message whose head's lines end as they do on the wire. A head that breaks off stays so.
 fn wire(bytes: &[u8]) -> Vec<u8> {
-    let (head, body) = split(bytes);
+    let body = split(bytes).1.unwrap_or_default();
+    let head = bytes.get(..bytes.len() - body.len()).unwrap_or(bytes);
     let mut wire = Vec::with_capacity(bytes.len() + 64);
-    for line in head.split(|byte| *byte == b'\n') {
-        wire.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
-        wire.extend_from_slice(b"\r\n");
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(line) if line.trim_ascii().is_empty() => wire.extend_from_slice(b"\r\n"),
+            Some(line) => {
+                wire.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+                wire.extend_from_slice(b"\r\n");
+            }
+            None => wire.extend_from_slice(line),
+        }
     }
-    wire.extend_from_slice(b"\r\n");
     wire.extend_from_slice(body);
     wire
 }
 
-/// The lines before the first empty one, and what follows it.
-fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
+/// The lines before the first empty one, and what follows it; nothing does where there is none.
+fn split(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut at = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         if line.trim_ascii().is_empty() {
             let (head, rest) = bytes.split_at_checked(at).unwrap_or((bytes, b""));
             let head = head.strip_suffix(b"\n").unwrap_or(head);
             let body = rest.get(line.len()..).unwrap_or_default();
-            return (head.strip_suffix(b"\r").unwrap_or(head), body);
+            return (head.strip_suffix(b"\r").unwrap_or(head), Some(body));
         }
         at += line.len();
     }
     let head = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    (head.strip_suffix(b"\r").unwrap_or(head), b"")
+    (head.strip_suffix(b"\r").unwrap_or(head), None)
 }
 
 /// The answer as HTTP/1.1, with the length of the body that is here: whoever saved it may have
 /// taken chunks apart, or have spoken HTTP/2. Its body is otherwise as it was.
 fn framed(bytes: &[u8]) -> Vec<u8> {
     let (head, body) = split(bytes);
+    let body = body.unwrap_or_default();
     let head = String::from_utf8_lossy(head);
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split_once(' ')).map_or("", |(_, rest)| rest);
@@ -220,7 +233,7 @@ mod tests {
             wire(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nb"),
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\nb"
         );
-        assert_eq!(wire(b"GET / HTTP/1.1"), b"GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(wire(b"GET / HTTP/1.1\nHost: a"), b"GET / HTTP/1.1\r\nHost: a");
     }
 
     #[test]

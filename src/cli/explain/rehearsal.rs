@@ -113,7 +113,7 @@ async fn play(scene: Scene<'_>) -> io::Result<Played> {
     };
     let story = trace.story();
     if story.status.is_none() && !is_forwarded {
-        return Err(io::Error::other("that is no request that is whole"));
+        return Err(io::Error::other("that is no whole request: an empty line ends its head"));
     }
     Ok(Played { story, peer: from, is_trusted, is_forwarded, is_answered: answer.is_some() })
 }

@@ -1,5 +1,7 @@
 //! `loginward explain`.
 
+mod wrong;
+
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
@@ -302,26 +304,6 @@ fn it_leaves_no_trace_and_listens_nowhere() {
     check(&stage.explain(&form), &[("/outcome/outcome", json!("failure"))]);
     let names = std::fs::read_dir(stage.0.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.collect::<Vec<_>>(), ["config.yaml"], "and no address of the file is bound");
-}
-
-#[test]
-fn it_says_what_is_wrong_with_what_it_is_given() {
-    let stage = Stage::set(SITES);
-    let check = |arguments: &[&str], status: i32, message: &str| {
-        let said = stage.run(arguments);
-        assert_eq!((said.status, said.out.as_str()), (status, ""), "{arguments:?}");
-        assert!(said.err.contains(message), "{arguments:?}: {}", said.err);
-    };
-    check(&[], 2, "required");
-    check(&["-H", "nonsense", "http://shop.test/"], 2, "`nonsense` is no header field");
-    check(&["--request", "/nowhere"], 2, "/nowhere: No such file");
-    check(&["http://shop test/"], 2, "is no URL");
-    let file = stage.file("answer.http", b"<html>");
-    check(&["--response", &file, "http://shop.test/"], 2, "no answer");
-    let file = stage.file("empty.http", b"");
-    check(&["--request", &file], 1, "no request that is whole");
-    std::fs::write(stage.0.path().join("config.yaml"), "sites: 1").unwrap();
-    check(&["http://shop.test/"], 2, "config.yaml:1:8: ");
 }
 
 /// Requests of all kinds.
