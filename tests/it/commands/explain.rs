@@ -121,6 +121,15 @@ answer      302 from the application
 }
 
 #[test]
+fn a_login_of_the_example_is_tried_from_an_address_that_it_lets_in() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.yaml");
+    let form = ["-d", "user[login]=ada&user[password]=s3cret", "http://shop.example.com/Login/"];
+    let said = run(&[&["explain", "--json", "--config", example][..], &form].concat());
+    let explained: Value = serde_json::from_str(&said.out).unwrap();
+    check(&explained, &[("/refused", Value::Null), ("/forwarded", json!(true))]);
+}
+
+#[test]
 fn odd_spellings_of_a_path_are_the_login_and_others_are_told_why_not() {
     let stage = Stage::set(SITES);
     let form = ["-d", "user=bob&password=s3cret"];
