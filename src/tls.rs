@@ -188,7 +188,19 @@ fn unreadable(error: &pem::Error) -> String {
     }
 }
 
-fn load_one(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, TlsError> {
+/// All that is wrong with `files` and the CA's certificates at `ca`, each file by itself.
+#[must_use]
+pub fn problems(files: &[CertificateFiles], ca: Option<&Path>) -> Vec<TlsError> {
+    let of_pair = |files: &CertificateFiles| match (chain(files), key(files)) {
+        (Ok(_), Ok(_)) => [load_one(files).err(), None],
+        (chain, key) => [chain.err(), key.err()],
+    };
+    let of_ca = ca.and_then(|ca| certificates(ca).err());
+    files.iter().flat_map(of_pair).flatten().chain(of_ca).collect()
+}
+
+/// The certificates of a server, its own first.
+fn chain(files: &CertificateFiles) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = certificates(&files.certificate)?;
     let own = chain.first().map(EndEntityCert::try_from);
     if let Some(Err(error)) = own {
@@ -202,8 +214,12 @@ fn load_one(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, TlsError> {
         };
         return Err(TlsError { file: files.certificate.clone(), wrong, right });
     }
+    Ok(chain)
+}
+
+fn key(files: &CertificateFiles) -> Result<PrivateKeyDer<'static>, TlsError> {
     let blame = |wrong: String, right| TlsError { file: files.key.clone(), wrong, right };
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
+    PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
         let text = std::fs::read_to_string(&files.key).unwrap_or_default();
         if text.contains("ENCRYPTED") {
             let right = "decrypt it, such as with `openssl pkey -in KEY -out PLAIN`";
@@ -211,7 +227,13 @@ fn load_one(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, TlsError> {
         }
         let right = "name a private key in PEM (PKCS #8, PKCS #1 or SEC 1)";
         blame(unreadable(&error), right)
-    })?;
+    })
+}
+
+fn load_one(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, TlsError> {
+    let chain = chain(files)?;
+    let key = key(files)?;
+    let blame = |wrong: String, right| TlsError { file: files.key.clone(), wrong, right };
     let certify =
         |chain| CertifiedKey::from_der(chain, key.clone_key(), &aws_lc_rs::default_provider());
     let error = match certify(chain.clone()) {

@@ -15,7 +15,7 @@ use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalar::{flag, text, whole};
 use super::{Listen, ListenAddr, Proxied, address};
-use crate::tls::{CertificateFiles, Certificates, TlsError, expiry};
+use crate::tls::{CertificateFiles, Certificates, TlsError, expiry, problems};
 
 /// Where to listen, each with the node that says so.
 pub(super) fn listeners<'a>(
@@ -95,11 +95,13 @@ fn tls(node: &Node, reader: &mut Reader<'_>) -> Option<Certificates> {
         reader.error(node, "is empty", EXAMPLE);
         return None;
     }
-    let loaded = Certificates::load(&files, client_ca.as_deref());
-    let blame = |TlsError { file, wrong, right }: TlsError| {
-        reader.error(node, format!("`{}` {wrong}", file.display()), right);
+    let loaded = match Certificates::load(&files, client_ca.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            blame(node, &error, &problems(&files, client_ca.as_deref()), reader);
+            return None;
+        }
     };
-    let loaded = loaded.map_err(blame).ok()?;
     let now = Clock::system().wall_now();
     for (file, not_after) in loaded.expiries() {
         if let Some(wrong) = expiry::doubt(not_after, now) {
@@ -108,6 +110,15 @@ fn tls(node: &Node, reader: &mut Reader<'_>) -> Option<Certificates> {
         }
     }
     Some(loaded)
+}
+
+/// Reports `all` that is wrong with files for TLS, of which one was met first.
+pub(super) fn blame(node: &Node, met: &TlsError, all: &[TlsError], reader: &mut Reader<'_>) {
+    // there are none where the files have changed meanwhile
+    let all = if all.is_empty() { std::slice::from_ref(met) } else { all };
+    for TlsError { file, wrong, right } in all {
+        reader.error(node, format!("`{}` {wrong}", file.display()), right);
+    }
 }
 
 fn file(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {

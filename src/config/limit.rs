@@ -124,21 +124,21 @@ fn check_needed(fields: &Fields<'_>, reader: &mut Reader<'_>) {
 }
 
 fn parameters(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Parameter>> {
-    let mut by: Vec<Parameter> = Vec::new();
-    for item in node.items() {
-        let parameter = choice(item, PARAMETERS, reader)?;
-        if by.contains(&parameter) {
-            reader.error(item, format!("names `{}` twice", parameter.name()), "name it once");
-            return None;
-        }
-        by.push(parameter);
-    }
-    if by.is_empty() {
+    if node.items().is_empty() {
         let names: Vec<_> = PARAMETERS.iter().map(|(name, _)| *name).collect();
         reader.error(node, "is empty", &format!("name {}", keys::listed(&names)));
         return None;
     }
-    Some(by)
+    let mut by: Vec<Parameter> = Vec::new();
+    for item in node.items() {
+        let Some(parameter) = choice(item, PARAMETERS, reader) else { continue };
+        if by.contains(&parameter) {
+            reader.error(item, format!("names `{}` twice", parameter.name()), "name it once");
+            continue;
+        }
+        by.push(parameter);
+    }
+    (by.len() == node.items().len()).then_some(by)
 }
 
 fn failures(node: &Node, reader: &mut Reader<'_>) -> Option<NonZeroU32> {

@@ -110,7 +110,7 @@ pub(super) fn status(node: &Node, reader: &mut Reader<'_>) -> Option<RangeInclus
     let range = range.filter(legal);
     if range.is_none() {
         let right = "write one from 100 to 599, a range such as 200-299, or a class such as 4xx";
-        reader.error(node, format!("`{}` is no status", node.shown()), right);
+        reader.error(node, format!("`{}` is no status", reader.shown(node)), right);
     }
     range
 }

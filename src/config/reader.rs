@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Position, Problem, Problems, Severity};
-use super::node::Node;
+use super::node::{Kind, Node, shorten};
 use crate::tls::trust::Trusts;
 
 /// No file that a configuration names, nor the configuration itself, may have more bytes.
@@ -96,6 +96,22 @@ impl<'a> Reader<'a> {
     pub(super) fn char_at(&self, at: Position) -> Option<char> {
         let line = self.text.lines().nth(at.line.checked_sub(1)?)?;
         line.chars().nth(at.column.checked_sub(1)?)
+    }
+
+    /// A number as the configuration has it, such as `1e9`; otherwise as [`Node::shown`].
+    pub(super) fn shown(&self, node: &Node) -> String {
+        self.digits(node).unwrap_or_else(|| node.shown())
+    }
+
+    fn digits(&self, node: &Node) -> Option<String> {
+        let Kind::Number(number) = &node.kind else { return None };
+        let line = self.text.lines().nth(node.at.line.checked_sub(1)?)?;
+        let ends = |c: &char| c.is_whitespace() || matches!(c, ',' | ']' | '}');
+        let rest = line.chars().skip(node.at.column.checked_sub(1)?);
+        let digits: String = rest.take_while(|c| !ends(c)).collect();
+        // what stands there may be an alias of the number
+        let same = node.written.is_none() && digits.parse::<f64>().ok() == number.as_f64();
+        same.then(|| shorten(&digits))
     }
 
     /// Where the path of a file leads that the configuration names, and that is part of it.

@@ -13,14 +13,19 @@ const TEXT: &str = "text";
 
 /// Says that `node` is not the `wanted` kind of value, and how it comes that YAML reads it so.
 pub(super) fn mismatch(node: &Node, wanted: &str, reader: &mut Reader<'_>) {
-    let (what, shown) = (node.what(), node.shown());
+    let (what, shown) = (node.what(), reader.shown(node));
     let (wrong, right) = match (&node.kind, reader.char_at(node.at)) {
         (Kind::Missing, _) => return,
         (Kind::Null, _) => ("has no value".to_owned(), "give it one or remove it"),
-        (Kind::Map(_), Some(opening @ '{')) | (Kind::List(_), Some(opening @ '[')) => (
-            format!("expected {wanted}, but YAML reads `{opening}` as the beginning of {what}"),
-            QUOTE,
-        ),
+        (Kind::Map(_), Some('{')) if wanted == TEXT => {
+            (format!("expected {wanted}, but YAML reads `{{` as the beginning of {what}"), QUOTE)
+        }
+        (Kind::List(items), Some('[')) if wanted == TEXT && items.len() == 1 => {
+            (format!("expected {wanted}, not {what}"), "remove the `[ ]`, or quote them")
+        }
+        (Kind::List(_), _) if !wanted.starts_with("a mapping") => {
+            (format!("expected {wanted}, not {what}"), "write one value")
+        }
         (Kind::List(_) | Kind::Map(_), _) => (format!("expected {wanted}, not {what}"), ""),
         (Kind::Bool(_) | Kind::Number(_), _) if wanted == TEXT => {
             (format!("expected {wanted}, but YAML reads `{shown}` as {what}"), QUOTE)
@@ -108,8 +113,11 @@ where
     let number = written.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
     let fitting = number.filter(|number| range.contains(number));
     if fitting.is_none() {
+        let shown = reader.shown(node);
+        let is_odd = matches!(node.kind, Kind::Number(_)) && shown.contains(['e', 'E']);
+        let plain = if is_odd { ", without exponent" } else { "" };
         let right = format!("write a whole number from {} to {}", range.start(), range.end());
-        reader.error(node, format!("`{}` does not fit here", node.shown()), &right);
+        reader.error(node, format!("`{shown}` does not fit here"), &format!("{right}{plain}"));
     }
     fitting
 }
@@ -127,7 +135,7 @@ pub(super) fn duration_from(
         Ok(_) => "it has to be at least 1ms",
         Err(right) => right,
     };
-    reader.error(node, refused(node, "duration"), right);
+    reader.error(node, refused(node, "duration", reader), right);
     None
 }
 
@@ -151,12 +159,12 @@ pub(super) fn size(
         }
         Err(right) => right.to_owned(),
     };
-    reader.error(node, refused(node, "size"), &right);
+    reader.error(node, refused(node, "size", reader), &right);
     None
 }
 
-fn refused(node: &Node, what: &str) -> String {
-    format!("`{}` is no {what} that fits here", node.shown())
+fn refused(node: &Node, what: &str, reader: &Reader<'_>) -> String {
+    format!("`{}` is no {what} that fits here", reader.shown(node))
 }
 
 /// The text of something with a unit; a number without one as its digits.

@@ -11,6 +11,7 @@ use http::uri::{Authority, PathAndQuery};
 use rustls::pki_types::ServerName;
 
 use super::address::Scheme;
+use super::edge::blame;
 use super::fields::Fields;
 use super::keys;
 use super::node::{Kind, Node};
@@ -19,7 +20,7 @@ use super::scalar::{duration, flag, text};
 use super::{UpstreamAddr, address, outcome};
 use crate::policy::route::HostPattern;
 use crate::tls::trust::{Offer, Trust, TrustError, TrustSettings, Verify};
-use crate::tls::{CertificateFiles, TlsError};
+use crate::tls::{CertificateFiles, problems};
 
 /// More servers than this are none that a single guard stands before.
 pub const MOST_SERVERS: usize = 128;
@@ -265,8 +266,8 @@ pub(super) fn load_trust(
     match reader.trusts.load(settings) {
         Ok(trust) => Some(trust),
         Err(TrustError::File(error)) => {
-            let TlsError { file, wrong, right } = &*error;
-            reader.error(node, format!("`{}` {wrong}", file.display()), right);
+            let all = problems(settings.own.as_slice(), settings.ca.as_deref());
+            blame(node, &error, &all, reader);
             None
         }
         Err(TrustError::NoRoots(why)) => {

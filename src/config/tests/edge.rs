@@ -122,6 +122,29 @@ fn requests_in_the_clear_may_be_sent_to_a_port_with_tls() {
 }
 
 #[test]
+fn each_file_for_tls_that_cannot_be_read_is_named() {
+    let wrong = "cannot be read: No such file or directory (os error 2); name a";
+    let in_pem = "file of certificates in PEM (-----BEGIN CERTIFICATE-----)";
+    let key = "private key in PEM (PKCS #8, PKCS #1 or SEC 1)";
+    let tls = "tls: { certificate: no.pem, key: no.key, client_ca: no-ca.pem }";
+    check(
+        &listen(&format!("listen: {{ address: \"127.0.0.1:80\", {tls} }}")),
+        &[
+            &format!("1:41: listen.tls: `no.pem` {wrong} {in_pem}"),
+            &format!("1:41: listen.tls: `no.key` {wrong} {key}"),
+            &format!("1:41: listen.tls: `no-ca.pem` {wrong} {in_pem}"),
+        ],
+    );
+    check(
+        &upstream("{ servers: https://a, tls: { certificate: no.pem, key: no.key } }"),
+        &[
+            &format!("3:42: sites[0].upstream.tls: `no.pem` {wrong} {in_pem}"),
+            &format!("3:42: sites[0].upstream.tls: `no.key` {wrong} {key}"),
+        ],
+    );
+}
+
+#[test]
 fn browsers_are_told_of_tls_for_some_time() {
     let hsts = |value: &str| settings(&site(&format!("hsts: {value}"))).sites[0].hsts.clone();
     assert_eq!(hsts("{ max_age: 1h }").unwrap(), "max-age=3600");

@@ -31,6 +31,15 @@ fn a_limit_has_parameters_failures_and_a_cool_off() {
              `ip_network` or `user_agent`"],
     );
     check(
+        &limit("by: [usernam, ip_adress, foo]"),
+        &[
+            "11:14: lockout.limits[0].by[0]: `usernam` is unknown; did you mean `username`?",
+            "11:23: lockout.limits[0].by[1]: `ip_adress` is unknown; did you mean `ip_address`?",
+            "11:34: lockout.limits[0].by[2]: `foo` is unknown; write `username`, `ip_address`, \
+             `ip_network` or `user_agent`",
+        ],
+    );
+    check(
         &limit("by: ip_adress"),
         &["11:13: lockout.limits[0].by: `ip_adress` is unknown; did you mean `ip_address`?"],
     );

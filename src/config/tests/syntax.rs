@@ -72,8 +72,7 @@ fn text_that_yaml_reads_as_something_else_needs_quotes() {
     );
     check(
         &site("name: [shop]"),
-        &["9:11: sites[0].name: expected text, but YAML reads `[` as the beginning of a list; \
-             quote it"],
+        &["9:11: sites[0].name: expected text, not a list; remove the `[ ]`, or quote them"],
     );
     check(
         &site("name: !shop x"),
@@ -88,6 +87,47 @@ fn text_that_yaml_reads_as_something_else_needs_quotes() {
         &["9:11: sites[0].name: expected text, but YAML reads `true` as true or false; quote it"],
     );
     check(&site("{name}: shop"), &["9:5: sites[0]: YAML reads this key as no text; quote it"]);
+}
+
+#[test]
+fn a_list_does_not_stand_where_one_value_is_right() {
+    check(
+        &login("session_cookie: [a, b]"),
+        &["9:25: sites[0].logins[0].session_cookie: expected text, not a list; write one value"],
+    );
+    check(
+        &limit("forget: [leaky]"),
+        &[
+            "11:17: lockout.limits[0].forget: expected `together` or `leaky`, not a list; write one \
+             value",
+        ],
+    );
+    check(
+        &file("workers: [2]"),
+        &["9:10: workers: expected a whole number, not a list; write one value"],
+    );
+    check(
+        &site("lockout: { response: [a] }"),
+        &["9:26: sites[0].lockout.response: expected a mapping with `status`, `html`, `json`, \
+             `redirect`, `contact`, `cors_origins` or `identify`, not a list"],
+    );
+}
+
+#[test]
+fn a_number_is_told_as_it_is_written() {
+    check(
+        &file("store: { memory: { max_counters: 1e9, max_lockouts: 2.50 } }"),
+        &[
+            "9:34: store.memory.max_counters: `1e9` does not fit here; write a whole number from \
+             1000 to 100000000, without exponent",
+            "9:53: store.memory.max_lockouts: `2.50` does not fit here; write a whole number from \
+             1000 to 100000000",
+        ],
+    );
+    check(
+        &format!("anchors: {{ a: &a 1e1 }}\n{}", file("workers: *a")),
+        &["10:10: workers: `10.0` does not fit here; write a whole number from 1 to 1024"],
+    );
 }
 
 #[test]
