@@ -26,6 +26,7 @@ mod outcome;
 mod outlets;
 mod own;
 mod path;
+mod places;
 mod process;
 mod reader;
 mod redis;

@@ -2,6 +2,7 @@
 
 use super::keys::Keys;
 use super::node::{Entry, Kind, Node};
+use super::places::inside;
 use super::reader::Reader;
 use super::scalar::mismatch;
 
@@ -19,14 +20,31 @@ impl<'a> Fields<'a> {
             mismatch(node, &format!("a mapping with {}", super::keys::listed(keys.known)), reader);
             return Self { node };
         };
-        for (name, entry) in named(entries, reader) {
+        // a key without a value, and what could stand below it
+        let mut open: Option<(&str, &Keys)> = None;
+        let entries = named(entries, reader);
+        for (at, (name, entry)) in entries.iter().enumerate() {
             let path = entry.value.path.as_ref();
-            if keys.later.contains(&name) {
+            let outdented = |open: Option<(&str, &Keys)>, name: &str| {
+                let inside = open.is_some_and(|(_, inside)| inside.known.contains(&name));
+                inside && !keys.known.contains(&name)
+            };
+            open = open.filter(|open| outdented(Some(*open), name));
+            if keys.later.contains(name) {
                 reader.error_at(entry.at, path, "is not available in this version", "");
-            } else if !keys.known.contains(&name) {
+            } else if let Some((above, _)) = open {
+                let right = format!("indent it under `{above}`");
+                reader.error_at(entry.at, path, "unknown key", &right);
+            } else if !keys.known.contains(name) {
                 reader.error_at(entry.at, path, "unknown key", &keys.advice(name));
             } else if matches!(entry.value.kind, Kind::Null) {
-                reader.error_at(entry.at, path, "has no value", "give it one or remove the key");
+                open = inside(keys, name).map(|inside| (*name, inside));
+                let next = entries.get(at + 1).filter(|(next, _)| outdented(open, next));
+                let right = match next {
+                    Some((next, _)) => format!("indent `{next}` under it"),
+                    None => "give it one or remove the key".to_owned(),
+                };
+                reader.error_at(entry.at, path, "has no value", &right);
             }
         }
         Self { node }

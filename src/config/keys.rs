@@ -1,5 +1,7 @@
 //! Every key there is, and the one that was meant.
 
+use super::places;
+
 /// The keys of one kind of mapping.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -16,6 +18,7 @@ macro_rules! vocabulary {
     ($($name:ident: $of:literal, $known:expr, $later:expr;)*) => {
         $(pub(super) static $name: Keys = Keys { of: $of, known: &$known, later: &$later };)*
         /// All of them.
+        #[cfg(test)]
         pub(super) static ALL: &[&Keys] = &[$(&$name),*];
     };
 }
@@ -123,7 +126,7 @@ const FOREIGN: &[(&str, &str)] = &[
 
 impl Keys {
     /// What to do about a key that is not known here.
-    pub(super) fn advice(&self, unknown: &str) -> String {
+    pub(super) fn advice(&'static self, unknown: &str) -> String {
         let folded = unknown.to_ascii_lowercase().replace('-', "_");
         let theirs = folded.trim_start_matches("axes_");
         let ours = FOREIGN.iter().find(|(foreign, _)| *foreign == theirs).map(|(_, ours)| *ours);
@@ -132,9 +135,9 @@ impl Keys {
             return format!("did you mean `{near}`?");
         }
         let wanted = ours.unwrap_or(unknown);
-        match ALL.iter().find(|keys| keys.known.contains(&wanted)) {
-            Some(home) if ours.is_some() => format!("here that is `{wanted}` of {}", home.of),
-            Some(home) => format!("it belongs to {}", home.of),
+        match places::home(self, wanted) {
+            Some(home) if ours.is_some() => format!("here that is `{wanted}` of {home}"),
+            Some(home) => format!("it belongs to {home}"),
             None => format!("{} may have {}", self.of, listed(self.known)),
         }
     }

@@ -243,6 +243,45 @@ fn keys_are_known_and_stand_there_once() {
 }
 
 #[test]
+fn what_stands_too_far_left_is_to_be_indented() {
+    check(
+        &outcome(
+            r"
+        - success:
+          status: 302
+          set_cookie: sid
+        - failure: { status: 200 }
+        ",
+        ),
+        &[
+            "9:13: sites[0].logins[0].outcome[0].success: has no value; indent `status` under it",
+            "10:13: sites[0].logins[0].outcome[0].status: unknown key; indent it under `success`",
+            "11:13: sites[0].logins[0].outcome[0].set_cookie: unknown key; indent it under \
+             `success`",
+        ],
+    );
+    check(
+        &file("metrics:\naddress: \"127.0.0.1:81\"\nworkers: 2\nformat: json"),
+        &[
+            "9:1: metrics: has no value; indent `address` under it",
+            "10:1: address: unknown key; indent it under `metrics`",
+            "12:1: format: unknown key; it belongs to `log`",
+        ],
+    );
+}
+
+#[test]
+fn a_key_belongs_to_the_place_that_is_near() {
+    check(
+        &login("status: 302"),
+        &["9:9: sites[0].logins[0].status: unknown key; it belongs to `outcome.success`, \
+             `outcome.failure` or `outcome.ignore`"],
+    );
+    check(&file("path: /login"), &["9:1: path: unknown key; it belongs to a login"]);
+    check(&site("failures: 3"), &["9:5: sites[0].failures: unknown key; it belongs to a limit"]);
+}
+
+#[test]
 fn an_address_of_tcp_for_operators_needs_a_token() {
     check(
         &file(r#"admin: { address: "127.0.0.1:9180" }"#),
