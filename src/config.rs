@@ -34,6 +34,7 @@ mod response;
 mod restart;
 mod scalar;
 mod site;
+mod slips;
 mod source;
 mod syntax;
 #[cfg(test)]

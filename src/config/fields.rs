@@ -17,6 +17,11 @@ impl<'a> Fields<'a> {
     /// The fields of `node`, which has to be a mapping with no other keys than `keys`.
     pub(super) fn of(node: &'a Node, keys: &'static Keys, reader: &mut Reader<'_>) -> Self {
         let Some(entries) = node.entries() else {
+            if let Some(key) = node.text().and_then(|text| keys.joined(text)) {
+                let right = format!("write `{key}: ` and the value");
+                reader.error(node, format!("there is no blank behind `{key}:`"), &right);
+                return Self { node };
+            }
             mismatch(node, &format!("a mapping with {}", super::keys::listed(keys.known)), reader);
             return Self { node };
         };

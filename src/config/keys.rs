@@ -18,7 +18,6 @@ macro_rules! vocabulary {
     ($($name:ident: $of:literal, $known:expr, $later:expr;)*) => {
         $(pub(super) static $name: Keys = Keys { of: $of, known: &$known, later: &$later };)*
         /// All of them.
-        #[cfg(test)]
         pub(super) static ALL: &[&Keys] = &[$(&$name),*];
     };
 }
@@ -125,8 +124,17 @@ const FOREIGN: &[(&str, &str)] = &[
 ];
 
 impl Keys {
+    /// The key of these that `written` begins with, where no blank is behind its colon.
+    pub(super) fn joined<'a>(&self, written: &'a str) -> Option<&'a str> {
+        let (key, rest) = written.split_once(':')?;
+        (self.known.contains(&key) && !rest.is_empty()).then_some(key)
+    }
+
     /// What to do about a key that is not known here.
     pub(super) fn advice(&'static self, unknown: &str) -> String {
+        if let Some(key) = self.joined(unknown) {
+            return format!("write a blank behind `{key}:`");
+        }
         let folded = unknown.to_ascii_lowercase().replace('-', "_");
         let theirs = folded.trim_start_matches("axes_");
         let ours = FOREIGN.iter().find(|(foreign, _)| *foreign == theirs).map(|(_, ours)| *ours);

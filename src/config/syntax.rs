@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::{Position, Problem, Severity};
 use super::reader::Reader;
+use super::slips::{Slip, slip};
 use super::yaml::SyntaxError;
 
 const QUOTE: &str = "quote it";
@@ -64,6 +65,9 @@ const STOPS: &[(char, &str, &str)] = &[
 
 /// Reports `error`.
 pub(super) fn report(error: &SyntaxError, reader: &mut Reader<'_>) {
+    if let Some(Slip { at, wrong, right }) = slip(error, reader.text) {
+        return reader.error_at(at, "", wrong, &right);
+    }
     let says = |words: &str| error.message.contains(words);
     let at = if says("control characters") {
         control_character(reader.text)

@@ -10,6 +10,7 @@ mod outlets;
 mod own;
 mod redis;
 mod sites;
+mod slips;
 mod syntax;
 mod values;
 

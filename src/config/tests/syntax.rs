@@ -162,7 +162,7 @@ fn indentation_and_structure_are_checked() {
         sites
         ",
         ),
-        &["3:1: this is neither a key nor a value; write `key: value`"],
+        &["2:1: there is no `:` behind `sites`; write `sites:`"],
     );
     check("listen: \"a\u{1}\"", &["1:11: has a control character; remove it"]);
     check("a: &a [*a]", &["1:4: is nested too deeply; at most 128 levels"]);
