@@ -139,10 +139,8 @@ impl Counters {
 
     /// Packs others in the stead of the counter that has just come to hand.
     fn comes_to_hand(&mut self, key: Key) {
-        self.turns += 1;
-        self.at_hand.push_back((key, self.turns));
         for _ in 0..LOOKED_AT {
-            if self.at_hand.len() <= self.most_at_hand {
+            if self.at_hand.len() < self.most_at_hand {
                 break;
             }
             let Some((next, turn)) = self.at_hand.pop_front() else { break };
@@ -152,6 +150,8 @@ impl Counters {
                 self.at_hand.push_back((next, turn));
             }
         }
+        self.turns += 1;
+        self.at_hand.push_back((key, self.turns)); // after that: it never needs twice the room
     }
 
     /// Lays an idle counter, whose history is [aged](History::aged) under `limit`, where it
