@@ -26,6 +26,8 @@ pub(crate) struct Case {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {
     Calls,
+    /// Memory of counters.
+    Counter,
     Cpu,
     /// How long half of all answers take at most.
     Latency,
@@ -146,6 +148,18 @@ pub(crate) const CASES: &[Case] = &[
         ..PLAIN
     },
     Case {
+        name: "counter",
+        what: "memory of a counter of a username of 12 bytes and an address, of about a million \
+               (HAProxy: of a username alone, its stick-table recipe)",
+        path: "/login",
+        script: Some("names.lua"),
+        measure: Measure::Counter,
+        beside: &["haproxy-recipe"],
+        goals: &[],
+        status: 401,
+        ..PLAIN
+    },
+    Case {
         name: "idle",
         what: "memory of an idle keep-alive connection",
         measure: Measure::Memory,
@@ -163,6 +177,11 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 impl Case {
+    /// The plainest.
+    pub(crate) const fn plain() -> Self {
+        PLAIN
+    }
+
     /// Whether clients come over TLS.
     pub(crate) const fn tls(&self) -> bool {
         !matches!(self.tool, Tool::FixedRate | Tool::Paced | Tool::Wrk)

@@ -5,17 +5,22 @@
 //! another proxy's in the same round: rounds go A B C, C B A, and so on, so that whatever else the
 //! machine does is shared out. `shared` measures what counters cost that guards share in Redis.
 //! Needs nginx, haproxy, wrk, h2load, openssl, strace and redis-server; everything stays on loopback.
+//! `-- --help` says what can be asked for.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "it says what it measured")]
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "nothing depends on it")]
 #![expect(clippy::panic, clippy::cast_precision_loss, reason = "nothing depends on it")]
 
 mod case;
+mod counter;
 mod load;
 mod pace;
 mod proxy;
 mod store;
 mod usage;
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
 
 use case::{CASES, Case, Goal, Measure};
 use load::{Done, Options};
@@ -34,8 +39,14 @@ impl Round {
     }
 }
 
-fn main() {
-    let (cases, options) = arguments();
+fn main() -> ExitCode {
+    let (cases, options) = match arguments() {
+        Ok(asked) => asked,
+        Err((why, status)) => {
+            println!("{why}");
+            return status;
+        }
+    };
     println!("{}", proxy::versions());
     println!(
         "{} rounds of {} s, {} connections, {} workers each; ratios are of CPU time per request, \
@@ -50,33 +61,50 @@ fn main() {
                 compare(case, &bench, &options);
             }
             Measure::Store => store::measure(case, &bench, &options),
+            Measure::Counter => counter::measure(case, &bench, &options),
             Measure::Calls => calls(case, &bench, &options),
             Measure::Memory => memory(case, &bench),
         }
     }
+    ExitCode::SUCCESS
 }
 
-/// The cases that are asked for, all where none is.
-fn arguments() -> (Vec<&'static Case>, Options) {
+/// The cases that are asked for, all where none is; or what is said instead.
+fn arguments() -> Result<(Vec<&'static Case>, Options), (String, ExitCode)> {
+    let wrong = |why: &str| (format!("{why}\n\n{}", help()), ExitCode::from(2));
     let (mut cases, mut options) = (Vec::new(), Options::usual());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|number| number.parse().ok());
         match argument.as_str() {
-            "--rounds" => options.rounds = number().expect("a number of rounds"),
-            "--secs" => options.seconds = number().expect("a number of seconds"),
+            "--rounds" => options.rounds = number().ok_or_else(|| wrong("a number is missing"))?,
+            "--secs" => options.seconds = number().ok_or_else(|| wrong("a number is missing"))?,
             "--bench" => {} // what cargo says
-            name => {
-                let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-                let case = CASES.iter().find(|case| case.name == name);
-                cases.push(case.unwrap_or_else(|| panic!("no case {name}; there are {known:?}")));
-            }
+            "--help" => return Err((help(), ExitCode::SUCCESS)),
+            name => match CASES.iter().find(|case| case.name == name) {
+                Some(case) => cases.push(case),
+                None => return Err(wrong(&format!("there is no case {name}"))),
+            },
         }
     }
     if cases.is_empty() {
         cases = CASES.iter().collect();
     }
-    (cases, options)
+    Ok((cases, options))
+}
+
+/// What can be asked for.
+fn help() -> String {
+    let usual = Options::usual();
+    let mut help = format!(
+        "cargo bench --bench beside -- [CASE]... [--rounds N] [--secs S]\n\n\
+         All cases where none is named, {} rounds of {} s where nothing else is said:\n",
+        usual.rounds, usual.seconds
+    );
+    for case in CASES {
+        _ = write!(help, "\n  {:<9} {}", case.name, case.what);
+    }
+    help
 }
 
 fn warm_up(case: &Case, bench: &Bench, options: &Options) {
@@ -101,7 +129,9 @@ fn compare(case: &Case, bench: &Bench, options: &Options) -> Vec<Vec<Round>> {
     println!("### {}\n", case.what);
     let (of, what): (fn(&Round) -> f64, _) = match case.measure {
         Measure::Latency => (|round| round.done.p50_micros.unwrap_or_default(), "of p50"),
-        Measure::Calls | Measure::Cpu | Measure::Memory | Measure::Store => (Round::all, "of CPU"),
+        Measure::Calls | Measure::Counter | Measure::Cpu | Measure::Memory | Measure::Store => {
+            (Round::all, "of CPU")
+        }
     };
     println!(
         "| | CPU us/request | of it in the kernel | p50 us | requests/s | the guard's ratio {what} \

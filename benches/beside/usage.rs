@@ -53,7 +53,7 @@ pub(crate) fn cpu(pid: u32) -> (f64, f64) {
 }
 
 /// Bytes of memory that are a process tree's own share.
-fn memory(pid: u32) -> u64 {
+pub(crate) fn memory(pid: u32) -> u64 {
     let own = |pid: u32| {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
         let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
