@@ -8,7 +8,7 @@ use crate::proxy::Bench;
 use crate::usage::memory;
 
 /// How long names come that were never there before; the count of them is told.
-const FILL_SECONDS: u32 = 40;
+const FILL_SECONDS: u32 = 20;
 /// By then whatever is given back is given back.
 const SETTLES: Duration = Duration::from_secs(5);
 
