@@ -149,7 +149,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "counter",
-        what: "memory of a counter of a username of 12 bytes and an address, of about a million \
+        what: "memory of a counter of a username of 12 bytes and an address, of some 100,000 \
                (HAProxy: of a username alone, its stick-table recipe)",
         path: "/login",
         script: Some("names.lua"),
