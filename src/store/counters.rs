@@ -151,7 +151,7 @@ impl Counters {
             }
         }
         self.turns += 1;
-        self.at_hand.push_back((key, self.turns)); // after that: it never needs twice the room
+        self.at_hand.push_back((key, self.turns)); // after that: it hardly ever needs twice the room
     }
 
     /// Lays an idle counter, whose history is [aged](History::aged) under `limit`, where it
